@@ -1,1 +1,36 @@
-//! Placeholder.
+//! The wire of ToolWeaver: what publishers, agents and the services say to each other over NATS.
+//!
+//! Here live the types of every message, their limits, the subjects they travel on, and the JSON Schema generated
+//! from them. A value of these types is valid: parsing happens once, at the edge, and names the fault by JSON pointer.
+//! Here does **not** live: any connection, stream, storage or ranking.
+
+mod catalog;
+mod decode;
+mod event;
+mod fault;
+pub mod identifiers;
+mod indexed;
+pub mod limits;
+mod names;
+mod predicate;
+mod rejection;
+pub mod schema;
+mod search;
+mod status;
+pub mod subjects;
+mod tool;
+
+pub use catalog::{DomainCount, DomainsReply, DomainsRequest, GetReply, GetRequest, VersionsAnnounced};
+pub use decode::{decode, encode};
+pub use event::ToolEvent;
+pub use fault::{ErrorBody, ErrorCode, Fault};
+pub use indexed::{IndexedEvent, TEXT_VECTOR, Vector};
+pub use names::{Domain, NameError, Tenant, ToolId, ToolKey, ToolName};
+pub use predicate::Predicate;
+pub use rejection::{Original, Rejection};
+pub use search::{
+    ArmScore, Detail, Explanation, Routed, RoutedBy, SearchReply, SearchRequest, SearchResult, SearchStatus,
+    ServedFrom, Strategy,
+};
+pub use status::{Health, Part, StatusReply, StatusRequest, StreamStatus};
+pub use tool::{Tool, ToolType};

@@ -1,0 +1,282 @@
+//! Asking for the right tools, and the answer.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Domain, Fault, Predicate, Tenant, Tool, ToolId, ToolName, ToolType,
+    limits::{
+        EXCLUDE_ENTRIES_MAX, LABEL_BYTES_MAX, LIST_ENTRIES_MAX, QUERY_BYTES_MAX, TOP_K_DEFAULT, TOP_K_MAX,
+        WAIT_MS_MAX,
+    },
+};
+
+/// A request on `search.v1.<tenant>`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SearchRequest {
+    /// What the agent wants to do, in its own words.
+    #[schemars(length(min = 1, max = QUERY_BYTES_MAX))]
+    pub query: String,
+    /// How many results at most, 1 to 100; 10 where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = TOP_K_MAX))]
+    pub top_k: Option<u32>,
+    /// The domain to look in first; with fewer than three good matches there, the whole tenant is searched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<Domain>,
+    /// Only tools of these types.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_types: Vec<ToolType>,
+    /// Only tools with at least one of these tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = LIST_ENTRIES_MAX), inner(length(min = 1, max = LABEL_BYTES_MAX)))]
+    pub tags: Vec<String>,
+    /// Roles of the caller; they open tools that have `allowed_roles`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = LIST_ENTRIES_MAX), inner(length(min = 1, max = LABEL_BYTES_MAX)))]
+    pub roles: Vec<String>,
+    /// Tools that must not be in the answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = EXCLUDE_ENTRIES_MAX))]
+    pub exclude: Vec<ToolId>,
+    /// Answer only from this catalogue version or a later one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_version: Option<u64>,
+    /// Answer only once this revision (the sequence of a publish ack) is searchable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_revision: Option<u64>,
+    /// How long to wait for `min_version` or `min_revision`, in milliseconds, at most 30,000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = WAIT_MS_MAX))]
+    pub wait_ms: Option<u64>,
+    /// How much of each tool to return.
+    #[serde(default)]
+    pub detail: Detail,
+    /// Whether to say why each result stands where it stands.
+    #[serde(default)]
+    pub explain: bool,
+}
+
+impl SearchRequest {
+    /// A request with the defaults.
+    pub fn new(query: impl Into<String>) -> Self {
+        Self {
+            query: query.into(),
+            top_k: None,
+            domain: None,
+            tool_types: Vec::new(),
+            tags: Vec::new(),
+            roles: Vec::new(),
+            exclude: Vec::new(),
+            min_version: None,
+            min_revision: None,
+            wait_ms: None,
+            detail: Detail::default(),
+            explain: false,
+        }
+    }
+
+    /// Checks the rules that the types do not hold.
+    pub fn validate(&self) -> Result<(), Fault> {
+        if self.query.trim().is_empty() {
+            return Err(
+                Fault::bad("/query", "query must not be empty").hint("say what the agent wants to do")
+            );
+        }
+        if self.query.len() > QUERY_BYTES_MAX {
+            let message =
+                format!("query is {} bytes long, at most {QUERY_BYTES_MAX} are allowed", self.query.len());
+            return Err(Fault::bad("/query", message).hint("send the request, not the conversation"));
+        }
+        if self.top_k.is_some_and(|top_k| !(1..=TOP_K_MAX).contains(&top_k)) {
+            return Err(
+                Fault::bad("/top_k", format!("top_k must be 1 to {TOP_K_MAX}")).hint("ask for fewer results")
+            );
+        }
+        if self.wait_ms.is_some_and(|wait_ms| wait_ms > WAIT_MS_MAX) {
+            return Err(Fault::bad("/wait_ms", format!("wait_ms must be at most {WAIT_MS_MAX}")));
+        }
+        for (field, list) in [("tags", &self.tags), ("roles", &self.roles)] {
+            if list.len() > LIST_ENTRIES_MAX {
+                return Err(Fault::bad(
+                    format!("/{field}"),
+                    format!("{field} may have at most {LIST_ENTRIES_MAX} entries"),
+                ));
+            }
+        }
+        if self.exclude.len() > EXCLUDE_ENTRIES_MAX {
+            return Err(Fault::bad(
+                "/exclude",
+                format!("exclude may have at most {EXCLUDE_ENTRIES_MAX} entries"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// How many results are asked for.
+    pub fn top_k(&self) -> usize {
+        self.top_k.unwrap_or(TOP_K_DEFAULT) as usize
+    }
+
+    /// Which tools the request is about, in the whole tenant: `domain` is where to look first, not a limit.
+    pub fn predicate(&self, tenant: Tenant) -> Predicate {
+        Predicate {
+            tenant,
+            domain: None,
+            tool_types: self.tool_types.iter().copied().collect(),
+            tags: self.tags.iter().cloned().collect(),
+            roles: self.roles.iter().cloned().collect(),
+            exclude: self.exclude.iter().cloned().collect(),
+        }
+    }
+}
+
+/// How much of each tool a reply carries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Detail {
+    /// Names and scores.
+    Name,
+    /// Also the description.
+    #[default]
+    Summary,
+    /// Also the whole tool, with its parameters.
+    Schema,
+}
+
+/// The answer to a search.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SearchReply {
+    /// Names this answer in logs and traces.
+    pub search_id: String,
+    /// The verdict.
+    pub status: SearchStatus,
+    /// Best first.
+    pub results: Vec<SearchResult>,
+    /// Every change up to this version of INDEXED is in the answer.
+    pub catalog_version: u64,
+    /// Age of the oldest change in INDEXED that this worker has not applied yet, in milliseconds; 0 when caught up.
+    pub lag_ms: u64,
+    /// Name of the ranking configuration.
+    pub ranker: String,
+    /// Whether the answer was computed or remembered.
+    pub served_from: ServedFrom,
+    /// Parts that should have helped and could not; empty in good days.
+    pub degraded: Vec<String>,
+    /// Where was searched, and how.
+    pub routed: Routed,
+    /// Time from request to reply inside the worker, in milliseconds.
+    pub took_ms: f64,
+}
+
+/// One found tool.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SearchResult {
+    /// Its id, to get it by.
+    pub tool_id: ToolId,
+    /// Its name.
+    pub tool_name: ToolName,
+    /// Its shard.
+    pub domain: Domain,
+    /// What runs it.
+    pub tool_type: ToolType,
+    /// What it does; empty with `detail = name`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Higher is better; comparable within one reply only.
+    pub score: f32,
+    /// All of it, with `detail = schema`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<Tool>,
+    /// Why it stands here, with `explain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explain: Option<Explanation>,
+}
+
+/// Why a result stands where it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Explanation {
+    /// The lexical arm's view, where it found the tool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lexical: Option<ArmScore>,
+    /// The dense arm's view, where it found the tool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dense: Option<ArmScore>,
+    /// Whether the tool's name is in the query.
+    pub exact_name: bool,
+}
+
+/// One arm's view of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ArmScore {
+    /// Place among the arm's hits, from 1.
+    pub rank: u32,
+    /// BM25 or cosine, as the arm computed it.
+    pub score: f32,
+}
+
+/// The verdict of a search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SearchStatus {
+    /// Some result is likely right.
+    Matched,
+    /// Nothing in the catalogue seems to fit; the results are the nearest there are.
+    NothingRelevant,
+    /// The parts that could tell are down.
+    CannotSay,
+}
+
+/// Where an answer came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ServedFrom {
+    /// Computed for this request.
+    Index,
+    /// Remembered from an equal request on the same catalogue.
+    Cache,
+}
+
+/// Where was searched, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Routed {
+    /// The domain that was searched first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<Domain>,
+    /// Who chose it.
+    pub by: RoutedBy,
+    /// Whether the domain had too few good matches, so that the whole tenant was searched.
+    pub fell_back: bool,
+    /// How was searched.
+    pub strategy: Strategy,
+}
+
+/// Who chose the domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RoutedBy {
+    /// The caller.
+    Hint,
+    /// Words of the query.
+    Keywords,
+    /// The nearest domain centroid.
+    Centroid,
+    /// A language model.
+    Llm,
+    /// Nobody: the whole tenant was searched.
+    None,
+}
+
+/// How was searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// Both arms.
+    Hybrid,
+    /// So few candidates that all are returned.
+    All,
+    /// Words only, because the dense arm is down.
+    Lexical,
+    /// Vectors only, because the lexical arm is down.
+    Dense,
+}

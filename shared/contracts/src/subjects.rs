@@ -1,0 +1,123 @@
+//! Subjects and streams: how they are written and how they are read back.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use crate::{Domain, ErrorCode, Fault, Tenant, ToolKey, ToolName};
+
+/// The stream of what publishers said.
+pub const TOOLS_STREAM: &str = "TOOLS";
+/// The stream of what became searchable; its sequence is the catalogue version.
+pub const INDEXED_STREAM: &str = "INDEXED";
+/// The stream of what could not be accepted.
+pub const REJECTED_STREAM: &str = "REJECTED";
+
+/// What TOOLS captures.
+pub const TOOLS_SUBJECTS: &str = "tools.v1.*.*.*";
+/// What INDEXED captures.
+pub const INDEXED_SUBJECTS: &str = "indexed.v1.*.*.*";
+/// What REJECTED captures.
+pub const REJECTED_SUBJECTS: &str = "rejected.v1.*.*.*";
+
+/// What the search endpoint listens on: `search.v1.<tenant>`.
+pub const SEARCH_SUBJECTS: &str = "search.v1.*";
+/// What the get endpoint listens on: `get.v1.<tenant>`.
+pub const GET_SUBJECTS: &str = "get.v1.*";
+/// What the domains endpoint listens on: `domains.v1.<tenant>`.
+pub const DOMAINS_SUBJECTS: &str = "domains.v1.*";
+/// What the status endpoint listens on.
+pub const STATUS_SUBJECT: &str = "status.v1";
+
+const TOOLS_PREFIX: &str = "tools.v1.";
+const INDEXED_PREFIX: &str = "indexed.v1.";
+const REJECTED_PREFIX: &str = "rejected.v1.";
+
+/// A tool name as one token: all but `[A-Za-z0-9_-]` percent-encoded, upper-case hex.
+const TOKEN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-');
+
+/// `tools.v1.<tenant>.<domain>.<tool>`.
+pub fn tools(key: &ToolKey) -> String {
+    tool_subject(TOOLS_PREFIX, key)
+}
+
+/// `indexed.v1.<tenant>.<domain>.<tool>`.
+pub fn indexed(key: &ToolKey) -> String {
+    tool_subject(INDEXED_PREFIX, key)
+}
+
+/// The REJECTED subject for an event published on `subject`, whatever its tokens hold.
+pub fn rejected(subject: &str) -> String {
+    let rest = subject
+        .strip_prefix(TOOLS_PREFIX)
+        .or_else(|| subject.strip_prefix(INDEXED_PREFIX))
+        .unwrap_or(subject);
+    format!("{REJECTED_PREFIX}{rest}")
+}
+
+/// `search.v1.<tenant>`.
+pub fn search(tenant: &Tenant) -> String {
+    format!("search.v1.{tenant}")
+}
+
+/// `get.v1.<tenant>`.
+pub fn get(tenant: &Tenant) -> String {
+    format!("get.v1.{tenant}")
+}
+
+/// `domains.v1.<tenant>`.
+pub fn domains(tenant: &Tenant) -> String {
+    format!("domains.v1.{tenant}")
+}
+
+/// `versions.v1.<tenant>`: where a new catalogue version is announced (core NATS, no reply).
+pub fn versions(tenant: &Tenant) -> String {
+    format!("versions.v1.{tenant}")
+}
+
+/// Reads the identity out of a TOOLS subject.
+pub fn parse_tools(subject: &str) -> Result<ToolKey, Fault> {
+    parse_tool_subject(TOOLS_PREFIX, subject)
+}
+
+/// Reads the identity out of an INDEXED subject.
+pub fn parse_indexed(subject: &str) -> Result<ToolKey, Fault> {
+    parse_tool_subject(INDEXED_PREFIX, subject)
+}
+
+/// Reads the tenant out of the subject of a request, such as `search.v1.<tenant>`.
+pub fn parse_tenant(subject: &str) -> Result<Tenant, Fault> {
+    let token = subject.rsplit('.').next().unwrap_or_default();
+    token.parse().map_err(|source| bad_subject(subject, &source))
+}
+
+fn tool_subject(prefix: &str, key: &ToolKey) -> String {
+    let token = utf8_percent_encode(key.tool_name.as_str(), TOKEN);
+    format!("{prefix}{}.{}.{token}", key.tenant, key.domain)
+}
+
+fn parse_tool_subject(prefix: &str, subject: &str) -> Result<ToolKey, Fault> {
+    let rest = subject.strip_prefix(prefix).unwrap_or_default();
+    let tokens: Vec<&str> = rest.split('.').collect();
+    let [tenant, domain, tool] = tokens[..] else {
+        return Err(bad_subject(subject, &format!("expected {prefix}<tenant>.<domain>.<tool>")));
+    };
+    let decoded = percent_decode_str(tool)
+        .decode_utf8()
+        .map_err(|_| bad_subject(subject, &"the tool token does not decode to UTF-8"))?;
+    let tool_name: ToolName = decoded.parse().map_err(|source| bad_subject(subject, &source))?;
+    let tenant: Tenant = tenant.parse().map_err(|source| bad_subject(subject, &source))?;
+    let domain: Domain = domain.parse().map_err(|source| bad_subject(subject, &source))?;
+    let key = ToolKey { tenant, domain, tool_name };
+    let canonical = tool_subject(prefix, &key);
+    if canonical == subject {
+        Ok(key)
+    } else {
+        // Two spellings of one name would be two subjects, and the stream keeps one message per subject.
+        Err(bad_subject(subject, &"the tool token is not in its one canonical form")
+            .hint(format!("publish on {canonical}: percent-encode every byte outside A-Z, a-z, 0-9, _ and - with upper-case hex")))
+    }
+}
+
+fn bad_subject(subject: &str, reason: &impl ToString) -> Fault {
+    Fault::new(ErrorCode::BadRequest, format!("subject {subject}: {}", reason.to_string()))
+        .hint("publish on tools.v1.<tenant>.<domain>.<tool>; tenant and domain are [a-z0-9_-]{1,64}")
+}
