@@ -1,0 +1,20 @@
+//! Runs the example that uses nothing of ours: a stock Python client against a running ToolWeaver.
+
+use std::env;
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::parts::{self, Runtime};
+use crate::process::{self, Scratch};
+use crate::up::Up;
+
+pub(crate) fn run(toolweaver: &Path, parts: &Runtime) -> Result<()> {
+    let packages = parts::python_packages()?;
+    let data = Scratch::new(&env::temp_dir(), "toolweaver-example")?;
+    let up = Up::start(toolweaver, data.path(), parts, false)?;
+    let mut example = parts::python();
+    example.arg("examples/python/register_and_search.py").env("PYTHONPATH", packages);
+    process::run(example.env("NATS_URL", up.nats_url()))?;
+    up.stop()
+}

@@ -1,0 +1,130 @@
+//! A running `toolweaver up` on fresh data: started, waited for, and ended with whoever holds it.
+
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::parts::Runtime;
+use crate::process::{cargo, command, output, root, run};
+
+const READY_WAIT_MAX: Duration = Duration::from_secs(120);
+const STOP_WAIT_MAX: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(20);
+
+/// Builds the command line in the profile that the tests use too.
+pub(crate) fn build() -> Result<PathBuf> {
+    // All of the workspace is selected, because cargo chooses the features of shared dependencies by the selection.
+    run(&mut cargo(&["build", "--workspace", "--bin", "toolweaver"]))?;
+    Ok(program())
+}
+
+/// The command line that the last build made.
+pub(crate) fn program() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    root().join(target).join("debug/toolweaver")
+}
+
+pub(crate) struct Up {
+    child: Child,
+    data: PathBuf,
+    nats_url: String,
+}
+
+impl Up {
+    /// Starts it with its data in `data` and its log in `data/up.log`, and returns when it is ready.
+    ///
+    /// `apart` gives it a process group of its own, out of reach of the terminal's Ctrl-C, which otherwise ends it
+    /// together with us.
+    pub(crate) fn start(program: &Path, data: &Path, parts: &Runtime, apart: bool) -> Result<Self> {
+        let log = File::create(data.join("up.log")).context("could not make the log file")?;
+        let mut up = command(program);
+        up.args(["up", "--nats-port", "0", "--data-dir"]).arg(data).envs(parts.environment());
+        up.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        if apart {
+            up.process_group(0);
+        }
+        let child = up.spawn().with_context(|| format!("could not start {}", program.display()))?;
+        // Held from here on, so that it is ended when it does not become ready.
+        let mut up = Self { child, data: data.to_path_buf(), nats_url: String::new() };
+        up.nats_url = up.wait_until_ready()?;
+        Ok(up)
+    }
+
+    pub(crate) fn nats_url(&self) -> &str {
+        &self.nats_url
+    }
+
+    /// Ends it as an operator would, and fails where it does not end well.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        self.terminate()
+    }
+
+    /// Leaves it running and returns its process id.
+    pub(crate) fn leave_running(self) -> u32 {
+        let id = self.child.id();
+        std::mem::forget(self);
+        id
+    }
+
+    /// It writes the URL of its NATS server to this file when all three workers are ready.
+    fn wait_until_ready(&mut self) -> Result<String> {
+        let file = self.data.join("nats.url");
+        let deadline = Instant::now() + READY_WAIT_MAX;
+        loop {
+            let url = fs::read_to_string(&file).unwrap_or_default();
+            if url.ends_with('\n') {
+                return Ok(url.trim().to_owned());
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("toolweaver up ended with {status} before it was ready\n{}", self.log());
+            }
+            if Instant::now() > deadline {
+                bail!("toolweaver up was not ready after {} s\n{}", READY_WAIT_MAX.as_secs(), self.log());
+            }
+            sleep(POLL);
+        }
+    }
+
+    fn terminate(&mut self) -> Result<()> {
+        if self.child.try_wait()?.is_none() {
+            output(command("kill").args(["-TERM", &self.child.id().to_string()]))?;
+        }
+        let deadline = Instant::now() + STOP_WAIT_MAX;
+        loop {
+            match self.child.try_wait()? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => bail!("toolweaver up ended with {status}\n{}", self.log()),
+                None if Instant::now() > deadline => {
+                    bail!("toolweaver up did not stop in {} s\n{}", STOP_WAIT_MAX.as_secs(), self.log());
+                }
+                None => sleep(POLL),
+            }
+        }
+    }
+
+    /// The end of its log.
+    fn log(&self) -> String {
+        let log = fs::read_to_string(self.data.join("up.log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        if let Err(error) = self.terminate() {
+            eprintln!("{error:#}");
+            // It had its chance; its own child, the NATS server, ends with the pipe between them or is named above.
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
