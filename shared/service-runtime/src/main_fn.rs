@@ -1,0 +1,116 @@
+//! The one `main` that all services share.
+
+use std::future::Future;
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use tracing::{error, info};
+
+use crate::runtime::{Runtime, RuntimeConfig};
+use crate::telemetry;
+
+/// A service ended because of an error.
+const EXIT_FAILED: u8 = 1;
+/// The configuration is wrong; nothing was started.
+const EXIT_BAD_CONFIG: u8 = 2;
+
+/// What [`service_main`] must know of a service's configuration.
+pub trait ServiceConfig: Parser {
+    /// The part that every service has.
+    fn runtime(&self) -> &RuntimeConfig;
+
+    /// All faults at once, each a sentence for a human that names the variable; those of the runtime are
+    /// added by [`service_main`].
+    fn validate(&self) -> Vec<String>;
+}
+
+/// Parses the configuration, starts telemetry and the runtime, lets `run` wire the service up, and waits for
+/// its end.
+///
+/// `run` returns when everything is spawned. Exit codes: 0 after a signal and a complete drain, 1 when
+/// starting failed, a task died or the drain timed out, 2 when the configuration is wrong (all faults are
+/// printed, and no port was bound).
+pub fn service_main<C, F, R>(name: &'static str, run: F) -> ExitCode
+where
+    C: ServiceConfig,
+    F: FnOnce(C, Runtime) -> R,
+    R: Future<Output = anyhow::Result<()>>,
+{
+    let config = C::parse();
+    let mut faults = config.validate();
+    faults.extend(config.runtime().validate());
+    if !faults.is_empty() {
+        print_faults(name, &faults);
+        return ExitCode::from(EXIT_BAD_CONFIG);
+    }
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the async runtime")
+        .and_then(|executor| executor.block_on(serve(name, config, run)));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Telemetry may not have been started, so this goes to stderr and not to the log.
+            print_lines(&[format!("{name}: {error:#}")]);
+            ExitCode::from(EXIT_FAILED)
+        }
+    }
+}
+
+async fn serve<C, F, R>(name: &'static str, config: C, run: F) -> anyhow::Result<()>
+where
+    C: ServiceConfig,
+    F: FnOnce(C, Runtime) -> R,
+    R: Future<Output = anyhow::Result<()>>,
+{
+    let common = config.runtime().clone();
+    let telemetry = telemetry::start(name, &common.telemetry)?;
+    let outcome = supervise(name, config, &common, run).await;
+    if let Err(error) = &outcome {
+        error!(error = format!("{error:#}"), "{name} ends with an error");
+    }
+    telemetry.shutdown().await;
+    outcome
+}
+
+async fn supervise<C, F, R>(
+    name: &'static str,
+    config: C,
+    common: &RuntimeConfig,
+    run: F,
+) -> anyhow::Result<()>
+where
+    C: ServiceConfig,
+    F: FnOnce(C, Runtime) -> R,
+    R: Future<Output = anyhow::Result<()>>,
+{
+    let runtime = Runtime::start(&common.http, common.drain).await?;
+    info!(version = env!("CARGO_PKG_VERSION"), "{name} starting");
+    // Wiring may wait long for a part that is down; a signal must end that too.
+    if let Some(wired) = runtime.shutdown.soft().run_until_cancelled(run(config, runtime.clone())).await {
+        wired?;
+    } else {
+        info!("told to stop before everything was started");
+    }
+    runtime.join().await?;
+    info!("{name} ended in good order");
+    Ok(())
+}
+
+fn print_faults(name: &str, faults: &[String]) {
+    let mut lines = vec![format!("{name}: the configuration has {} fault(s):", faults.len())];
+    lines.extend(faults.iter().map(|fault| format!("  - {fault}")));
+    lines.push(format!("See `{name} --help` for all options and their environment variables."));
+    print_lines(&lines);
+}
+
+fn print_lines(lines: &[String]) {
+    let mut stderr = std::io::stderr().lock();
+    for line in lines {
+        // If stderr is closed nobody can be told.
+        writeln!(stderr, "{line}").ok();
+    }
+}
