@@ -9,4 +9,5 @@
 pub mod data;
 pub mod parts;
 pub mod redis;
+pub mod sample;
 pub mod wait;
