@@ -1,0 +1,144 @@
+//! What can go wrong in a vector store, and whether trying again can help.
+
+use std::time::Duration;
+
+use ::qdrant_client::QdrantError;
+use tonic::Code;
+use uuid::Uuid;
+
+/// Why an operation on a vector store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The client could not be made from its configuration.
+    #[error("{url:?} is no address of a Qdrant server; it looks like http://127.0.0.1:6334")]
+    Address {
+        /// What was configured.
+        url: String,
+        /// What the client said.
+        #[source]
+        source: Box<QdrantError>,
+    },
+    /// The server refused an operation or could not be reached.
+    #[error("{operation} in collection {collection} failed")]
+    Request {
+        /// What was tried.
+        operation: &'static str,
+        /// Where.
+        collection: String,
+        /// What the client said.
+        #[source]
+        source: Box<QdrantError>,
+    },
+    /// The server did not answer in time.
+    #[error("{operation} in collection {collection} was not answered within {timeout:?}")]
+    TimedOut {
+        /// What was tried.
+        operation: &'static str,
+        /// Where.
+        collection: String,
+        /// How long we waited.
+        timeout: Duration,
+    },
+    /// The collection is not there: never made, or deleted behind our back.
+    #[error("{operation} failed because collection {collection} does not exist")]
+    MissingCollection {
+        /// What was tried.
+        operation: &'static str,
+        /// Where.
+        collection: String,
+    },
+    /// The collection exists with another shape than the model needs.
+    #[error(
+        "collection {collection} holds {found}, the model needs {expected}; \
+         delete the collection, or choose another name with QDRANT_ALIAS"
+    )]
+    Shape {
+        /// Which collection.
+        collection: String,
+        /// What the model needs.
+        expected: String,
+        /// What the collection has.
+        found: String,
+    },
+    /// A vector has another length than the store's.
+    #[error("{operation} refused a vector of {found} dimensions, the store has {expected}")]
+    Dimensions {
+        /// What was tried.
+        operation: &'static str,
+        /// Dimensions of the store.
+        expected: usize,
+        /// Dimensions of the vector.
+        found: usize,
+    },
+    /// A vector holds an infinity or no number at all.
+    #[error("{operation} refused a vector with a component that is not finite")]
+    NotFinite {
+        /// What was tried.
+        operation: &'static str,
+    },
+    /// A stored point cannot be read back as a tool: not written by this version, or by someone else.
+    #[error("point {point_id} of collection {collection} cannot be read as a tool: {reason}")]
+    Malformed {
+        /// Where.
+        collection: String,
+        /// Which point.
+        point_id: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl StoreError {
+    /// Whether the same call can succeed later without anyone changing anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::TimedOut { .. } => true,
+            Self::Request { source, .. } => match source.as_ref() {
+                QdrantError::ResponseError { status } => matches!(
+                    status.code(),
+                    // The client reports a refused connection as Internal.
+                    Code::Internal
+                        | Code::Unavailable
+                        | Code::DeadlineExceeded
+                        | Code::Cancelled
+                        | Code::ResourceExhausted
+                        | Code::Aborted
+                        | Code::Unknown
+                ),
+                QdrantError::ResourceExhaustedError { .. } | QdrantError::Io(_) => true,
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Puts the client's error into words of ours.
+    pub(crate) fn request(operation: &'static str, collection: &str, source: QdrantError) -> Self {
+        let collection = collection.to_owned();
+        match &source {
+            QdrantError::ResponseError { status } if status.code() == Code::NotFound => {
+                Self::MissingCollection { operation, collection }
+            }
+            _ => Self::Request { operation, collection, source: Box::new(source) },
+        }
+    }
+
+    pub(crate) fn malformed(collection: &str, point_id: Option<Uuid>, reason: impl Into<String>) -> Self {
+        Self::Malformed {
+            collection: collection.to_owned(),
+            point_id: point_id.map_or_else(|| "without UUID".to_owned(), |id| id.to_string()),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// Refuses what no store can rank: another length, or components that are not finite.
+pub(crate) fn check_vector(operation: &'static str, vector: &[f32], dims: usize) -> Result<(), StoreError> {
+    if vector.len() != dims {
+        return Err(StoreError::Dimensions { operation, expected: dims, found: vector.len() });
+    }
+    if vector.iter().any(|x| !x.is_finite()) {
+        return Err(StoreError::NotFinite { operation });
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! Exact search in memory: the embedded default, and the fallback while Qdrant is away.
+//!
+//! Every vector is compared, so the answer is exact; the vectors of a tenant lie in one block, so it is fast too.
+//! Here live the handle, its lock and the contract; `partition` holds one tenant, `labels` makes filters cheap,
+//! `ranking` scores and keeps the best.
+
+mod labels;
+mod partition;
+mod ranking;
+
+use std::{
+    collections::HashMap,
+    num::NonZeroUsize,
+    sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use toolweaver_contracts::{Predicate, Tenant};
+use uuid::Uuid;
+
+use self::{labels::Labels, partition::Partition};
+use crate::{Hit, Page, Point, StoreError, Tombstone, VectorStore, error::check_vector};
+
+/// Above this many vectors a search takes milliseconds, too long for a thread that others wait for.
+const INLINE_VECTORS_MAX: usize = 20_000;
+
+/// Exact vector search in this process. Cheap to clone; clones share their content.
+///
+/// Searches run side by side; a write waits for them and they for it.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    dims: usize,
+    catalogue: Arc<RwLock<Catalogue>>,
+}
+
+#[derive(Debug, Default)]
+struct Catalogue {
+    labels: Labels,
+    /// Kept apart, so that no scan of one tenant can meet another's tools.
+    partitions: HashMap<Tenant, Partition>,
+}
+
+impl Memory {
+    /// An empty store for vectors of `dims` dimensions.
+    pub fn new(dims: NonZeroUsize) -> Self {
+        Self { dims: dims.get(), catalogue: Arc::default() }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Catalogue> {
+        self.catalogue.read().expect("no thread panics while it holds the lock")
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Catalogue> {
+        self.catalogue.write().expect("no thread panics while it holds the lock")
+    }
+
+    fn vectors(&self, tenant: &Tenant) -> usize {
+        self.read().partitions.get(tenant).map_or(0, Partition::len)
+    }
+
+    fn search_now(&self, vector: &[f32], predicate: &Predicate, limit: usize) -> Vec<Hit> {
+        let catalogue = self.read();
+        let Some(partition) = catalogue.partitions.get(&predicate.tenant) else { return Vec::new() };
+        partition.search(vector, &catalogue.labels.compile(predicate), limit)
+    }
+}
+
+impl VectorStore for Memory {
+    async fn upsert(&self, points: &[Point]) -> Result<(), StoreError> {
+        for point in points {
+            check_vector("upsert", &point.vector, self.dims)?;
+        }
+        let mut catalogue = self.write();
+        let Catalogue { labels, partitions } = &mut *catalogue;
+        for point in points {
+            let partition =
+                partitions.entry(point.key.tenant.clone()).or_insert_with(|| Partition::new(self.dims));
+            partition.upsert(point, labels);
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, tombstones: &[Tombstone]) -> Result<(), StoreError> {
+        let mut catalogue = self.write();
+        for tombstone in tombstones {
+            let partition = catalogue
+                .partitions
+                .entry(tombstone.key.tenant.clone())
+                .or_insert_with(|| Partition::new(self.dims));
+            partition.remove(tombstone);
+        }
+        Ok(())
+    }
+
+    async fn search(
+        &self,
+        vector: &[f32],
+        predicate: &Predicate,
+        limit: usize,
+    ) -> Result<Vec<Hit>, StoreError> {
+        check_vector("search", vector, self.dims)?;
+        if self.vectors(&predicate.tenant) <= INLINE_VECTORS_MAX {
+            return Ok(self.search_now(vector, predicate, limit));
+        }
+        let (store, vector, predicate) = (self.clone(), vector.to_vec(), predicate.clone());
+        let search = tokio::task::spawn_blocking(move || store.search_now(&vector, &predicate, limit));
+        Ok(search.await.expect("a search neither panics nor is cancelled"))
+    }
+
+    async fn count(&self, predicate: &Predicate) -> Result<u64, StoreError> {
+        let catalogue = self.read();
+        let filter = catalogue.labels.compile(predicate);
+        Ok(catalogue.partitions.get(&predicate.tenant).map_or(0, |partition| partition.count(&filter)))
+    }
+
+    async fn scroll(
+        &self,
+        predicate: &Predicate,
+        from: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        let catalogue = self.read();
+        let filter = catalogue.labels.compile(predicate);
+        Ok(catalogue.partitions.get(&predicate.tenant).map_or_else(
+            || Page { records: Vec::new(), next: None },
+            |partition| partition.scroll(&filter, from, limit.max(1)),
+        ))
+    }
+
+    async fn health(&self) -> Result<String, StoreError> {
+        Ok("memory".to_owned())
+    }
+}

@@ -1,0 +1,145 @@
+//! The tools of one tenant.
+
+use std::{collections::HashMap, sync::Arc};
+
+use toolweaver_contracts::{Tool, ToolKey};
+use uuid::Uuid;
+
+use crate::{
+    Hit, Page, Point, Record, Tombstone,
+    memory::{
+        labels::{Facets, Filter, Labels},
+        ranking::{Best, dot, unit_scale},
+    },
+};
+
+/// Tools and their vectors in slots 0..n without gaps: the last one moves into the slot of one that is removed.
+#[derive(Debug)]
+pub(super) struct Partition {
+    dims: usize,
+    /// Unit vectors, slot after slot.
+    vectors: Vec<f32>,
+    /// What filters look at, by slot.
+    heads: Vec<Head>,
+    /// What only a scroll looks at, by slot.
+    contents: Vec<Content>,
+    slots: HashMap<Uuid, usize>,
+    /// Revisions of removed tools.
+    tombstones: HashMap<Uuid, u64>,
+}
+
+#[derive(Debug)]
+struct Head {
+    point_id: Uuid,
+    facets: Facets,
+}
+
+#[derive(Debug)]
+struct Content {
+    key: ToolKey,
+    revision: u64,
+    tool: Arc<Tool>,
+}
+
+impl Partition {
+    pub(super) fn new(dims: usize) -> Self {
+        Self {
+            dims,
+            vectors: Vec::new(),
+            heads: Vec::new(),
+            contents: Vec::new(),
+            slots: HashMap::new(),
+            tombstones: HashMap::new(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.heads.len()
+    }
+
+    /// Stores the point unless its revision, or a higher one, is stored or was removed.
+    pub(super) fn upsert(&mut self, point: &Point, labels: &mut Labels) {
+        let point_id = point.key.point_id();
+        if self.revision(&point_id) >= Some(point.revision) {
+            return;
+        }
+        self.tombstones.remove(&point_id);
+        let head = Head { point_id, facets: labels.facets(&point.key, &point.tool) };
+        let content =
+            Content { key: point.key.clone(), revision: point.revision, tool: Arc::clone(&point.tool) };
+        let scale = unit_scale(&point.vector);
+        let vector = point.vector.iter().map(|x| x * scale);
+        if let Some(&slot) = self.slots.get(&point_id) {
+            self.heads[slot] = head;
+            self.contents[slot] = content;
+            for (stored, x) in self.vectors[slot * self.dims..].iter_mut().zip(vector) {
+                *stored = x;
+            }
+        } else {
+            self.slots.insert(point_id, self.heads.len());
+            self.heads.push(head);
+            self.contents.push(content);
+            self.vectors.extend(vector);
+        }
+    }
+
+    /// Removes the tool and remembers the revision, unless that revision, or a higher one, is stored or was removed.
+    pub(super) fn remove(&mut self, tombstone: &Tombstone) {
+        let point_id = tombstone.key.point_id();
+        if self.revision(&point_id) >= Some(tombstone.revision) {
+            return;
+        }
+        self.tombstones.insert(point_id, tombstone.revision);
+        let Some(slot) = self.slots.remove(&point_id) else { return };
+        self.heads.swap_remove(slot);
+        self.contents.swap_remove(slot);
+        let last = self.vectors.len() - self.dims;
+        self.vectors.copy_within(last.., slot * self.dims);
+        self.vectors.truncate(last);
+        if let Some(moved) = self.heads.get(slot) {
+            self.slots.insert(moved.point_id, slot);
+        }
+    }
+
+    pub(super) fn search(&self, vector: &[f32], filter: &Filter, limit: usize) -> Vec<Hit> {
+        let scale = unit_scale(vector);
+        let mut best = Best::new(limit, self.len());
+        for (head, stored) in self.heads.iter().zip(self.vectors.chunks_exact(self.dims)) {
+            if filter.admits(&head.point_id, &head.facets) {
+                best.offer(Hit { point_id: head.point_id, score: dot(vector, stored) * scale });
+            }
+        }
+        best.into_hits()
+    }
+
+    pub(super) fn count(&self, filter: &Filter) -> u64 {
+        self.heads.iter().filter(|head| filter.admits(&head.point_id, &head.facets)).count() as u64
+    }
+
+    pub(super) fn scroll(&self, filter: &Filter, from: Option<Uuid>, limit: usize) -> Page {
+        let mut found: Vec<(Uuid, usize)> = self
+            .heads
+            .iter()
+            .enumerate()
+            .filter(|(_, head)| from.is_none_or(|from| from <= head.point_id))
+            .filter(|(_, head)| filter.admits(&head.point_id, &head.facets))
+            .map(|(slot, head)| (head.point_id, slot))
+            .collect();
+        found.sort_unstable();
+        let next = found.get(limit).map(|(point_id, _)| *point_id);
+        found.truncate(limit);
+        let records = found.into_iter().map(|(point_id, slot)| self.record(point_id, slot)).collect();
+        Page { records, next }
+    }
+
+    fn record(&self, point_id: Uuid, slot: usize) -> Record {
+        let Content { key, revision, tool } = &self.contents[slot];
+        Record { point_id, key: key.clone(), revision: *revision, tool: Arc::clone(tool) }
+    }
+
+    /// The revision stored or removed last.
+    fn revision(&self, point_id: &Uuid) -> Option<u64> {
+        let stored = self.slots.get(point_id).map(|&slot| self.contents[slot].revision);
+        stored.or_else(|| self.tombstones.get(point_id).copied())
+    }
+}

@@ -1,0 +1,268 @@
+//! Vectors in Qdrant, over gRPC.
+//!
+//! One collection per model, named after the alias and the model's fingerprint, so that vectors of two models never
+//! meet. Here lives the handle and its reads and writes; `collection` makes collections and moves the alias, `filter`
+//! and `payload` translate.
+
+mod collection;
+mod filter;
+mod payload;
+
+use std::{collections::HashMap, fmt, future::Future, num::NonZeroUsize, time::Duration};
+
+use ::qdrant_client::{
+    Qdrant as Client, QdrantError,
+    qdrant::{
+        CountPointsBuilder, NamedVectors, PointStruct, QueryPointsBuilder, ScrollPointsBuilder, UpdateStatus,
+        UpsertPointsBuilder, Vectors,
+    },
+};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use toolweaver_contracts::{Predicate, TEXT_VECTOR};
+use uuid::Uuid;
+
+pub use self::collection::Ensured;
+use crate::{Hit, Page, Point, QdrantConfig, StoreError, Tombstone, VectorStore, error::check_vector};
+
+/// Points of one request: the server applies a request as a whole, and the guard grows with it.
+const BATCH_POINTS_MAX: usize = 256;
+
+/// Requests of one bulk write under way at once. Their order does not matter: every point is guarded.
+const BATCHES_IN_FLIGHT_MAX: usize = 4;
+
+/// How long making a collection, its indexes or an alias may take; an index over many points is slow.
+const COLLECTION_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Characters of the model's fingerprint in the name of its collection.
+const FINGERPRINT_CHARS: usize = 12;
+
+/// The collection of one model on a Qdrant server. Cheap to clone; clones share their connections.
+#[derive(Clone)]
+pub struct Qdrant {
+    client: Client,
+    config: QdrantConfig,
+    collection: String,
+    model: String,
+    dims: usize,
+}
+
+impl fmt::Debug for Qdrant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Qdrant")
+            .field("config", &self.config)
+            .field("collection", &self.collection)
+            .field("model", &self.model)
+            .field("dims", &self.dims)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Qdrant {
+    /// A handle for the vectors of the model with this fingerprint. Connects with the first call, not here.
+    pub fn new(config: &QdrantConfig, fingerprint: &str, dims: NonZeroUsize) -> Result<Self, StoreError> {
+        let client = Client::from_url(&config.qdrant_url)
+            .api_key(config.qdrant_api_key.clone())
+            // The check would block this thread until the server answers.
+            .skip_compatibility_check()
+            // The client retries once by itself when *its* time-out strikes, and so doubles it. Ours comes first.
+            .timeout(2 * COLLECTION_TIMEOUT.max(config.qdrant_timeout))
+            .connect_timeout(config.qdrant_timeout)
+            .build()
+            .map_err(|source| StoreError::Address {
+                url: config.qdrant_url.clone(),
+                source: Box::new(source),
+            })?;
+        let short: String = fingerprint.chars().take(FINGERPRINT_CHARS).collect();
+        Ok(Self {
+            client,
+            collection: format!("{}_{short}", config.qdrant_alias),
+            config: config.clone(),
+            model: fingerprint.to_owned(),
+            dims: dims.get(),
+        })
+    }
+
+    /// Name of the collection that this handle reads and writes.
+    pub fn collection(&self) -> &str {
+        &self.collection
+    }
+
+    /// Waits for an answer, but not longer than `timeout`.
+    async fn within<T>(
+        &self,
+        timeout: Duration,
+        operation: &'static str,
+        request: impl Future<Output = Result<T, QdrantError>>,
+    ) -> Result<T, StoreError> {
+        match tokio::time::timeout(timeout, request).await {
+            Ok(answer) => answer.map_err(|source| StoreError::request(operation, &self.collection, source)),
+            Err(_) => Err(self.timed_out(operation, timeout)),
+        }
+    }
+
+    /// The time that a read or write may take.
+    const fn timeout(&self) -> Duration {
+        self.config.qdrant_timeout
+    }
+
+    /// The same for the server, which counts in whole seconds and so gives up work that nobody waits for.
+    fn server_timeout(&self) -> u64 {
+        self.timeout().as_secs() + u64::from(self.timeout().subsec_nanos() > 0)
+    }
+
+    fn timed_out(&self, operation: &'static str, timeout: Duration) -> StoreError {
+        StoreError::TimedOut { operation, collection: self.collection.clone(), timeout }
+    }
+
+    /// Writes points that are newer than what is stored; leaves the others as they are.
+    async fn write(&self, operation: &'static str, writes: Vec<Write<'_>>) -> Result<(), StoreError> {
+        let batches: Vec<_> =
+            writes.chunks(BATCH_POINTS_MAX).map(|batch| self.write_batch(operation, batch)).collect();
+        stream::iter(batches).buffer_unordered(BATCHES_IN_FLIGHT_MAX).try_collect().await
+    }
+
+    async fn write_batch(&self, operation: &'static str, batch: &[Write<'_>]) -> Result<(), StoreError> {
+        let points: Vec<PointStruct> = batch.iter().map(|write| self.point(write)).collect();
+        let guard = filter::only_older(batch.iter().map(|write| (write.point_id, write.revision)));
+        let request = UpsertPointsBuilder::new(&self.collection, points)
+            .update_filter(guard)
+            .timeout(self.server_timeout())
+            // Only then has the server's log reached the disk.
+            .wait(true);
+        let answer = self.within(self.timeout(), operation, self.client.upsert_points(request)).await?;
+        match answer.result.map(|result| result.status()) {
+            Some(UpdateStatus::Completed) => Ok(()),
+            // Accepted, not applied: it may still come, and the guard makes another try harmless.
+            _ => Err(self.timed_out(operation, self.timeout())),
+        }
+    }
+
+    fn point(&self, write: &Write<'_>) -> PointStruct {
+        let (payload, vectors) = match write.content {
+            Content::Tool(point) => {
+                let vectors = NamedVectors::default().add_vector(TEXT_VECTOR, point.vector.clone());
+                (payload::of_point(point, &self.model), Some(Vectors::from(vectors)))
+            }
+            Content::Tombstone(tombstone) => (payload::of_tombstone(tombstone), None),
+        };
+        PointStruct { id: Some(write.point_id.to_string().into()), payload, vectors }
+    }
+}
+
+impl VectorStore for Qdrant {
+    async fn upsert(&self, points: &[Point]) -> Result<(), StoreError> {
+        for point in points {
+            check_vector("upsert", &point.vector, self.dims)?;
+        }
+        self.write("upsert", newest(points.iter().map(Write::tool))).await
+    }
+
+    async fn remove(&self, tombstones: &[Tombstone]) -> Result<(), StoreError> {
+        self.write("remove", newest(tombstones.iter().map(Write::tombstone))).await
+    }
+
+    async fn search(
+        &self,
+        vector: &[f32],
+        predicate: &Predicate,
+        limit: usize,
+    ) -> Result<Vec<Hit>, StoreError> {
+        check_vector("search", vector, self.dims)?;
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let request = QueryPointsBuilder::new(&self.collection)
+            .query(vector.to_vec())
+            .using(TEXT_VECTOR)
+            .filter(filter::of_predicate(predicate))
+            .limit(limit as u64)
+            .with_payload(false)
+            .timeout(self.server_timeout());
+        let answer = self.within(self.timeout(), "search", Box::pin(self.client.query(request))).await?;
+        answer
+            .result
+            .into_iter()
+            .map(|found| Ok(Hit { point_id: self.point_id(found.id)?, score: found.score }))
+            .collect()
+    }
+
+    async fn count(&self, predicate: &Predicate) -> Result<u64, StoreError> {
+        let request = CountPointsBuilder::new(&self.collection)
+            .filter(filter::of_predicate(predicate))
+            .exact(true)
+            .timeout(self.server_timeout());
+        let answer = self.within(self.timeout(), "count", self.client.count(request)).await?;
+        Ok(answer.result.map_or(0, |result| result.count))
+    }
+
+    async fn scroll(
+        &self,
+        predicate: &Predicate,
+        from: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        let mut request = ScrollPointsBuilder::new(&self.collection)
+            .filter(filter::of_predicate(predicate))
+            .limit(u32::try_from(limit.max(1)).unwrap_or(u32::MAX))
+            .with_payload(true)
+            .timeout(self.server_timeout());
+        if let Some(from) = from {
+            request = request.offset(from.to_string());
+        }
+        let answer = self.within(self.timeout(), "scroll", self.client.scroll(request)).await?;
+        let records = answer
+            .result
+            .into_iter()
+            .map(|point| {
+                let point_id = self.point_id(point.id)?;
+                payload::to_record(point_id, point.payload)
+                    .map_err(|reason| StoreError::malformed(&self.collection, Some(point_id), reason))
+            })
+            .collect::<Result<_, _>>()?;
+        let next = answer.next_page_offset.map(|id| self.point_id(Some(id))).transpose()?;
+        Ok(Page { records, next })
+    }
+
+    async fn health(&self) -> Result<String, StoreError> {
+        let answer = self.within(self.timeout(), "health check", self.client.health_check()).await?;
+        Ok(format!("qdrant {}", answer.version))
+    }
+}
+
+/// One point to write.
+struct Write<'a> {
+    point_id: Uuid,
+    revision: u64,
+    content: Content<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Content<'a> {
+    Tool(&'a Point),
+    Tombstone(&'a Tombstone),
+}
+
+impl<'a> Write<'a> {
+    fn tool(point: &'a Point) -> Self {
+        Self { point_id: point.key.point_id(), revision: point.revision, content: Content::Tool(point) }
+    }
+
+    fn tombstone(tombstone: &'a Tombstone) -> Self {
+        Self {
+            point_id: tombstone.key.point_id(),
+            revision: tombstone.revision,
+            content: Content::Tombstone(tombstone),
+        }
+    }
+}
+
+/// The newest write of each point. The server guards a request against what is stored, not against itself.
+fn newest<'a>(writes: impl Iterator<Item = Write<'a>>) -> Vec<Write<'a>> {
+    let mut newest: HashMap<Uuid, Write<'a>> = HashMap::with_capacity(writes.size_hint().0);
+    for write in writes {
+        if newest.get(&write.point_id).is_none_or(|other| other.revision < write.revision) {
+            newest.insert(write.point_id, write);
+        }
+    }
+    newest.into_values().collect()
+}

@@ -1,0 +1,170 @@
+//! The contract of a vector store, and the choice between the two at run time.
+
+use std::{future::Future, sync::Arc};
+
+use toolweaver_contracts::{Predicate, Tool, ToolKey};
+use uuid::Uuid;
+
+use crate::{Memory, Qdrant, StoreError};
+
+/// A tool to be found by its vector.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Point {
+    /// Which tool.
+    pub key: ToolKey,
+    /// Sequence of the registration in TOOLS; higher wins.
+    pub revision: u64,
+    /// The tool as registered.
+    pub tool: Arc<Tool>,
+    /// The vector of its text, of the store's dimensions, every component finite.
+    pub vector: Vec<f32>,
+}
+
+/// The removal of a tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tombstone {
+    /// Which tool.
+    pub key: ToolKey,
+    /// Sequence of the removal in TOOLS; higher wins.
+    pub revision: u64,
+}
+
+/// A tool found by search.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Hit {
+    /// [`ToolKey::point_id`] of the tool.
+    pub point_id: Uuid,
+    /// Cosine between query and tool, -1 to 1.
+    pub score: f32,
+}
+
+/// A stored tool without its vector.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// [`ToolKey::point_id`] of the tool.
+    pub point_id: Uuid,
+    /// Which tool.
+    pub key: ToolKey,
+    /// Sequence of the registration in TOOLS.
+    pub revision: u64,
+    /// The tool as registered.
+    pub tool: Arc<Tool>,
+}
+
+/// Some stored tools in ascending order of their point ids.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// The tools, at most as many as asked for.
+    pub records: Vec<Record>,
+    /// Where the next page starts; `None` after the last one.
+    pub next: Option<Uuid>,
+}
+
+/// Stores the vectors of one model. See the crate documentation for what every implementation promises.
+pub trait VectorStore: Send + Sync {
+    /// Stores tools; any number, in any order. Once it returns, every point is stored or was outdated already.
+    ///
+    /// After an error some points may be stored; the same call again completes the work.
+    fn upsert(&self, points: &[Point]) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Removes tools and remembers that they were removed; any number, in any order.
+    fn remove(&self, tombstones: &[Tombstone]) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The tools nearest to `vector` among those that `predicate` admits, best first, at most `limit`.
+    fn search(
+        &self,
+        vector: &[f32],
+        predicate: &Predicate,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Hit>, StoreError>> + Send;
+
+    /// How many tools `predicate` admits, exactly.
+    fn count(&self, predicate: &Predicate) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// The tools that `predicate` admits, page by page: `from` is `None` for the first page and [`Page::next`] of the
+    /// page before for the others. A tool changed meanwhile is in at most one page.
+    fn scroll(
+        &self,
+        predicate: &Predicate,
+        from: Option<Uuid>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Page, StoreError>> + Send;
+
+    /// Asks the store whether it answers; gives its name and version.
+    fn health(&self) -> impl Future<Output = Result<String, StoreError>> + Send;
+}
+
+/// The store that the configuration chose.
+#[derive(Debug, Clone)]
+pub enum AnyStore {
+    /// A Qdrant server or cluster.
+    Qdrant(Arc<Qdrant>),
+    /// Exact search in this process.
+    Memory(Memory),
+}
+
+impl From<Qdrant> for AnyStore {
+    fn from(store: Qdrant) -> Self {
+        Self::Qdrant(Arc::new(store))
+    }
+}
+
+impl From<Memory> for AnyStore {
+    fn from(store: Memory) -> Self {
+        Self::Memory(store)
+    }
+}
+
+impl VectorStore for AnyStore {
+    async fn upsert(&self, points: &[Point]) -> Result<(), StoreError> {
+        match self {
+            Self::Qdrant(store) => store.upsert(points).await,
+            Self::Memory(store) => store.upsert(points).await,
+        }
+    }
+
+    async fn remove(&self, tombstones: &[Tombstone]) -> Result<(), StoreError> {
+        match self {
+            Self::Qdrant(store) => store.remove(tombstones).await,
+            Self::Memory(store) => store.remove(tombstones).await,
+        }
+    }
+
+    async fn search(
+        &self,
+        vector: &[f32],
+        predicate: &Predicate,
+        limit: usize,
+    ) -> Result<Vec<Hit>, StoreError> {
+        match self {
+            Self::Qdrant(store) => store.search(vector, predicate, limit).await,
+            Self::Memory(store) => store.search(vector, predicate, limit).await,
+        }
+    }
+
+    async fn count(&self, predicate: &Predicate) -> Result<u64, StoreError> {
+        match self {
+            Self::Qdrant(store) => store.count(predicate).await,
+            Self::Memory(store) => store.count(predicate).await,
+        }
+    }
+
+    async fn scroll(
+        &self,
+        predicate: &Predicate,
+        from: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        match self {
+            Self::Qdrant(store) => store.scroll(predicate, from, limit).await,
+            Self::Memory(store) => store.scroll(predicate, from, limit).await,
+        }
+    }
+
+    async fn health(&self) -> Result<String, StoreError> {
+        match self {
+            Self::Qdrant(store) => store.health().await,
+            Self::Memory(store) => store.health().await,
+        }
+    }
+}
