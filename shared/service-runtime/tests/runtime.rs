@@ -15,21 +15,22 @@ use toolweaver_service_runtime::{DrainConfig, HttpConfig, Runtime, ServiceError}
 const PATIENCE: DrainConfig = DrainConfig { drain_timeout_seconds: 20 };
 
 async fn served() -> (Runtime, SocketAddr) {
-    let loopback = HttpConfig { http_addr: "127.0.0.1:0".parse().unwrap() };
-    let runtime = Runtime::start(&loopback, PATIENCE).await.unwrap();
-    let address = runtime.http_address().unwrap();
+    let loopback = HttpConfig { http_addr: SocketAddr::from(([127, 0, 0, 1], 0)) };
+    let runtime = Runtime::start(&loopback, PATIENCE).await.expect("a free port");
+    let address = runtime.http_address().expect("it serves");
     (runtime, address)
 }
 
 /// Status code and body of a GET, over a plain socket: no HTTP client is among the dependencies.
 async fn get(address: SocketAddr, path: &str) -> (u16, String) {
-    let mut connection = TcpStream::connect(address).await.unwrap();
+    let mut connection = TcpStream::connect(address).await.expect("the server answers");
     let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
-    connection.write_all(request.as_bytes()).await.unwrap();
+    connection.write_all(request.as_bytes()).await.expect("the server answers");
     let mut reply = String::new();
-    connection.read_to_string(&mut reply).await.unwrap();
-    let (head, body) = reply.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    connection.read_to_string(&mut reply).await.expect("the server answers");
+    let (head, body) = reply.split_once("\r\n\r\n").expect("a head and a body");
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status code");
+    (status, body.to_owned())
 }
 
 #[tokio::test]
@@ -90,7 +91,7 @@ async fn metrics_have_the_names_that_the_code_gives_them() {
 
 fn value(text: &str, name: &str) -> f64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("no {name}"));
-    line.trim().parse().unwrap()
+    line.trim().parse().expect("a number")
 }
 
 #[tokio::test]
