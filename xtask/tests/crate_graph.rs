@@ -1,0 +1,108 @@
+//! The directions in which crates may depend on each other, and the top level that everyone relies on.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
+
+const SERVICES: [&str; 3] =
+    ["toolweaver-cache-invalidator", "toolweaver-embedding-worker", "toolweaver-query-worker"];
+const SHARED: [&str; 7] = [
+    "toolweaver-catalog-cache",
+    "toolweaver-contracts",
+    "toolweaver-embedding",
+    "toolweaver-messaging",
+    "toolweaver-service-runtime",
+    "toolweaver-testkit",
+    "toolweaver-vector-store",
+];
+const CONTRACTS: &str = "toolweaver-contracts";
+const TESTKIT: &str = "toolweaver-testkit";
+const TOP_LEVEL: [&str; 16] = [
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "Cargo.toml",
+    "LICENSE",
+    "README.md",
+    "deny.toml",
+    "deploy",
+    "docker-compose.yml",
+    "examples",
+    "helm",
+    "loadtest",
+    "schemas",
+    "services",
+    "shared",
+    "xtask",
+];
+
+fn workspace() -> Metadata {
+    MetadataCommand::new().no_deps().other_options(["--locked".to_owned()]).exec().expect("cargo metadata")
+}
+
+/// The workspace crates that a crate depends on, by kind of dependency.
+fn ours<'a>(metadata: &Metadata, package: &'a Package, development: bool) -> BTreeSet<&'a str> {
+    let members: BTreeSet<_> = metadata.packages.iter().map(|member| member.name.as_str()).collect();
+    let wanted = |kind| (kind == DependencyKind::Development) == development;
+    let names = package.dependencies.iter().filter(|dependency| wanted(dependency.kind));
+    names.map(|dependency| dependency.name.as_str()).filter(|name| members.contains(name)).collect()
+}
+
+/// What a crate may depend on among the crates of the workspace, apart from tests.
+fn allowed(package: &str) -> BTreeSet<&'static str> {
+    let shared = SHARED.into_iter().filter(|name| *name != TESTKIT);
+    match package {
+        "xtask" | CONTRACTS => BTreeSet::new(),
+        // The command line is what joins the services in one process.
+        "toolweaver" => shared.chain(SERVICES).collect(),
+        service if SERVICES.contains(&service) => shared.collect(),
+        // An outside client, and the shared crates beside the contracts.
+        _ => BTreeSet::from([CONTRACTS]),
+    }
+}
+
+#[test]
+fn crates_depend_on_each_other_in_one_direction() {
+    let metadata = workspace();
+    for package in &metadata.packages {
+        let forbidden: Vec<_> = ours(&metadata, package, false)
+            .difference(&allowed(&package.name))
+            .map(|name| (*name).to_owned())
+            .collect();
+        assert!(forbidden.is_empty(), "{} must not depend on {forbidden:?}", package.name);
+    }
+}
+
+#[test]
+fn tests_may_use_the_test_kit_and_nothing_else_of_ours() {
+    let metadata = workspace();
+    for package in &metadata.packages {
+        let mut used = ours(&metadata, package, true);
+        used.remove(TESTKIT);
+        let allowed = allowed(&package.name);
+        let forbidden: Vec<_> = used.difference(&allowed).collect();
+        assert!(forbidden.is_empty(), "the tests of {} must not depend on {forbidden:?}", package.name);
+    }
+}
+
+#[test]
+fn only_the_service_runtime_retries_with_backoff() {
+    for package in workspace().packages {
+        let uses = package.dependencies.iter().any(|dependency| dependency.name == "backoff");
+        assert!(!uses || package.name == "toolweaver-service-runtime", "{} depends on backoff", package.name);
+    }
+}
+
+#[test]
+fn the_expected_crates_and_folders_are_there() {
+    let metadata = workspace();
+    let members: BTreeSet<_> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
+    let expected = SHARED.into_iter().chain(SERVICES).chain(["toolweaver", "toolweaver-loadtest", "xtask"]);
+    let missing: Vec<_> = expected.filter(|name| !members.contains(name)).collect();
+    assert!(missing.is_empty(), "no member is named {missing:?}");
+
+    let root = Path::new(metadata.workspace_root.as_std_path());
+    let missing: Vec<_> = TOP_LEVEL.into_iter().filter(|name| !root.join(name).exists()).collect();
+    assert!(missing.is_empty(), "the top level lacks {missing:?}");
+}
