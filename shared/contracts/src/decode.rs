@@ -8,19 +8,27 @@ use serde_path_to_error::{Path, Segment};
 
 use crate::{ErrorCode, Fault, limits::PARAMETERS_DEPTH_MAX};
 
-/// Reads a JSON body. Unknown fields are ignored; an empty body reads as `{}`.
+/// Reads a JSON body, which is always an object. Unknown fields are ignored; an empty body reads as `{}`.
 ///
 /// The fault says what was wrong and where, by JSON pointer. Rules across fields are the caller's next step, for
 /// example [`SearchRequest::validate`](crate::SearchRequest::validate).
 pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
     let body = if body.is_empty() { b"{}" } else { body };
-    from_value(parse(body)?, "")
+    let value = parse(body)?;
+    if !value.is_object() {
+        // Said here, because serde would read the fields of a struct from an array too.
+        return Err(Fault::bad("", "the body is not a JSON object").hint(SEE_SCHEMAS));
+    }
+    from_value(value, "")
 }
 
 /// Writes a JSON body.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).expect("our wire types have string keys and no failing serializer")
 }
+
+const SEE_SCHEMAS: &str =
+    "the JSON Schema of every message is in schemas/: it names the fields and their types";
 
 /// Parses JSON text; the fault names the byte, line or nesting that broke it.
 pub(crate) fn parse(body: &[u8]) -> Result<Value, Fault> {
@@ -44,7 +52,7 @@ pub(crate) fn from_value<T: DeserializeOwned>(value: Value, prefix: &str) -> Res
     serde_path_to_error::deserialize(value).map_err(|error| {
         let mut place = prefix.to_owned();
         push_pointer(&mut place, error.path());
-        Fault::new(ErrorCode::BadRequest, error.inner().to_string()).at(place)
+        Fault::new(ErrorCode::BadRequest, error.inner().to_string()).at(place).hint(SEE_SCHEMAS)
     })
 }
 

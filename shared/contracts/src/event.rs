@@ -47,6 +47,9 @@ impl ToolEvent {
         let Some(Value::Object(mut tool)) = fields.remove("tool") else {
             return Err(Fault::bad("/tool", "a registered event needs a tool, as an object").hint(FORM));
         };
+        if tool.get("parameters").is_some_and(|parameters| !parameters.is_object()) {
+            return Err(Fault::bad("/tool/parameters", "parameters are not an object").hint(PARAMETERS));
+        }
         tool.entry("domain").or_insert_with(|| key.domain.as_str().into());
         let tool: Tool = from_value(Value::Object(tool), "/tool")?;
         tool.validate("/tool")?;
@@ -57,6 +60,8 @@ impl ToolEvent {
 
 const FORM: &str =
     r#"send {"event":"registered","tool":{"tool_name":…,"description":…}} or {"event":"removed"}"#;
+const PARAMETERS: &str =
+    r#"send the JSON Schema of the arguments, such as {"type":"object","properties":{…}}, or leave it out"#;
 
 fn check_agreement(key: &ToolKey, tool: &Tool) -> Result<(), Fault> {
     let told = ToolKey {

@@ -5,6 +5,8 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use crate::limits::FAULT_MESSAGE_BYTES_MAX;
+
 /// The error codes of replies; numbers as in HTTP, carried in `Nats-Service-Error-Code` too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u16", into = "u16")]
@@ -103,9 +105,10 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault of the given kind, without place or advice yet.
+    /// A fault of the given kind, without place or advice yet. A message over
+    /// [`FAULT_MESSAGE_BYTES_MAX`] bytes is cut.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), pointer: None, hint: None }
+        Self { code, message: cut(message.into()), pointer: None, hint: None }
     }
 
     /// A bad request at a place in the body.
@@ -126,6 +129,16 @@ impl Fault {
         self.hint = Some(hint.into());
         self
     }
+}
+
+/// Messages quote what was sent. Uncut, a rejection would carry a large event twice and outgrow the server's limit,
+/// and an event that cannot be rejected blocks everybody behind it.
+fn cut(mut message: String) -> String {
+    if message.len() > FAULT_MESSAGE_BYTES_MAX {
+        message.truncate(message.floor_char_boundary(FAULT_MESSAGE_BYTES_MAX - '…'.len_utf8()));
+        message.push('…');
+    }
+    message
 }
 
 struct Rendered<'a>(&'a Fault);

@@ -25,7 +25,7 @@ pub enum IndexedEvent {
         model: String,
         /// The tool.
         tool: Arc<Tool>,
-        /// Unit vectors by name; see [`TEXT_VECTOR`].
+        /// Unit vectors by name; that of the tool's whole text is `text`.
         vectors: BTreeMap<String, Vector>,
     },
     /// The tool can no longer be found. Expires once no reader can still miss it.

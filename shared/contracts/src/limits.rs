@@ -26,5 +26,7 @@ pub const TOP_K_DEFAULT: u32 = 10;
 pub const WAIT_MS_MAX: u64 = 30_000;
 /// Most tool ids in `exclude`.
 pub const EXCLUDE_ENTRIES_MAX: usize = 1_000;
+/// Longest message of a fault, in bytes; what was wrong is quoted, and a publisher may have sent much of it.
+pub const FAULT_MESSAGE_BYTES_MAX: usize = 1024;
 /// How much of a rejected event is kept in REJECTED, in bytes.
 pub const REJECTED_ORIGINAL_BYTES_MAX: usize = EVENT_BYTES_MAX;

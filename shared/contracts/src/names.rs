@@ -120,7 +120,9 @@ name!(
         "type": "string",
         "description": "The name of a tool within its domain: 1 to 256 bytes of UTF-8, not blank, no control characters.",
         "minLength": 1,
-        "maxLength": TOOL_NAME_BYTES_MAX
+        "maxLength": TOOL_NAME_BYTES_MAX,
+        "pattern": "\\S",
+        "not": { "pattern": "[\\u0000-\\u001F\\u007F-\\u009F]" }
     })
 );
 
@@ -230,7 +232,7 @@ impl JsonSchema for ToolId {
         json_schema!({
             "type": "string",
             "description": "A tool within a tenant, written domain.tool_name.",
-            "pattern": "^[a-z0-9_-]{1,64}\\..+$",
+            "pattern": "^[a-z0-9_-]{1,64}\\.",
             "examples": ["github.create_pull_request"]
         })
     }

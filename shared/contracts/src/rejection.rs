@@ -27,6 +27,7 @@ pub struct Rejection {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Original {
     /// Its full size in bytes.
+    #[schemars(with = "u64")]
     pub bytes: usize,
     /// Whether only the first 256 KiB are kept here.
     pub truncated: bool,

@@ -9,17 +9,18 @@ use crate::{
         EXCLUDE_ENTRIES_MAX, LABEL_BYTES_MAX, LIST_ENTRIES_MAX, QUERY_BYTES_MAX, TOP_K_DEFAULT, TOP_K_MAX,
         WAIT_MS_MAX,
     },
+    tool::check_list,
 };
 
 /// A request on `search.v1.<tenant>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchRequest {
-    /// What the agent wants to do, in its own words.
+    /// What the agent wants to do, in its own words; not blank, at most 8 KiB of UTF-8.
     #[schemars(length(min = 1, max = QUERY_BYTES_MAX))]
     pub query: String,
     /// How many results at most, 1 to 100; 10 where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = TOP_K_MAX))]
+    #[schemars(range(min = 1, max = TOP_K_MAX), extend("default" = TOP_K_DEFAULT))]
     pub top_k: Option<u32>,
     /// The domain to look in first; with fewer than three good matches there, the whole tenant is searched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,26 +90,25 @@ impl SearchRequest {
             return Err(Fault::bad("/query", message).hint("send the request, not the conversation"));
         }
         if self.top_k.is_some_and(|top_k| !(1..=TOP_K_MAX).contains(&top_k)) {
-            return Err(
-                Fault::bad("/top_k", format!("top_k must be 1 to {TOP_K_MAX}")).hint("ask for fewer results")
-            );
+            return Err(Fault::bad("/top_k", format!("top_k must be 1 to {TOP_K_MAX}"))
+                .hint(format!("leave it out for {TOP_K_DEFAULT}")));
         }
         if self.wait_ms.is_some_and(|wait_ms| wait_ms > WAIT_MS_MAX) {
-            return Err(Fault::bad("/wait_ms", format!("wait_ms must be at most {WAIT_MS_MAX}")));
+            return Err(Fault::bad("/wait_ms", format!("wait_ms must be at most {WAIT_MS_MAX}"))
+                .hint("ask again when it answers 409"));
         }
         for (field, list) in [("tags", &self.tags), ("roles", &self.roles)] {
-            if list.len() > LIST_ENTRIES_MAX {
-                return Err(Fault::bad(
-                    format!("/{field}"),
-                    format!("{field} may have at most {LIST_ENTRIES_MAX} entries"),
-                ));
-            }
+            check_list("", field, list, LABEL_BYTES_MAX)?;
         }
         if self.exclude.len() > EXCLUDE_ENTRIES_MAX {
             return Err(Fault::bad(
                 "/exclude",
-                format!("exclude may have at most {EXCLUDE_ENTRIES_MAX} entries"),
-            ));
+                format!(
+                    "exclude has {} entries, at most {EXCLUDE_ENTRIES_MAX} are allowed",
+                    self.exclude.len()
+                ),
+            )
+            .hint("exclude what the agent used last, and filter the rest out of the answer"));
         }
         Ok(())
     }

@@ -1,8 +1,10 @@
 //! Subjects and streams: how they are written and how they are read back.
 
+use std::fmt::Display;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::{Domain, ErrorCode, Fault, Tenant, ToolKey, ToolName};
+use crate::{Domain, ErrorCode, Fault, NameError, Tenant, ToolKey, ToolName};
 
 /// The stream of what publishers said.
 pub const TOOLS_STREAM: &str = "TOOLS";
@@ -33,6 +35,10 @@ const REJECTED_PREFIX: &str = "rejected.v1.";
 
 /// A tool name as one token: all but `[A-Za-z0-9_-]` percent-encoded, upper-case hex.
 const TOKEN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-');
+
+const SCOPES: &str = "tenant and domain are [a-z0-9_-]{1,64}";
+const ENCODING: &str =
+    "percent-encode every byte of the tool name outside A-Z, a-z, 0-9, _ and - with upper-case hex";
 
 /// `tools.v1.<tenant>.<domain>.<tool>`.
 pub fn tools(key: &ToolKey) -> String {
@@ -73,6 +79,13 @@ pub fn versions(tenant: &Tenant) -> String {
     format!("versions.v1.{tenant}")
 }
 
+/// Name of the durable consumer of TOOLS that indexes for a model, by the short form of its fingerprint.
+///
+/// A new model gets a new consumer, which reads all of TOOLS again; that is how an index is rebuilt.
+pub fn embedding_consumer(fingerprint: &str) -> String {
+    format!("embedding-worker-{fingerprint}")
+}
+
 /// Reads the identity out of a TOOLS subject.
 pub fn parse_tools(subject: &str) -> Result<ToolKey, Fault> {
     parse_tool_subject(TOOLS_PREFIX, subject)
@@ -86,7 +99,10 @@ pub fn parse_indexed(subject: &str) -> Result<ToolKey, Fault> {
 /// Reads the tenant out of the subject of a request, such as `search.v1.<tenant>`.
 pub fn parse_tenant(subject: &str) -> Result<Tenant, Fault> {
     let token = subject.rsplit('.').next().unwrap_or_default();
-    token.parse().map_err(|source| bad_subject(subject, &source))
+    token.parse().map_err(|source: NameError| {
+        let (endpoint, _) = subject.rsplit_once('.').unwrap_or_default();
+        bad_subject(subject, &source).hint(format!("ask on {endpoint}.<tenant>; {SCOPES}"))
+    })
 }
 
 fn tool_subject(prefix: &str, key: &ToolKey) -> String {
@@ -95,29 +111,32 @@ fn tool_subject(prefix: &str, key: &ToolKey) -> String {
 }
 
 fn parse_tool_subject(prefix: &str, subject: &str) -> Result<ToolKey, Fault> {
+    let bad = |reason: &dyn Display| {
+        bad_subject(subject, reason)
+            .hint(format!("publish on {prefix}<tenant>.<domain>.<tool>; {SCOPES}; {ENCODING}"))
+    };
     let rest = subject.strip_prefix(prefix).unwrap_or_default();
     let tokens: Vec<&str> = rest.split('.').collect();
     let [tenant, domain, tool] = tokens[..] else {
-        return Err(bad_subject(subject, &format!("expected {prefix}<tenant>.<domain>.<tool>")));
+        return Err(bad(&format!("it is not {prefix} and three tokens")));
     };
+    let tenant: Tenant = tenant.parse().map_err(|source: NameError| bad(&source))?;
+    let domain: Domain = domain.parse().map_err(|source: NameError| bad(&source))?;
     let decoded = percent_decode_str(tool)
         .decode_utf8()
-        .map_err(|_| bad_subject(subject, &"the tool token does not decode to UTF-8"))?;
-    let tool_name: ToolName = decoded.parse().map_err(|source| bad_subject(subject, &source))?;
-    let tenant: Tenant = tenant.parse().map_err(|source| bad_subject(subject, &source))?;
-    let domain: Domain = domain.parse().map_err(|source| bad_subject(subject, &source))?;
+        .map_err(|_| bad(&"the tool token does not decode to UTF-8"))?;
+    let tool_name: ToolName = decoded.parse().map_err(|source: NameError| bad(&source))?;
     let key = ToolKey { tenant, domain, tool_name };
     let canonical = tool_subject(prefix, &key);
     if canonical == subject {
         Ok(key)
     } else {
         // Two spellings of one name would be two subjects, and the stream keeps one message per subject.
-        Err(bad_subject(subject, &"the tool token is not in its one canonical form")
-            .hint(format!("publish on {canonical}: percent-encode every byte outside A-Z, a-z, 0-9, _ and - with upper-case hex")))
+        Err(bad(&"the tool token is not in its one canonical form")
+            .hint(format!("publish on {canonical}; {ENCODING}")))
     }
 }
 
-fn bad_subject(subject: &str, reason: &impl ToString) -> Fault {
-    Fault::new(ErrorCode::BadRequest, format!("subject {subject}: {}", reason.to_string()))
-        .hint("publish on tools.v1.<tenant>.<domain>.<tool>; tenant and domain are [a-z0-9_-]{1,64}")
+fn bad_subject(subject: &str, reason: &dyn Display) -> Fault {
+    Fault::new(ErrorCode::BadRequest, format!("subject {subject}: {reason}"))
 }

@@ -1,6 +1,6 @@
 //! A tool as its publisher describes it.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -47,15 +47,16 @@ pub struct Tool {
     pub tool_type: ToolType,
     /// Its shard; an event that leaves it out means the domain of its subject.
     #[serde(default)]
+    #[schemars(transform = without_default)]
     pub domain: Domain,
-    /// What it does, in words; at most 16 KiB.
+    /// What it does, in words; at most 16 KiB of UTF-8.
     #[serde(default)]
     #[schemars(length(max = DESCRIPTION_BYTES_MAX))]
     pub description: String,
     /// JSON Schema of its arguments: an object, nested at most 32 deep.
     #[serde(default)]
     pub parameters: Map<String, Value>,
-    /// Its version, as the publisher counts.
+    /// Its version, as the publisher counts; at most 256 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = LABEL_BYTES_MAX))]
     pub version: Option<String>,
@@ -63,15 +64,15 @@ pub struct Tool {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = LABEL_BYTES_MAX))]
     pub last_updated: Option<String>,
-    /// Labels to filter by.
+    /// Labels to filter by, each at most 256 bytes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = LIST_ENTRIES_MAX), inner(length(min = 1, max = LABEL_BYTES_MAX)))]
     pub tags: Vec<String>,
-    /// Requests that this tool answers, in plain words.
+    /// Requests that this tool answers, in plain words, each at most 2 KiB.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = LIST_ENTRIES_MAX), inner(length(min = 1, max = EXAMPLE_BYTES_MAX)))]
     pub examples: Vec<String>,
-    /// Who published it.
+    /// Who published it; at most 256 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = LABEL_BYTES_MAX))]
     pub publisher: Option<String>,
@@ -109,20 +110,31 @@ impl Tool {
     }
 }
 
-fn check_list(prefix: &str, field: &str, list: &[String], bytes_max: usize) -> Result<(), Fault> {
+/// Checks a list of labels or sentences at `prefix/field`.
+pub(crate) fn check_list(prefix: &str, field: &str, list: &[String], bytes_max: usize) -> Result<(), Fault> {
     if list.len() > LIST_ENTRIES_MAX {
         return Err(Fault::bad(
             format!("{prefix}/{field}"),
             format!("{field} has {} entries, at most {LIST_ENTRIES_MAX} are allowed", list.len()),
-        ));
+        )
+        .hint("keep those that tell most"));
     }
     for (i, entry) in list.iter().enumerate() {
         if entry.is_empty() {
-            return Err(Fault::bad(format!("{prefix}/{field}/{i}"), "an entry must not be empty"));
+            return Err(Fault::bad(
+                format!("{prefix}/{field}/{i}"),
+                format!("an entry of {field} must not be empty"),
+            )
+            .hint("leave it out"));
         }
         check_bytes(prefix, &format!("{field}/{i}"), entry, bytes_max)?;
     }
     Ok(())
+}
+
+/// The default of `domain` depends on the subject, so the schema must not promise one.
+fn without_default(schema: &mut Schema) {
+    schema.remove("default");
 }
 
 fn check_bytes(prefix: &str, field: &str, text: &str, bytes_max: usize) -> Result<(), Fault> {
