@@ -1,2 +1,13 @@
-//! Placeholder.
-fn main() {}
+//! The query worker as a process.
+
+use std::process::ExitCode;
+
+use toolweaver_query_worker::{Config, Parts, run};
+use toolweaver_service_runtime::service_main;
+
+fn main() -> ExitCode {
+    service_main("query-worker", async |config: Config, runtime| {
+        let parts = Parts::connect(&config).await?;
+        run(&config.query, parts, &runtime).await
+    })
+}

@@ -1,0 +1,72 @@
+//! What an operator may set.
+
+use std::num::NonZeroUsize;
+
+use clap::{Args, Parser};
+use toolweaver_catalog_cache::RedisConfig;
+use toolweaver_embedding::ModelConfig;
+use toolweaver_messaging::NatsConfig;
+use toolweaver_service_runtime::{RuntimeConfig, ServiceConfig};
+use toolweaver_vector_store::QdrantConfig;
+
+/// Answers search, get, domains and status over NATS, from its own projection of the catalogue.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "query-worker", version)]
+pub struct Config {
+    /// How to reach NATS.
+    #[command(flatten)]
+    pub nats: NatsConfig,
+    /// Which model embeds queries; the same as the embedding worker's.
+    #[command(flatten)]
+    pub model: ModelConfig,
+    /// Where vectors are searched.
+    #[command(flatten)]
+    pub qdrant: QdrantConfig,
+    /// Where answers are cached.
+    #[command(flatten)]
+    pub redis: RedisConfig,
+    /// How requests are served.
+    #[command(flatten)]
+    pub query: QuerySettings,
+    /// Telemetry, health, shutdown.
+    #[command(flatten)]
+    pub runtime: RuntimeConfig,
+}
+
+/// How requests are served.
+#[derive(Debug, Clone, Args)]
+pub struct QuerySettings {
+    /// Searches computed at the same time; one more is answered 429 at once.
+    #[arg(long, env = "QUERY_CONCURRENCY_MAX", default_value = "256")]
+    pub query_concurrency_max: NonZeroUsize,
+    /// Milliseconds after which a search is answered without the part that has not answered yet.
+    #[arg(long, env = "QUERY_PART_TIMEOUT_MS", default_value_t = 2_000)]
+    pub query_part_timeout_ms: u64,
+    /// Changes applied to the projection at once.
+    #[arg(long, env = "PROJECTION_BATCH_MAX", default_value = "4096")]
+    pub projection_batch_max: NonZeroUsize,
+}
+
+impl ServiceConfig for Config {
+    fn runtime(&self) -> &RuntimeConfig {
+        &self.runtime
+    }
+
+    fn validate(&self) -> Vec<String> {
+        let faults = [self.nats.validate(), self.model.validate(), self.qdrant.validate(), self.redis.validate()];
+        let mut faults = faults.concat();
+        faults.extend(self.query.validate());
+        faults
+    }
+}
+
+impl QuerySettings {
+    /// All faults at once, each a sentence that names the variable.
+    pub fn validate(&self) -> Vec<String> {
+        if self.query_part_timeout_ms == 0 {
+            vec!["QUERY_PART_TIMEOUT_MS must be at least 1".to_owned()]
+        } else {
+            Vec::new()
+        }
+    }
+}

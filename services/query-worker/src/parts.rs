@@ -1,0 +1,49 @@
+//! The real parts a query worker works with.
+
+use std::{num::NonZeroUsize, sync::Arc};
+
+use anyhow::Context as _;
+use toolweaver_catalog_cache::Cache;
+use toolweaver_embedding::{Embedder, Limits};
+use toolweaver_messaging::{Nats, connect};
+use toolweaver_vector_store::Qdrant;
+
+use crate::Config;
+
+/// The real parts a query worker works with; clones share them.
+#[derive(Clone)]
+pub struct Parts {
+    /// The connection to NATS.
+    pub nats: Nats,
+    /// The thread that embeds queries. Indexing has another one: a query must not wait behind a batch of documents.
+    pub embedder: Embedder,
+    /// The vector database; without one the worker keeps the vectors of INDEXED in memory.
+    pub vectors: Option<Qdrant>,
+    /// Answers and query vectors from before.
+    pub cache: Cache,
+}
+
+/// Queries that wait for the embedding thread; those that wait together are embedded together.
+const QUERIES_WAITING_MAX: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
+
+impl Parts {
+    /// Connects everything the configuration names.
+    pub async fn connect(config: &Config) -> anyhow::Result<Self> {
+        let model = toolweaver_embedding::load(&config.model).context("cannot load the embedding model")?;
+        let embedder = query_embedder(model, config.model.limits());
+        let vectors = if config.qdrant.use_vector_db {
+            let dims = NonZeroUsize::new(embedder.dimensions()).context("the model has no dimensions")?;
+            Some(Qdrant::new(&config.qdrant, embedder.fingerprint().short(), dims).context("cannot set up Qdrant")?)
+        } else {
+            None
+        };
+        let nats = connect(&config.nats, "query-worker").await.context("cannot connect to NATS")?;
+        let cache = Cache::connect(&config.redis).await.context("cannot set up the cache")?;
+        Ok(Self { nats, embedder, vectors, cache })
+    }
+}
+
+/// The embedding thread for queries: many small callers at once.
+pub fn query_embedder(model: Arc<dyn toolweaver_embedding::Model>, limits: Limits) -> Embedder {
+    Embedder::spawn(model, Limits { requests_waiting_max: QUERIES_WAITING_MAX, ..limits })
+}

@@ -1,0 +1,162 @@
+//! The writing side of the projection: INDEXED events in, a new version out.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, PoisonError, RwLock, RwLockWriteGuard},
+    time::SystemTime,
+};
+
+use tokio::{sync::watch, task};
+use toolweaver_contracts::{Fault, IndexedEvent, TEXT_VECTOR, Tenant, ToolKey, decode, subjects};
+use toolweaver_messaging::replay::Replayed;
+use toolweaver_vector_store::{Memory, Point, StoreError, Tombstone, VectorStore as _};
+use tracing::warn;
+
+use super::{
+    Applied,
+    catalog::{Catalog, Entry},
+    lexical::LexicalWriter,
+};
+
+/// Why a batch was not applied. The projection may hold part of it; only starting afresh is safe.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApplyError {
+    /// The lexical index refused a change.
+    #[error("cannot write the lexical index")]
+    Lexical(#[from] tantivy::TantivyError),
+    /// The vectors in memory refused a change.
+    #[error("cannot keep the vectors")]
+    Vectors(#[from] StoreError),
+    /// The thread that applies panicked.
+    #[error("the applying thread panicked")]
+    Panicked(#[from] task::JoinError),
+}
+
+/// Applies INDEXED events in stream order. There is one.
+pub(crate) struct Applier {
+    fingerprint: String,
+    catalog: Arc<RwLock<Catalog>>,
+    lexical: LexicalWriter,
+    vectors: Option<Memory>,
+    publish: watch::Sender<Applied>,
+}
+
+/// One change of the catalogue.
+struct Change {
+    version: u64,
+    key: ToolKey,
+    event: IndexedEvent,
+}
+
+impl Applier {
+    pub(super) fn new(
+        fingerprint: String,
+        catalog: Arc<RwLock<Catalog>>,
+        lexical: LexicalWriter,
+        vectors: Option<Memory>,
+        publish: watch::Sender<Applied>,
+    ) -> Self {
+        Self { fingerprint, catalog, lexical, vectors, publish }
+    }
+
+    /// Applies a batch and publishes its last version.
+    pub(crate) async fn apply(mut self, batch: Vec<Replayed>) -> Result<Self, ApplyError> {
+        let Some(last) = batch.last() else {
+            return Ok(self);
+        };
+        let applied = Applied {
+            version: last.stream_sequence,
+            pending: last.pending,
+            published_at: SystemTime::from(last.published_at),
+        };
+        let changes = task::spawn_blocking(move || newest_per_tool(&batch)).await?;
+        self.keep_vectors(&changes).await?;
+        task::spawn_blocking(move || {
+            self.index(changes)?;
+            // Publish last: a reader that knows the version must find everything up to it.
+            self.publish.send_replace(applied);
+            Ok(self)
+        })
+        .await?
+    }
+
+    async fn keep_vectors(&self, changes: &[Change]) -> Result<(), ApplyError> {
+        let Some(vectors) = &self.vectors else {
+            return Ok(());
+        };
+        let (mut points, mut tombstones) = (Vec::new(), Vec::new());
+        for Change { key, event, .. } in changes {
+            let revision = event.revision();
+            match event {
+                IndexedEvent::Indexed { model, tool, vectors, .. } if *model == self.fingerprint => {
+                    if let Some(vector) = vectors.get(TEXT_VECTOR) {
+                        let (key, tool, vector) = (key.clone(), Arc::clone(tool), vector.0.clone());
+                        points.push(Point { key, revision, tool, vector });
+                    }
+                }
+                // Vectors of two models never meet: a tool of another model is found by its words alone.
+                IndexedEvent::Indexed { .. } | IndexedEvent::Removed { .. } => {
+                    tombstones.push(Tombstone { key: key.clone(), revision });
+                }
+            }
+        }
+        vectors.upsert(&points).await?;
+        vectors.remove(&tombstones).await?;
+        Ok(())
+    }
+
+    fn index(&mut self, changes: Vec<Change>) -> tantivy::Result<()> {
+        let mut versions: HashMap<Tenant, u64> = HashMap::new();
+        for Change { version, key, event } in changes {
+            versions.insert(key.tenant.clone(), version);
+            match event {
+                IndexedEvent::Indexed { revision, tool, .. } => {
+                    let entry = Entry { key: key.clone(), revision, tool: Arc::clone(&tool) };
+                    let replaced = self.catalog().insert(entry);
+                    if replaced {
+                        self.lexical.delete(key.point_id());
+                    }
+                    self.lexical.add(&key, &tool)?;
+                }
+                IndexedEvent::Removed { revision } => {
+                    let existed = self.catalog().remove(&key, revision);
+                    if existed {
+                        self.lexical.delete(key.point_id());
+                    }
+                }
+            }
+        }
+        self.lexical.commit()?;
+        let mut catalog = self.catalog();
+        for (tenant, version) in versions {
+            catalog.set_version(&tenant, version);
+        }
+        Ok(())
+    }
+
+    fn catalog(&self) -> RwLockWriteGuard<'_, Catalog> {
+        self.catalog.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Decodes a batch. Of several changes of one tool only the last one matters to who reads after the batch.
+fn newest_per_tool(batch: &[Replayed]) -> Vec<Change> {
+    let mut seen = HashSet::new();
+    let mut changes: Vec<_> =
+        batch.iter().rev().filter(|message| seen.insert(message.subject.as_str())).filter_map(change).collect();
+    changes.reverse();
+    changes
+}
+
+fn change(message: &Replayed) -> Option<Change> {
+    let decoded = subjects::parse_indexed(&message.subject)
+        .and_then(|key| Ok::<_, Fault>((key, decode::<IndexedEvent>(&message.payload)?)));
+    match decoded {
+        Ok((key, event)) => Some(Change { version: message.stream_sequence, key, event }),
+        Err(fault) => {
+            // Only a foreign publisher can do this; one bad message must not stop all readers for ever.
+            warn!(subject = message.subject, sequence = message.stream_sequence, %fault, "skipping a message of INDEXED");
+            None
+        }
+    }
+}

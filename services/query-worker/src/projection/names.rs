@@ -1,0 +1,119 @@
+//! Names inside a query: which tools a caller may mean by name, however it is written.
+//!
+//! A name and a query are compared by their letters and digits alone, so that `create_pull_request`,
+//! `createPullRequest` and `create pull request` are one name.
+
+use std::collections::HashMap;
+
+use toolweaver_contracts::identifiers;
+
+/// How a query names a tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Mention {
+    /// The name stands in the query as plain words, or is a single one.
+    Words,
+    /// The name stands in the query written as an identifier, such as `create_pull_request`.
+    Identifier,
+    /// The name is all of the query.
+    Whole,
+}
+
+/// A name with nothing but its letters and digits, in lower case; one without any stays as it is.
+pub(crate) fn normalised(name: &str) -> String {
+    let normal = identifiers::split(name).concat().to_lowercase();
+    if normal.is_empty() { name.trim().to_owned() } else { normal }
+}
+
+/// The known names that stand in a query, the longest first, and how they stand there.
+pub(crate) fn mentions(query: &str, name_bytes_max: usize, is_known: impl Fn(&str) -> bool) -> Vec<(String, Mention)> {
+    let mut found: HashMap<String, Mention> = HashMap::new();
+    let mut note = |name: String, mention: Mention| {
+        let best = found.entry(name).or_insert(mention);
+        *best = mention.max(*best);
+    };
+
+    let whole = normalised(query);
+    if is_known(&whole) {
+        note(whole, Mention::Whole);
+    }
+    for written in query.split_whitespace() {
+        let name = normalised(written.trim_matches(['"', '\'', '`', ',', ';', ':', '?', '!', '(', ')', '.']));
+        if identifiers::split(written).len() > 1 && is_known(&name) {
+            note(name, Mention::Identifier);
+        }
+    }
+    let units = units(query);
+    for start in 0..units.len() {
+        let mut name = String::new();
+        for unit in &units[start..] {
+            name.push_str(unit);
+            if name.len() > name_bytes_max {
+                break;
+            }
+            if is_known(&name) {
+                note(name.clone(), Mention::Words);
+            }
+        }
+    }
+
+    let mut found: Vec<_> = found.into_iter().collect();
+    found.sort_by(|(a, a_mention), (b, b_mention)| {
+        b_mention.cmp(a_mention).then(b.len().cmp(&a.len())).then_with(|| a.cmp(b))
+    });
+    found
+}
+
+/// The smallest pieces a name can begin or end at: words, and in scripts without spaces every character.
+fn units(query: &str) -> Vec<String> {
+    let mut units = Vec::new();
+    for word in identifiers::split(query) {
+        if word.chars().any(is_unspaced) {
+            units.extend(word.chars().map(|c| c.to_lowercase().collect::<String>()));
+        } else {
+            units.push(word.to_lowercase());
+        }
+    }
+    units
+}
+
+/// Whether a character belongs to a script that is written without spaces: CJK, kana, Thai, Lao, Khmer, Myanmar.
+fn is_unspaced(c: char) -> bool {
+    matches!(c, '\u{0E00}'..='\u{0EFF}' | '\u{1000}'..='\u{109F}' | '\u{1780}'..='\u{17FF}'
+        | '\u{3040}'..='\u{30FF}' | '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}'
+        | '\u{20000}'..='\u{3134F}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Mention, mentions, normalised};
+    use proptest::prelude::*;
+
+    #[test]
+    fn finds_a_name_however_it_is_written() {
+        let name = normalised("create_pull_request");
+        for (query, mention) in [
+            ("createPullRequest", Mention::Whole),
+            ("Create Pull Request", Mention::Whole),
+            ("call create_pull_request, please", Mention::Identifier),
+            ("now create pull request for me", Mention::Words),
+        ] {
+            assert_eq!(mentions(query, name.len(), |known| known == name), [(name.clone(), mention)], "{query}");
+        }
+        assert_eq!(mentions("create a pull request", name.len(), |known| known == name), []);
+        assert_eq!(mentions("请生成图像吧", 64, |known| known == "生成图像").len(), 1);
+        assert_eq!(mentions("+", 64, |known| known == "+"), [("+".to_owned(), Mention::Whole)]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_is_found_in_any_sentence(
+            name in "[a-z]{1,8}([_. -][A-Za-z0-9]{1,8}){0,4}",
+            before in "([a-z]{1,9} ){0,6}",
+            after in "( [a-z]{1,9}){0,6}",
+        ) {
+            let known = normalised(&name);
+            let found = mentions(&format!("{before}{name}{after}"), known.len(), |other| other == known);
+            prop_assert_eq!(found.len(), 1);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! How the system is, as this worker sees it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::time::timeout;
+use toolweaver_contracts::{
+    Health as PartHealth, Part, StatusReply, StreamStatus,
+    subjects::{INDEXED_STREAM, REJECTED_STREAM, TOOLS_STREAM},
+};
+use toolweaver_messaging::{Nats, consumer, streams};
+use toolweaver_service_runtime::Health;
+use toolweaver_vector_store::VectorStore as _;
+
+use crate::{ranker, searcher::Searcher};
+
+/// How long a part may take to say how it is.
+const PART_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Answers status requests.
+pub(crate) struct Status {
+    searcher: Arc<Searcher>,
+    health: Health,
+    started: Instant,
+}
+
+impl Status {
+    pub(crate) fn new(searcher: Arc<Searcher>, health: Health) -> Self {
+        Self { searcher, health, started: Instant::now() }
+    }
+
+    /// Asks every part at the same time; a part that does not answer is reported, not waited for.
+    pub(crate) async fn report(&self, worker: String) -> StatusReply {
+        let Searcher { parts, projection, consumer: indexer, .. } = &*self.searcher;
+        let lag = timeout(PART_TIMEOUT, consumer::lag(&parts.nats, TOOLS_STREAM, indexer));
+        let (lag, streams, vectors) = tokio::join!(lag, stream_states(&parts.nats), self.vectors());
+        let applied = projection.applied();
+        let (tools, tenants) = {
+            let catalog = projection.catalog();
+            (catalog.tools() as u64, catalog.tenants() as u64)
+        };
+        let model = Part {
+            name: "model".to_owned(),
+            health: if parts.embedder.is_alive() { PartHealth::Ok } else { PartHealth::Down },
+            detail: parts.embedder.fingerprint().name().to_owned(),
+        };
+        StatusReply {
+            worker,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ready: self.health.is_ready(),
+            catalog_version: applied.version,
+            lag_ms: u64::try_from(applied.lag().as_millis()).unwrap_or(u64::MAX),
+            projection_pending: applied.pending,
+            unindexed: lag.ok().and_then(Result::ok).map(|lag| lag.pending + lag.ack_pending),
+            tools,
+            tenants,
+            model: parts.embedder.fingerprint().hex().to_owned(),
+            ranker: ranker::NAME.to_owned(),
+            streams,
+            parts: vec![model, vectors, self.cache().await],
+            uptime_s: self.started.elapsed().as_secs(),
+            resident_bytes: toolweaver_service_runtime::resident_bytes(),
+        }
+    }
+
+    async fn vectors(&self) -> Part {
+        let name = "vectors".to_owned();
+        let Some(qdrant) = &self.searcher.parts.vectors else {
+            return Part { name, health: PartHealth::Ok, detail: "in memory".to_owned() };
+        };
+        match timeout(PART_TIMEOUT, qdrant.health()).await {
+            Ok(Ok(detail)) => Part { name, health: PartHealth::Ok, detail },
+            Ok(Err(error)) => Part { name, health: PartHealth::Down, detail: error.to_string() },
+            Err(_) => Part { name, health: PartHealth::Down, detail: "Qdrant does not answer".to_owned() },
+        }
+    }
+}
+
+async fn stream_states(nats: &Nats) -> Vec<StreamStatus> {
+    let state = async |name: &str| {
+        let state = timeout(PART_TIMEOUT, streams::state(nats, name)).await.ok()?.ok()?;
+        Some(StreamStatus {
+            name: name.to_owned(),
+            messages: state.messages,
+            bytes: state.bytes,
+            last_sequence: state.last_sequence,
+        })
+    };
+    let states = tokio::join!(state(TOOLS_STREAM), state(INDEXED_STREAM), state(REJECTED_STREAM));
+    [states.0, states.1, states.2].into_iter().flatten().collect()
+}
