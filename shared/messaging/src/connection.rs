@@ -1,0 +1,212 @@
+//! One connection to NATS that comes back by itself. What travels over it is not here.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_nats::connection::State;
+use async_nats::jetstream::{self, context::ContextBuilder};
+use async_nats::{ConnectErrorKind, ConnectOptions, Event};
+use rand::Rng as _;
+use tokio::sync::watch;
+use tracing::{debug, error, info, warn};
+
+use crate::NatsConfig;
+use crate::config::Credentials;
+
+/// How long a request may take, and a JetStream call.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a silent server is asked whether it still lives; two unanswered pings drop the connection.
+const PING_INTERVAL: Duration = Duration::from_secs(15);
+/// Longest pause between two attempts to connect again.
+const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// Most publishes that wait for JetStream's acknowledgement at a time; more wait their turn.
+const PUBLISHES_IN_FLIGHT_MAX: usize = 1_024;
+
+/// A connection to NATS; cheap to clone, shared by everything in a process.
+#[derive(Clone, Debug)]
+pub struct Nats {
+    client: async_nats::Client,
+    jetstream: jetstream::Context,
+    connections: Arc<watch::Sender<u64>>,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The configuration is faulty; see [`NatsConfig::validate`].
+    #[error("invalid NATS configuration: {0}")]
+    Config(String),
+    /// The credentials file could not be used.
+    #[error("cannot use the credentials file; check NATS_CREDENTIALS_FILE")]
+    Credentials(#[source] std::io::Error),
+    /// The server refused us.
+    #[error(
+        "{server} refused the login; check the credentials (NATS_URL, NATS_CREDENTIALS_FILE, NATS_TOKEN, NATS_USER)"
+    )]
+    Refused {
+        /// Which servers, without password.
+        server: String,
+        /// What the client library said.
+        #[source]
+        source: async_nats::ConnectError,
+    },
+    /// No server could be reached.
+    #[error("cannot connect to {server}; check NATS_URL and that nats-server runs there")]
+    Unreachable {
+        /// Which servers, without password.
+        server: String,
+        /// What the client library said.
+        #[source]
+        source: async_nats::ConnectError,
+    },
+}
+
+impl ConnectError {
+    /// Whether the same call may succeed later: the server may not be up yet.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+}
+
+/// Connects once; fails if no server answers. A connection that is lost later comes back by itself, for ever.
+///
+/// `client_name` is what operators see in `nats server report connections`.
+pub async fn connect(config: &NatsConfig, client_name: &str) -> Result<Nats, ConnectError> {
+    let servers = config.servers().map_err(ConnectError::Config)?;
+    let connections = Arc::new(watch::Sender::new(0));
+    let mut options = ConnectOptions::new()
+        .name(client_name)
+        .request_timeout(Some(REQUEST_TIMEOUT))
+        .ping_interval(PING_INTERVAL)
+        .max_reconnects(None)
+        .reconnect_delay_callback(reconnect_pause)
+        .event_callback({
+            let connections = Arc::clone(&connections);
+            move |event| {
+                observe(&event, &connections);
+                std::future::ready(())
+            }
+        });
+    if let Some(ca) = &config.nats_tls_ca {
+        options = options.add_root_certificates(ca.clone()).require_tls(true);
+    }
+    if let (Some(cert), Some(key)) = (&config.nats_tls_cert, &config.nats_tls_key) {
+        options = options.add_client_certificate(cert.clone(), key.clone()).require_tls(true);
+    }
+    options = match config.credentials().map_err(ConnectError::Config)? {
+        Credentials::None => options,
+        Credentials::File(path) => options.credentials_file(path).await.map_err(ConnectError::Credentials)?,
+        Credentials::Token(token) => options.token(token),
+        Credentials::User { name, password } => options.user_and_password(name, password),
+    };
+    let server = config.url_redacted();
+    let client = options.connect(servers).await.map_err(|source| match source.kind() {
+        ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
+            ConnectError::Refused { server, source }
+        }
+        _ => ConnectError::Unreachable { server, source },
+    })?;
+    let jetstream = ContextBuilder::new()
+        .timeout(REQUEST_TIMEOUT)
+        .ack_timeout(REQUEST_TIMEOUT)
+        .max_ack_inflight(PUBLISHES_IN_FLIGHT_MAX)
+        .backpressure_on_inflight(true)
+        .build(client.clone());
+    Ok(Nats { client, jetstream, connections })
+}
+
+impl Nats {
+    /// The client, for plain publish and subscribe.
+    pub fn client(&self) -> &async_nats::Client {
+        &self.client
+    }
+
+    /// The JetStream API over this connection.
+    pub fn jetstream(&self) -> &jetstream::Context {
+        &self.jetstream
+    }
+
+    /// Whether the connection stands right now.
+    pub fn is_connected(&self) -> bool {
+        self.client.connection_state() == State::Connected
+    }
+
+    /// Version of the server we are connected to, such as `2.11.4`.
+    pub fn server_version(&self) -> String {
+        self.client.server_info().version
+    }
+
+    /// Whether the server can expire single messages (`Nats-TTL`, since 2.11).
+    pub fn supports_message_ttl(&self) -> bool {
+        self.client.is_server_compatible(2, 11, 0)
+    }
+
+    /// One round trip to the server and back.
+    pub async fn round_trip(&self) -> Result<Duration, async_nats::RequestError> {
+        let begin = Instant::now();
+        // Nobody listens on a fresh inbox, and the server says so at once.
+        match self.client.request(self.client.new_inbox(), bytes::Bytes::new()).await {
+            Ok(_) => Ok(begin.elapsed()),
+            Err(error) if error.kind() == async_nats::RequestErrorKind::NoResponders => Ok(begin.elapsed()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends what is still buffered; for the end of a process.
+    pub async fn flush(&self) -> Result<(), async_nats::client::FlushError> {
+        self.client.flush().await
+    }
+
+    /// Changes whenever the connection was made anew: what the server held for the old one is gone.
+    pub(crate) fn connections(&self) -> watch::Receiver<u64> {
+        self.connections.subscribe()
+    }
+}
+
+/// The first attempt at once, then doubling up to a second, so that a restarted server is found fast.
+fn reconnect_pause(attempts: usize) -> Duration {
+    if attempts <= 1 {
+        return Duration::ZERO;
+    }
+    let doublings = u32::try_from(attempts - 2).unwrap_or(u32::MAX).min(10);
+    let full = (Duration::from_millis(10) * 2_u32.pow(doublings)).min(RECONNECT_PAUSE_MAX);
+    full.mul_f64(rand::rng().random_range(0.5..=1.0))
+}
+
+fn observe(event: &Event, connections: &watch::Sender<u64>) {
+    match event {
+        Event::Connected => {
+            let mut first = false;
+            connections.send_modify(|count| {
+                *count += 1;
+                first = *count == 1;
+            });
+            if first {
+                debug!("connected to NATS");
+            } else {
+                info!("connected to NATS again");
+            }
+        }
+        Event::Disconnected => warn!("lost the connection to NATS; connecting again until it is back"),
+        Event::SlowConsumer(subscription) => {
+            warn!(subscription, "messages were dropped: a subscriber is slower than what it subscribed to");
+        }
+        Event::ServerError(error) => error!(%error, "the NATS server reported an error"),
+        // Each failed attempt to connect again is one of these: the loss itself was logged.
+        Event::ClientError(error) => debug!(%error, "the NATS client reported an error"),
+        Event::LameDuckMode => info!("the NATS server is about to stop; moving to another one"),
+        Event::Draining | Event::Closed => debug!(%event, "the NATS connection ends"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_before_reconnecting_start_at_nothing_and_stay_under_a_second() {
+        assert_eq!(reconnect_pause(1), Duration::ZERO);
+        assert!(reconnect_pause(2) <= Duration::from_millis(10));
+        assert!((1..200).map(reconnect_pause).all(|pause| pause <= RECONNECT_PAUSE_MAX));
+    }
+}

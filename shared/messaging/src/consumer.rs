@@ -1,0 +1,371 @@
+//! The durable pull consumer: batches in, outcomes out. It alone acknowledges.
+//!
+//! ```text
+//! stream ──pull request (size or linger)──▶ batch ──BatchHandler──▶ outcomes ──▶ ack | delayed nak | REJECTED + term
+//!          at most one batch in the process: a slow handler slows the requests, the rest waits in the stream
+//! ```
+//! What a message means, and when to try it again or to give it up, is the handler's to say.
+
+use std::num::NonZeroUsize;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
+use async_nats::jetstream::{AckKind, Message as StreamMessage};
+use bytes::Bytes;
+use opentelemetry::Context;
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, error};
+
+use toolweaver_contracts::Fault;
+
+use crate::backoff::Backoff;
+use crate::pull::Puller;
+use crate::settle::Settlement;
+use crate::trouble::Trouble;
+use crate::{Nats, metrics, settle, trace};
+
+/// How long a stopping consumer waits for messages that are already on their way to it.
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
+/// When a batch is tried again whose handler broke its contract.
+const BROKEN_HANDLER_PAUSE: Duration = Duration::from_secs(5);
+
+/// One message of a stream.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// The subject it was published on.
+    pub subject: String,
+    /// The body.
+    pub payload: Bytes,
+    /// Its sequence in its stream; in TOOLS this is the tool's revision.
+    pub stream_sequence: u64,
+    /// How often it was delivered to this consumer, this time included.
+    pub attempts: u64,
+    /// When the server stored it.
+    pub published_at: OffsetDateTime,
+    /// The publisher's trace context; empty where it sent none.
+    pub context: Context,
+}
+
+/// What became of one delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything it asked for is stored. It is not delivered again.
+    Done,
+    /// It failed for now: it is delivered again after this pause.
+    RetryAfter(Duration),
+    /// It can never succeed: it goes to REJECTED with this reason and is not delivered again.
+    Reject(Fault),
+}
+
+/// What is done with batches.
+pub trait BatchHandler: Send + Sync {
+    /// Handles a batch in stream order and returns one outcome per delivery, in the same order.
+    ///
+    /// May take longer than the acknowledgement deadline: it is extended meanwhile. Is never cancelled by a stop. May
+    /// see a message again that it has handled before.
+    fn handle(&self, batch: &[Delivery]) -> impl Future<Output = Vec<Outcome>> + Send;
+}
+
+impl<H: BatchHandler> BatchHandler for Arc<H> {
+    async fn handle(&self, batch: &[Delivery]) -> Vec<Outcome> {
+        (**self).handle(batch).await
+    }
+}
+
+/// Which messages a consumer reads, and how.
+#[derive(Debug, Clone)]
+pub struct ConsumerConfig {
+    /// The stream to read.
+    pub stream: String,
+    /// Name under which the server remembers what was acknowledged; several processes share one.
+    pub durable: String,
+    /// Largest batch.
+    pub batch_max: NonZeroUsize,
+    /// How long a batch waits for more messages after its first; zero takes what is there.
+    pub linger: Duration,
+    /// After this time without a word from us the server delivers a message again.
+    pub ack_wait: Duration,
+    /// Most messages delivered and not yet acknowledged, over all processes that share the consumer.
+    pub ack_pending_max: usize,
+    /// Whether a rejected message is removed from its stream once REJECTED has it, so that a rebuild from the stream
+    /// sees accepted messages only.
+    pub delete_rejected: bool,
+}
+
+impl ConsumerConfig {
+    /// Batches of up to 256 within 5 ms, 30 s to acknowledge, 4,096 unacknowledged, rejected messages stay.
+    pub fn new(stream: impl Into<String>, durable: impl Into<String>) -> Self {
+        Self {
+            stream: stream.into(),
+            durable: durable.into(),
+            batch_max: NonZeroUsize::new(256).expect("256 is not zero"),
+            linger: Duration::from_millis(5),
+            ack_wait: Duration::from_secs(30),
+            ack_pending_max: 4_096,
+            delete_rejected: false,
+        }
+    }
+}
+
+/// How far a consumer is behind its stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lag {
+    /// Name of the consumer.
+    pub durable: String,
+    /// Messages never delivered to it.
+    pub pending: u64,
+    /// Messages delivered and not acknowledged.
+    pub ack_pending: u64,
+    /// Every message up to this sequence is acknowledged.
+    pub ack_floor_stream_sequence: u64,
+}
+
+/// Why the server could not be asked about a consumer.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {operation} consumer {durable} of stream {stream}")]
+pub struct ConsumerError {
+    operation: &'static str,
+    stream: String,
+    durable: String,
+    #[source]
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl ConsumerError {
+    /// Whether the same call may succeed later: the stream may not be there yet, the server may be restarting.
+    pub fn is_transient(&self) -> bool {
+        true
+    }
+}
+
+/// A durable consumer of one stream. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Consumer {
+    nats: Nats,
+    config: ConsumerConfig,
+}
+
+impl Consumer {
+    /// A consumer that is not made on the server yet.
+    pub fn new(nats: Nats, config: ConsumerConfig) -> Self {
+        Self { nats, config }
+    }
+
+    /// Makes the consumer on the server, or brings it up to date. [`Consumer::run`] does it too; call this to know
+    /// early, or to have [`Consumer::lag`] before the first batch.
+    pub async fn ensure(&self) -> Result<(), ConsumerError> {
+        self.open().await.map(|_| ())
+    }
+
+    /// Handles batches until `stop`. Then the batch in hand is finished, its outcomes are confirmed by the server, and
+    /// this returns.
+    ///
+    /// Survives lost connections, restarted servers and a deleted consumer; it logs when such trouble begins and ends.
+    pub async fn run(&self, handler: impl BatchHandler, stop: CancellationToken) {
+        let mut trouble = Trouble::new(&self.config.stream, &self.config.durable);
+        let mut backoff = Backoff::new();
+        while !stop.is_cancelled() {
+            let Some(opened) = stop.run_until_cancelled(self.open_puller()).await else { return };
+            let problem = match opened {
+                Ok(mut puller) => {
+                    let problem =
+                        self.pull_batches(&mut puller, &handler, &stop, &mut trouble, &mut backoff).await;
+                    let late = puller.close(CLOSE_WITHIN).await;
+                    settle::give_back(&self.nats, &late).await;
+                    problem
+                }
+                Err(problem) => Some(problem),
+            };
+            let Some(problem) = problem else { return };
+            trouble.begins(problem.as_ref());
+            let mut connections = self.nats.connections();
+            let pause = async {
+                tokio::select! {
+                    () = tokio::time::sleep(backoff.pause()) => {}
+                    _ = connections.changed() => {}
+                }
+            };
+            stop.run_until_cancelled(pause).await;
+        }
+    }
+
+    /// How far this consumer is behind.
+    pub async fn lag(&self) -> Result<Lag, ConsumerError> {
+        lag(&self.nats, &self.config.stream, &self.config.durable).await
+    }
+
+    /// Returns nothing when stopped, else what went wrong.
+    async fn pull_batches(
+        &self,
+        puller: &mut Puller,
+        handler: &impl BatchHandler,
+        stop: &CancellationToken,
+        trouble: &mut Trouble,
+        backoff: &mut Backoff,
+    ) -> Option<Box<dyn std::error::Error + Send + Sync>> {
+        loop {
+            let first = match stop.run_until_cancelled(puller.first()).await? {
+                Ok(message) => message,
+                Err(problem) => return Some(problem.into()),
+            };
+            trouble.ends();
+            backoff.reset();
+            let mut messages = puller.rest(self.config.batch_max.get() - 1, self.config.linger).await;
+            messages.insert(0, first);
+            // Outside the token: a batch is never cancelled half-way.
+            self.process(messages, handler).await;
+        }
+    }
+
+    async fn process(&self, messages: Vec<async_nats::Message>, handler: &impl BatchHandler) {
+        let begin = Instant::now();
+        let (deliveries, replies) = self.parse(messages);
+        if deliveries.is_empty() {
+            return;
+        }
+        let contexts = deliveries.iter().map(|delivery| &delivery.context);
+        let span = trace::process_span(&self.config.stream, &self.config.durable, deliveries.len(), contexts);
+        async {
+            let settlement = Settlement {
+                nats: &self.nats,
+                config: &self.config,
+                deliveries: &deliveries,
+                replies: &replies,
+            };
+            let work = async {
+                let mut outcomes = handler.handle(&deliveries).await;
+                let broken = outcomes.len() != deliveries.len();
+                debug_assert!(!broken, "a handler must return one outcome per delivery");
+                if broken {
+                    error!(
+                        stream = self.config.stream,
+                        deliveries = deliveries.len(),
+                        outcomes = outcomes.len(),
+                        "a handler did not return one outcome per delivery; the whole batch is tried again"
+                    );
+                    outcomes = vec![Outcome::RetryAfter(BROKEN_HANDLER_PAUSE); deliveries.len()];
+                }
+                settlement.store_rejections(outcomes).await
+            };
+            let mut work = pin!(work);
+            let mut extend = pin!(self.extend_deadlines(&replies));
+            let verdicts = tokio::select! {
+                verdicts = &mut work => verdicts,
+                never = &mut extend => match never {},
+            };
+            settlement.acknowledge(&verdicts).await;
+        }
+        .instrument(span)
+        .await;
+        metrics::batch(&self.config.stream, begin.elapsed().as_secs_f64());
+    }
+
+    /// Deliveries in stream order, and beside each the subject that acknowledges it.
+    fn parse(&self, messages: Vec<async_nats::Message>) -> (Vec<Delivery>, Vec<async_nats::Subject>) {
+        let mut parsed: Vec<(Delivery, async_nats::Subject)> = Vec::with_capacity(messages.len());
+        for message in messages {
+            let message = StreamMessage { message, context: self.nats.jetstream().clone() };
+            let (Ok(info), Some(reply)) = (message.info(), message.reply.clone()) else {
+                error!(subject = %message.subject, "ignored a message without JetStream's reply subject");
+                continue;
+            };
+            let delivery = Delivery {
+                subject: message.subject.to_string(),
+                payload: message.payload.clone(),
+                stream_sequence: info.stream_sequence,
+                attempts: u64::try_from(info.delivered).unwrap_or(1),
+                published_at: info.published,
+                context: trace::extract(message.headers.as_ref()),
+            };
+            parsed.push((delivery, reply));
+        }
+        // Redeliveries come in between; handlers may rely on the order of the stream.
+        parsed.sort_by_key(|(delivery, _)| delivery.stream_sequence);
+        parsed.into_iter().unzip()
+    }
+
+    /// Tells the server again and again that the batch is being worked on.
+    async fn extend_deadlines(&self, replies: &[async_nats::Subject]) -> std::convert::Infallible {
+        let period = self.config.ack_wait / 3;
+        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
+        loop {
+            ticks.tick().await;
+            for reply in replies {
+                // A lost one is made good by the next, and by the handler being able to see a message twice.
+                let _ = self.nats.client().publish(reply.clone(), AckKind::Progress.into()).await;
+            }
+        }
+    }
+
+    async fn open_puller(&self) -> Result<Puller, Box<dyn std::error::Error + Send + Sync>> {
+        let consumer = self.open().await?;
+        Ok(Puller::new(&self.nats, consumer).await?)
+    }
+
+    async fn open(&self) -> Result<PullConsumer, ConsumerError> {
+        let config = pull::Config {
+            durable_name: Some(self.config.durable.clone()),
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: self.config.ack_wait,
+            // A message that was given up silently would be lost: the handler decides, and says so in REJECTED.
+            max_deliver: -1,
+            max_ack_pending: i64::try_from(self.config.ack_pending_max).unwrap_or(i64::MAX),
+            ..pull::Config::default()
+        };
+        self.nats
+            .jetstream()
+            .create_consumer_on_stream(config, &self.config.stream)
+            .await
+            .map_err(|error| consumer_error("make", &self.config.stream, &self.config.durable, error))
+    }
+}
+
+/// How far one durable consumer is behind its stream.
+pub async fn lag(nats: &Nats, stream: &str, durable: &str) -> Result<Lag, ConsumerError> {
+    let failed = |error| consumer_error("read", stream, durable, error);
+    let handle = nats
+        .jetstream()
+        .get_stream_no_info(stream)
+        .await
+        .map_err(|error| consumer_error("read", stream, durable, error))?;
+    let info = handle.consumer_info(durable).await.map_err(failed)?;
+    Ok(lag_of(&info))
+}
+
+/// How far every durable consumer of a stream is behind it, by name.
+pub async fn lags(nats: &Nats, stream: &str) -> Result<Vec<Lag>, ConsumerError> {
+    use futures_util::TryStreamExt as _;
+
+    let handle = nats
+        .jetstream()
+        .get_stream_no_info(stream)
+        .await
+        .map_err(|error| consumer_error("list", stream, "*", error))?;
+    let infos: Vec<_> =
+        handle.consumers().try_collect().await.map_err(|error| consumer_error("list", stream, "*", error))?;
+    let mut lags: Vec<Lag> =
+        infos.iter().filter(|info| info.config.durable_name.is_some()).map(lag_of).collect();
+    lags.sort_by(|one, other| one.durable.cmp(&other.durable));
+    Ok(lags)
+}
+
+fn lag_of(info: &async_nats::jetstream::consumer::Info) -> Lag {
+    Lag {
+        durable: info.name.clone(),
+        pending: info.num_pending,
+        ack_pending: info.num_ack_pending as u64,
+        ack_floor_stream_sequence: info.ack_floor.stream_sequence,
+    }
+}
+
+fn consumer_error(
+    operation: &'static str,
+    stream: &str,
+    durable: &str,
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> ConsumerError {
+    ConsumerError { operation, stream: stream.to_owned(), durable: durable.to_owned(), source: source.into() }
+}

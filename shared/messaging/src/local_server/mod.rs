@@ -1,0 +1,308 @@
+//! A `nats-server` with JetStream as a child process, on the loopback interface only: for `toolweaver up` and tests.
+//!
+//! It keeps its data in one directory. JetStream's `sync_interval` is the server's default of two minutes: a killed
+//! process loses nothing, a power failure may lose the last two minutes. Production servers are configured elsewhere.
+
+mod orphan;
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use tracing::{debug, warn};
+
+/// How long a start may take, an orphan's end included.
+const START_WITHIN: Duration = Duration::from_secs(15);
+/// How long a server may take to stop before it is killed.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+/// How often files and processes are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How often a running server is looked at.
+const WATCH_EVERY: Duration = Duration::from_millis(200);
+/// How much of the log an error quotes.
+const LOG_LINES: usize = 12;
+
+/// How a local server is started.
+#[derive(Debug, Clone)]
+pub struct LocalServerConfig {
+    /// The `nats-server` program; unset, it is looked up in `TOOLWEAVER_NATS_SERVER`, then on `PATH`.
+    pub binary: Option<PathBuf>,
+    /// Where its data, log and process files are; made when missing.
+    pub data_dir: PathBuf,
+    /// Port for clients; 0 takes a free one.
+    pub port: u16,
+}
+
+/// Why there is no local server.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalServerError {
+    /// The program is nowhere.
+    #[error(
+        "nats-server was not found ({looked}); run `cargo xtask fetch`, install nats-server and put it on PATH, \
+         set TOOLWEAVER_NATS_SERVER to it, or use a running one with --nats-url"
+    )]
+    NotFound {
+        /// Where it was looked for.
+        looked: String,
+    },
+    /// A file or directory could not be used.
+    #[error("cannot {operation} {path}")]
+    Files {
+        /// What was tried.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The program could not be run.
+    #[error("cannot run {binary}")]
+    Spawn {
+        /// Which program.
+        binary: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A server of an earlier run holds the data and does not stop.
+    #[error(
+        "nats-server (process {pid}) of an earlier run still uses {store} and does not stop; end it by hand"
+    )]
+    Orphan {
+        /// Its process id.
+        pid: u32,
+        /// Its data.
+        store: PathBuf,
+    },
+    /// It ended by itself.
+    #[error("nats-server ended ({status}); its last words:\n{log}")]
+    Died {
+        /// How it ended.
+        status: String,
+        /// The end of its log.
+        log: String,
+    },
+    /// It runs, and does not answer.
+    #[error("nats-server did not answer within {START_WITHIN:?}; its last words:\n{log}")]
+    Silent {
+        /// The end of its log.
+        log: String,
+    },
+}
+
+/// A running server. It is stopped when this is dropped.
+#[derive(Debug)]
+pub struct LocalServer {
+    binary: PathBuf,
+    paths: Paths,
+    url: String,
+    process: Mutex<Process>,
+}
+
+#[derive(Debug)]
+struct Process {
+    child: Child,
+    status: Option<ExitStatus>,
+}
+
+#[derive(Debug, Clone)]
+struct Paths {
+    store: PathBuf,
+    log: PathBuf,
+    pid: PathBuf,
+    ports: PathBuf,
+}
+
+/// What the server writes once it listens.
+#[derive(Deserialize)]
+struct Ports {
+    nats: Vec<String>,
+}
+
+impl LocalServer {
+    /// Starts a server and waits until a client can connect. A server that an earlier, killed run left behind on the
+    /// same data is stopped first.
+    pub async fn start(config: LocalServerConfig) -> Result<Self, LocalServerError> {
+        let deadline = Instant::now() + START_WITHIN;
+        let binary = find_binary(config.binary)?;
+        let paths = prepare(&config.data_dir)?;
+        orphan::take_over(&binary, &paths.pid, &paths.store).await?;
+        let child = spawn(&binary, &paths, config.port)?;
+        let ports_file = paths.ports.join(format!("{}_{}.ports", program_name(&binary), child.id()));
+        let mut server =
+            Self { binary, paths, url: String::new(), process: Mutex::new(Process { child, status: None }) };
+        loop {
+            if let Some(url) = read_ports(&ports_file)
+                && async_nats::connect(&url).await.is_ok()
+            {
+                server.url = url;
+                debug!(url = server.url, "nats-server answers");
+                return Ok(server);
+            }
+            if let Some(status) = server.exit_status() {
+                return Err(server.death(status));
+            }
+            if Instant::now() > deadline {
+                return Err(LocalServerError::Silent { log: server.log_tail() });
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Where clients connect, such as `nats://127.0.0.1:4222`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The port clients connect to.
+    pub fn port(&self) -> u16 {
+        self.url.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or_default()
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.lock().child.id()
+    }
+
+    /// The file it logs to.
+    pub fn log_path(&self) -> &Path {
+        &self.paths.log
+    }
+
+    /// Waits until the server ends by itself and says how; never returns while it runs.
+    pub async fn died(&self) -> LocalServerError {
+        loop {
+            if let Some(status) = self.exit_status() {
+                return self.death(status);
+            }
+            tokio::time::sleep(WATCH_EVERY).await;
+        }
+    }
+
+    /// Stops it and waits until it has written everything down.
+    pub async fn shutdown(self) {
+        orphan::signal_term(&self.binary, self.pid());
+        let deadline = Instant::now() + STOP_WITHIN;
+        while self.exit_status().is_none() && Instant::now() < deadline {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        // Dropping finds it ended, or kills it.
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Process> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn exit_status(&self) -> Option<ExitStatus> {
+        let mut process = self.lock();
+        if process.status.is_none() {
+            // An error means that the process cannot be waited for, so nothing is known of its end.
+            process.status = process.child.try_wait().ok().flatten();
+        }
+        process.status
+    }
+
+    fn death(&self, status: ExitStatus) -> LocalServerError {
+        LocalServerError::Died { status: status.to_string(), log: self.log_tail() }
+    }
+
+    fn log_tail(&self) -> String {
+        let log = fs::read(&self.paths.log).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
+    }
+}
+
+impl Drop for LocalServer {
+    fn drop(&mut self) {
+        if self.exit_status().is_none() {
+            orphan::signal_term(&self.binary, self.pid());
+            let deadline = Instant::now() + STOP_WITHIN;
+            while self.exit_status().is_none() && Instant::now() < deadline {
+                std::thread::sleep(LOOK_EVERY);
+            }
+        }
+        let mut process = self.lock();
+        if process.status.is_none() {
+            warn!(pid = process.child.id(), "nats-server did not stop; killing it");
+            let _ = process.child.kill();
+            let _ = process.child.wait();
+        }
+        // A pid that is no server's any more must not be looked at by the next start.
+        let _ = fs::remove_file(&self.paths.pid);
+    }
+}
+
+fn find_binary(given: Option<PathBuf>) -> Result<PathBuf, LocalServerError> {
+    let from_env =
+        || std::env::var_os("TOOLWEAVER_NATS_SERVER").filter(|path| !path.is_empty()).map(PathBuf::from);
+    if let Some(path) = given.or_else(from_env) {
+        let looked = path.display().to_string();
+        return if path.is_file() { Ok(path) } else { Err(LocalServerError::NotFound { looked }) };
+    }
+    let program = format!("nats-server{}", std::env::consts::EXE_SUFFIX);
+    std::env::var_os("PATH")
+        .and_then(|path| {
+            std::env::split_paths(&path).map(|dir| dir.join(&program)).find(|path| path.is_file())
+        })
+        .ok_or_else(|| LocalServerError::NotFound {
+            looked: "TOOLWEAVER_NATS_SERVER is not set, nothing on PATH".to_owned(),
+        })
+}
+
+fn prepare(data_dir: &Path) -> Result<Paths, LocalServerError> {
+    let failed = |operation, path: &Path| {
+        let path = path.to_owned();
+        move |source| LocalServerError::Files { operation, path, source }
+    };
+    let ports = data_dir.join("nats-server.ports");
+    // Files of earlier runs: their processes are gone or about to go.
+    let _ = fs::remove_dir_all(&ports);
+    let store = data_dir.join("nats");
+    for dir in [&store, &ports] {
+        fs::create_dir_all(dir).map_err(failed("create", dir))?;
+    }
+    // One form of the path, so that an orphan is recognised by it.
+    let store = fs::canonicalize(&store).map_err(failed("resolve", &store))?;
+    Ok(Paths { store, ports, log: data_dir.join("nats-server.log"), pid: data_dir.join("nats-server.pid") })
+}
+
+fn spawn(binary: &Path, paths: &Paths, port: u16) -> Result<Child, LocalServerError> {
+    let open = || -> io::Result<(File, File)> {
+        let log = OpenOptions::new().create(true).append(true).open(&paths.log)?;
+        Ok((log.try_clone()?, log))
+    };
+    let (out, err) = open().map_err(|source| LocalServerError::Files {
+        operation: "write",
+        path: paths.log.clone(),
+        source,
+    })?;
+    let mut command = Command::new(binary);
+    command.args(["--addr", "127.0.0.1", "--server_name", "toolweaver-local", "--jetstream", "--port"]);
+    // The server takes -1 for "any free port".
+    command.arg(if port == 0 { "-1".to_owned() } else { port.to_string() });
+    command.arg("--store_dir").arg(&paths.store);
+    command.arg("--pid").arg(&paths.pid);
+    command.arg("--ports_file_dir").arg(&paths.ports);
+    command.stdin(Stdio::null()).stdout(out).stderr(err);
+    // Ctrl-C in a terminal goes to the whole process group; the server must outlive our drain.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    command.spawn().map_err(|source| LocalServerError::Spawn { binary: binary.to_owned(), source })
+}
+
+fn read_ports(file: &Path) -> Option<String> {
+    // The file may be there before all of it is.
+    let ports: Ports = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+    ports.nats.into_iter().next()
+}
+
+fn program_name(binary: &Path) -> String {
+    binary.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}

@@ -1,0 +1,71 @@
+//! The figures this crate reports, through the process's global OpenTelemetry meter. Where they go is not decided here.
+
+use std::sync::LazyLock;
+
+use opentelemetry::metrics::{Counter, Histogram};
+use opentelemetry::{KeyValue, global};
+
+struct Instruments {
+    deliveries: Counter<u64>,
+    rejected: Counter<u64>,
+    batch_seconds: Histogram<f64>,
+    requests: Counter<u64>,
+    request_seconds: Histogram<f64>,
+}
+
+// Made at first use: by then the process has set its meter provider.
+static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
+    let meter = global::meter("toolweaver_messaging");
+    let buckets =
+        [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+    Instruments {
+        // The Prometheus exporter adds `_total`.
+        deliveries: meter
+            .u64_counter("toolweaver_deliveries")
+            .with_description("Stream messages handled, by stream and outcome.")
+            .build(),
+        rejected: meter
+            .u64_counter("toolweaver_rejected")
+            .with_description("Stream messages given up and stored in REJECTED, by error code.")
+            .build(),
+        batch_seconds: meter
+            .f64_histogram("toolweaver_batch_seconds")
+            .with_description("Time from a whole batch to its last acknowledgement, by stream.")
+            .with_boundaries(buckets.to_vec())
+            .build(),
+        requests: meter
+            .u64_counter("toolweaver_requests")
+            .with_description("Requests answered, by endpoint and code (200 or an error code).")
+            .build(),
+        request_seconds: meter
+            .f64_histogram("toolweaver_request_seconds")
+            .with_description("Time from a request's arrival to its answer, by endpoint.")
+            .with_boundaries(buckets.to_vec())
+            .build(),
+    }
+});
+
+/// Counts deliveries of one stream that ended in one way.
+pub(crate) fn deliveries(stream: &str, outcome: &'static str, count: usize) {
+    if count > 0 {
+        let labels = [KeyValue::new("stream", stream.to_owned()), KeyValue::new("outcome", outcome)];
+        INSTRUMENTS.deliveries.add(count as u64, &labels);
+    }
+}
+
+/// Counts one rejection.
+pub(crate) fn rejected(code: u16) {
+    INSTRUMENTS.rejected.add(1, &[KeyValue::new("code", i64::from(code))]);
+}
+
+/// Records how long one batch took.
+pub(crate) fn batch(stream: &str, seconds: f64) {
+    INSTRUMENTS.batch_seconds.record(seconds, &[KeyValue::new("stream", stream.to_owned())]);
+}
+
+/// Records one answered request.
+pub(crate) fn request(endpoint: &str, code: u16, seconds: f64) {
+    let name = KeyValue::new("endpoint", endpoint.to_owned());
+    INSTRUMENTS.requests.add(1, &[name.clone(), KeyValue::new("code", i64::from(code))]);
+    INSTRUMENTS.request_seconds.record(seconds, &[name]);
+}

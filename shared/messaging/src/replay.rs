@@ -1,0 +1,206 @@
+//! Reading a stream in order from a sequence on, for ever, without acknowledging. What is built from it is not here.
+
+use std::error::Error;
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::DeliverPolicy;
+use async_nats::jetstream::consumer::pull::{Ordered, OrderedConfig};
+use bytes::Bytes;
+use futures_util::{FutureExt as _, StreamExt as _};
+use time::OffsetDateTime;
+use tokio::sync::watch;
+
+use crate::backoff::Backoff;
+use crate::trouble::Trouble;
+use crate::{Nats, streams};
+
+/// Silence before the end of the stream makes us look where the end is: its last messages may have expired meanwhile.
+const SILENCE_MAX: Duration = Duration::from_secs(1);
+
+/// One message of a stream.
+#[derive(Debug, Clone)]
+pub struct Replayed {
+    /// The subject it was published on.
+    pub subject: String,
+    /// The body.
+    pub payload: Bytes,
+    /// Its sequence in its stream; in INDEXED this is the catalogue version.
+    pub stream_sequence: u64,
+    /// When the server stored it.
+    pub published_at: OffsetDateTime,
+    /// How many messages followed it in the stream when it was sent.
+    pub pending: u64,
+}
+
+/// What a reader gets at a time.
+#[derive(Debug, Clone)]
+pub struct ReplayBatch {
+    /// Messages in stream order; may be empty when the end was reached without one.
+    pub messages: Vec<Replayed>,
+    /// Whether the stream held nothing more after these messages.
+    pub caught_up: bool,
+}
+
+/// Why a replay cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The stream was made anew, or lost its end: what was read from it so far no longer describes it. Drop what was
+    /// built and read again from the beginning.
+    #[error(
+        "stream {stream} ends at sequence {last_sequence}, before {next_sequence} which was to be read next"
+    )]
+    StreamReset {
+        /// Which stream.
+        stream: String,
+        /// What the replay would have read next.
+        next_sequence: u64,
+        /// The last sequence of the stream.
+        last_sequence: u64,
+    },
+}
+
+/// A reader of one stream. It resumes by itself after lost connections and restarted servers.
+pub struct Replay {
+    nats: Nats,
+    connections: watch::Receiver<u64>,
+    stream: String,
+    next_sequence: u64,
+    source: Option<Ordered>,
+    caught_up: bool,
+    trouble: Trouble,
+    backoff: Backoff,
+}
+
+impl Replay {
+    /// A reader that begins at `from_sequence`; 0 and 1 both mean the beginning. It connects at the first read.
+    pub fn new(nats: &Nats, stream: impl Into<String>, from_sequence: u64) -> Self {
+        let stream = stream.into();
+        Self {
+            nats: nats.clone(),
+            connections: nats.connections(),
+            next_sequence: from_sequence.max(1),
+            source: None,
+            caught_up: false,
+            trouble: Trouble::new(&stream, "replay"),
+            backoff: Backoff::new(),
+            stream,
+        }
+    }
+
+    /// The next messages, at least one and at most `count_max`, as soon as there is one; or an empty batch, once, when
+    /// the end of the stream is reached without a message. Never gives up while the server is away. Safe to cancel.
+    pub async fn next_batch(&mut self, count_max: usize) -> Result<ReplayBatch, ReplayError> {
+        loop {
+            let Some(source) = &mut self.source else {
+                let pending = self.open().await?;
+                if pending == 0 && !self.caught_up {
+                    self.caught_up = true;
+                    return Ok(ReplayBatch { messages: Vec::new(), caught_up: true });
+                }
+                continue;
+            };
+            let arrived = tokio::select! {
+                arrived = source.next() => arrived,
+                // What the server kept for the old connection may be gone; ask anew instead of waiting for silence.
+                _ = self.connections.changed() => None,
+                () = tokio::time::sleep(SILENCE_MAX), if !self.caught_up => None,
+            };
+            let mut messages = Vec::new();
+            let mut arrived = Some(arrived);
+            while let Some(next) = arrived {
+                match next {
+                    Some(Ok(message)) => messages.extend(self.accept(&message)),
+                    Some(Err(problem)) => {
+                        self.trouble.begins(&problem);
+                        self.source = None;
+                    }
+                    None => self.source = None,
+                }
+                // Take what is here already, without waiting.
+                arrived = match &mut self.source {
+                    Some(source) if messages.len() < count_max => source.next().now_or_never(),
+                    _ => None,
+                };
+            }
+            if let Some(last) = messages.last() {
+                self.caught_up = last.pending == 0;
+                return Ok(ReplayBatch { caught_up: self.caught_up, messages });
+            }
+        }
+    }
+
+    /// The sequence that is read next.
+    pub fn next_sequence(&self) -> u64 {
+        self.next_sequence
+    }
+
+    fn accept(&mut self, message: &async_nats::jetstream::Message) -> Option<Replayed> {
+        let info = message.info().ok()?;
+        let stream_sequence = info.stream_sequence;
+        let replayed = Replayed {
+            subject: message.subject.to_string(),
+            payload: message.payload.clone(),
+            stream_sequence,
+            published_at: info.published,
+            pending: info.pending,
+        };
+        if stream_sequence < self.next_sequence {
+            return None;
+        }
+        self.next_sequence = stream_sequence + 1;
+        Some(replayed)
+    }
+
+    /// Opens the source at the next sequence, however long it takes, and says how many messages are there to read.
+    async fn open(&mut self) -> Result<u64, ReplayError> {
+        loop {
+            self.connections.mark_unchanged();
+            match self.try_open().await {
+                Ok(pending) => {
+                    self.trouble.ends();
+                    self.backoff.reset();
+                    return Ok(pending);
+                }
+                Err(Failure::Reset { last_sequence }) => {
+                    return Err(ReplayError::StreamReset {
+                        stream: self.stream.clone(),
+                        next_sequence: self.next_sequence,
+                        last_sequence,
+                    });
+                }
+                Err(Failure::Later(problem)) => {
+                    self.trouble.begins(problem.as_ref());
+                    tokio::select! {
+                        () = tokio::time::sleep(self.backoff.pause()) => {}
+                        _ = self.connections.changed() => {}
+                    }
+                }
+            }
+        }
+    }
+
+    async fn try_open(&mut self) -> Result<u64, Failure> {
+        let state = streams::state(&self.nats, &self.stream).await.map_err(later)?;
+        if state.last_sequence + 1 < self.next_sequence {
+            return Err(Failure::Reset { last_sequence: state.last_sequence });
+        }
+        let config = OrderedConfig {
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: self.next_sequence },
+            ..OrderedConfig::default()
+        };
+        let consumer =
+            self.nats.jetstream().create_consumer_on_stream(config, &self.stream).await.map_err(later)?;
+        let pending = consumer.cached_info().num_pending;
+        self.source = Some(consumer.messages().await.map_err(later)?);
+        Ok(pending)
+    }
+}
+
+enum Failure {
+    Reset { last_sequence: u64 },
+    Later(Box<dyn Error + Send + Sync>),
+}
+
+fn later(problem: impl Into<Box<dyn Error + Send + Sync>>) -> Failure {
+    Failure::Later(problem.into())
+}
