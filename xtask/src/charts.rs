@@ -1,6 +1,6 @@
 //! Checks of what is installed rather than compiled: the chart, the compose file, the image, the NATS configuration.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,11 +19,11 @@ pub(crate) fn helm_check() -> Result<()> {
     let (helm, packages) = (parts::helm()?, parts::python_packages()?);
     let scratch = Scratch::new(&parts::folder(), "helm-check")?;
     for values in values_files()? {
-        let given: Vec<OsString> = values.iter().flat_map(|file| ["--values".into(), file.into()]).collect();
-        let shown = values.as_ref().map_or("its own values".into(), |file| file.display().to_string());
-        output(command(&helm).args(["lint", "--strict", "--quiet", CHART]).args(&given))?;
+        let given = [OsStr::new("--values"), values.as_os_str()];
+        let shown = values.file_name().expect("a listed file has a name").display();
+        output(command(&helm).args(["lint", "--strict", "--quiet", CHART]).args(given))?;
         let rendered = scratch.path().join("rendered.yaml");
-        fs::write(&rendered, output(command(&helm).args(["template", "toolweaver", CHART]).args(&given))?)?;
+        fs::write(&rendered, output(command(&helm).args(["template", "toolweaver", CHART]).args(given))?)?;
         for version in KUBERNETES_VERSIONS {
             let mut validate = tool(&packages, "kubernetes-validate");
             validate.args(["--strict", "--quiet", "--kubernetes-version", version]);
@@ -44,12 +44,12 @@ pub(crate) fn compose_check() -> Result<()> {
     Ok(())
 }
 
-/// The defaults (`None`), and each file of values that the chart brings for its checks.
-fn values_files() -> Result<Vec<Option<PathBuf>>> {
+/// The combinations of values that the chart is checked with. Its defaults alone lack the required addresses.
+fn values_files() -> Result<Vec<PathBuf>> {
     let folder = root().join(CHART).join("ci");
-    let mut files = vec![None];
+    let mut files = Vec::new();
     for entry in fs::read_dir(&folder).with_context(|| format!("could not list {}", folder.display()))? {
-        files.push(Some(entry?.path()));
+        files.push(entry?.path());
     }
     files.sort();
     Ok(files)
