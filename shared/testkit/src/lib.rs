@@ -8,6 +8,7 @@
 
 pub mod data;
 pub mod parts;
+pub mod qdrant;
 pub mod redis;
 pub mod sample;
 pub mod wait;

@@ -1,0 +1,58 @@
+//! What a test makes go wrong, and what it counts.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    iter,
+    sync::{Mutex, MutexGuard},
+    time::Duration,
+};
+
+use tonic::Status;
+
+/// Faults to come and calls so far.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    down: bool,
+    delay: Duration,
+    failures: VecDeque<Status>,
+    calls: HashMap<&'static str, u64>,
+}
+
+impl Faults {
+    pub(super) fn fail_next(&self, calls: usize, status: &Status) {
+        self.state().failures.extend(iter::repeat_n(status.clone(), calls));
+    }
+
+    pub(super) fn set_down(&self, down: bool) {
+        self.state().down = down;
+    }
+
+    pub(super) fn set_delay(&self, delay: Duration) {
+        self.state().delay = delay;
+    }
+
+    pub(super) fn calls(&self, method: &str) -> u64 {
+        self.state().calls.get(method).copied().unwrap_or(0)
+    }
+
+    /// Counts the call and lets it suffer what the test wants.
+    pub(super) async fn meet(&self, method: &'static str) -> Result<(), Status> {
+        let (delay, fault) = {
+            let mut state = self.state();
+            *state.calls.entry(method).or_default() += 1;
+            let down = state.down.then(|| Status::unavailable("the double is down"));
+            (state.delay, down.or_else(|| state.failures.pop_front()))
+        };
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        fault.map_or(Ok(()), Err)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().expect("no thread panics while it holds the lock")
+    }
+}
