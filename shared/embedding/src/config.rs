@@ -31,6 +31,25 @@ pub struct ModelConfig {
 }
 
 impl ModelConfig {
+    /// All faults at once, each a sentence that names the variable. The folder's contents are [`load`]'s to judge.
+    pub fn validate(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.kind == ModelKind::Candle {
+            match &self.model_dir {
+                None => faults.push(
+                    "TOOLWEAVER_MODEL_DIR is not set: give the folder of a sentence-transformers model, for example one \
+                     that `toolweaver model pull` has fetched"
+                        .to_owned(),
+                ),
+                Some(dir) if !dir.is_dir() => {
+                    faults.push(format!("TOOLWEAVER_MODEL_DIR: {} is not a folder", dir.display()));
+                }
+                Some(_) => {}
+            }
+        }
+        faults
+    }
+
     /// The limits for an embedder in front of this model.
     pub fn limits(&self) -> Limits {
         Limits { tokens_per_batch_max: self.tokens_per_batch_max, ..Limits::default() }

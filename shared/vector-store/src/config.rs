@@ -2,11 +2,18 @@
 
 use std::{fmt, num::NonZeroU32, time::Duration};
 
+use clap::{ArgAction, builder::BoolishValueParser};
 use tonic::codegen::http::Uri;
 
 /// Where Qdrant is and how collections are made there.
 #[derive(Clone, clap::Args)]
 pub struct QdrantConfig {
+    /// Keep vectors in Qdrant; without it they are in INDEXED, and each query worker searches them in memory.
+    #[arg(
+        long, env = "USE_VECTOR_DB", default_value = "false", default_missing_value = "true", num_args = 0..=1,
+        action = ArgAction::Set, value_parser = BoolishValueParser::new()
+    )]
+    pub use_vector_db: bool,
     /// Address of Qdrant's gRPC port.
     #[arg(long, env = "QDRANT_URL", default_value = "http://127.0.0.1:6334")]
     pub qdrant_url: String,
@@ -28,9 +35,10 @@ pub struct QdrantConfig {
 }
 
 impl QdrantConfig {
-    /// The defaults with another address.
+    /// Qdrant at this address, everything else as by default.
     pub fn at(url: impl Into<String>) -> Self {
         Self {
+            use_vector_db: true,
             qdrant_url: url.into(),
             qdrant_api_key: None,
             qdrant_alias: "toolweaver_tools".to_owned(),
@@ -40,9 +48,12 @@ impl QdrantConfig {
         }
     }
 
-    /// All faults of this configuration, each with its variable; empty if there are none.
+    /// All faults of this configuration, each with its variable. What is not used is not looked at.
     pub fn validate(&self) -> Vec<String> {
         let mut faults = Vec::new();
+        if !self.use_vector_db {
+            return faults;
+        }
         let uri: Option<Uri> = self.qdrant_url.parse().ok();
         if !uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some())
         {
@@ -68,6 +79,7 @@ impl QdrantConfig {
 impl fmt::Debug for QdrantConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("QdrantConfig")
+            .field("use_vector_db", &self.use_vector_db)
             .field("qdrant_url", &self.qdrant_url)
             .field("qdrant_api_key", &self.qdrant_api_key.as_ref().map(|_| "[redacted]"))
             .field("qdrant_alias", &self.qdrant_alias)

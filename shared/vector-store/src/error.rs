@@ -112,6 +112,18 @@ impl StoreError {
         }
     }
 
+    /// Whether the written point itself is at fault: it would be refused again, while others may be stored.
+    pub fn blames_the_point(&self) -> bool {
+        match self {
+            Self::Dimensions { .. } | Self::NotFinite { .. } => true,
+            Self::Request { source, .. } => matches!(
+                source.as_ref(),
+                QdrantError::ResponseError { status } if status.code() == Code::InvalidArgument
+            ),
+            _ => false,
+        }
+    }
+
     /// Puts the client's error into words of ours.
     pub(crate) fn request(operation: &'static str, collection: &str, source: QdrantError) -> Self {
         let collection = collection.to_owned();
