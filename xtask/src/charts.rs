@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use crate::parts;
 use crate::process::{Scratch, command, output, root};
@@ -41,6 +42,52 @@ pub(crate) fn compose_check() -> Result<()> {
     output(tool(&packages, "hadolint").arg("deploy/Dockerfile"))?;
     output(command(parts::runtime()?.nats_server).args(["-t", "-c", "deploy/nats/nats.conf"]))?;
     println!("docker-compose.yml, deploy/Dockerfile and deploy/nats/nats.conf are valid");
+    Ok(())
+}
+
+/// Every environment variable that the compose file or the chart sets must be one that its program reads; `programs` is
+/// where they were built.
+pub(crate) fn environment_check(programs: &Path) -> Result<()> {
+    let packages = parts::python_packages()?;
+    let mut config = tool(&packages, "docker-compose");
+    config.args(["--file", "docker-compose.yml", "config", "--format", "json"]);
+    let compose: Value = serde_json::from_str(&output(&mut config)?)?;
+    for service in compose["services"].as_object().into_iter().flat_map(serde_json::Map::values) {
+        let names = service["environment"].as_object().into_iter().flat_map(serde_json::Map::keys);
+        if let Some(program) = service["build"]["args"]["SERVICE"].as_str() {
+            reads_all("docker-compose.yml", &programs.join(program), names.map(String::as_str))?;
+        }
+    }
+    let helm = parts::helm()?;
+    for values in values_files()? {
+        let mut template = command(&helm);
+        template.args(["template", "toolweaver", CHART, "--values"]).arg(&values);
+        for document in output(&mut template)?.split("\n---\n") {
+            let Some((_, rest)) = document.split_once("app.kubernetes.io/component: ") else { continue };
+            let program = format!("toolweaver-{}", rest.lines().next().unwrap_or_default());
+            let names = document.lines().filter_map(|line| {
+                let name =
+                    line.trim_start().strip_prefix("- ")?.trim_start_matches("{ ").strip_prefix("name: ")?;
+                // Containers, ports and volumes have names too, in lower case.
+                let name = name.split(',').next()?;
+                name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_').then_some(name)
+            });
+            reads_all(CHART, &programs.join(program), names)?;
+        }
+    }
+    println!("every environment variable of docker-compose.yml and {CHART} is one that its program reads");
+    Ok(())
+}
+
+/// Fails for a name that the program's `--help` does not list.
+fn reads_all<'a>(file: &str, program: &Path, names: impl Iterator<Item = &'a str>) -> Result<()> {
+    let help = output(command(program).arg("--help"))?;
+    let listed =
+        |name: &str| help.contains(&format!("[env: {name}=")) || help.contains(&format!("[env: {name}]"));
+    let unknown: Vec<&str> = names.filter(|name| !listed(name)).collect();
+    if !unknown.is_empty() {
+        bail!("{file} sets {unknown:?}, which {} does not read", program.display());
+    }
     Ok(())
 }
 

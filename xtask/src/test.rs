@@ -37,7 +37,8 @@ pub(crate) fn run() -> Result<()> {
     // One build for all that follows: the tests' features differ from a plain build's, so that two would be two.
     report.check("build", || process::run(&mut cargo(&["build", "--workspace", "--bins", "--tests"])));
     report.stop_if_failed("build")?;
-    report.check("python example", || example::run(&up::program(), &parts));
+    report.check("environment", || charts::environment_check(&up::programs()));
+    report.check("python example", || example::run(&up::programs().join("toolweaver"), &parts));
 
     if env::var_os("TOOLWEAVER_TEST_QDRANT_URL").is_none() {
         report

@@ -20,13 +20,13 @@ const POLL: Duration = Duration::from_millis(20);
 pub(crate) fn build() -> Result<PathBuf> {
     // All of the workspace is selected, because cargo chooses the features of shared dependencies by the selection.
     run(&mut cargo(&["build", "--workspace", "--bin", "toolweaver"]))?;
-    Ok(program())
+    Ok(programs().join("toolweaver"))
 }
 
-/// The command line that the last build made.
-pub(crate) fn program() -> PathBuf {
+/// Where builds leave their programs.
+pub(crate) fn programs() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    root().join(target).join("debug/toolweaver")
+    root().join(target).join("debug")
 }
 
 pub(crate) struct Up {

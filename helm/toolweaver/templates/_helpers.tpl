@@ -61,11 +61,6 @@ livenessProbe:
 readinessProbe:
   httpGet: { path: /readyz, port: http }
   periodSeconds: 5
-# A large catalogue may take minutes to read; until it has, the liveness probe waits.
-startupProbe:
-  httpGet: { path: /livez, port: http }
-  periodSeconds: 2
-  failureThreshold: 150
 resources: {{ toYaml .values.resources | nindent 2 }}
 {{ include "toolweaver.containerSecurity" . }}
 {{- end -}}
