@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 /// The longest wait for a reply; a request that may wait at the server says so in its body, and stays below this.
-const REPLY_WAIT_MAX: Duration = Duration::from_secs(60);
+const REPLY_WAIT_MAX: Duration = Duration::from_mins(1);
 
 pub(crate) struct Connection {
     stream: BufReader<TcpStream>,

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use crate::parts::Runtime;
 use crate::process::{cargo, command, output, root, run};
 
-const READY_WAIT_MAX: Duration = Duration::from_secs(120);
+const READY_WAIT_MAX: Duration = Duration::from_mins(2);
 const STOP_WAIT_MAX: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 
@@ -122,7 +122,7 @@ impl Drop for Up {
         }
         if let Err(error) = self.terminate() {
             eprintln!("{error:#}");
-            // It had its chance; its own child, the NATS server, ends with the pipe between them or is named above.
+            // It had its chance to stop in good order.
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
