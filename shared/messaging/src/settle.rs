@@ -5,7 +5,8 @@ use std::time::Duration;
 use async_nats::jetstream::AckKind;
 use async_nats::jetstream::stream::DeleteMessageErrorKind;
 use async_nats::{Message, Subject};
-use futures_util::{StreamExt as _, stream};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tracing::warn;
@@ -58,13 +59,17 @@ impl Settlement<'_> {
 
     /// Tells the server every verdict and waits until it has confirmed them.
     pub(crate) async fn acknowledge(&self, verdicts: &[Verdict]) {
-        let confirmations =
-            self.replies.iter().zip(verdicts).map(|(reply, verdict)| self.confirm(reply, *verdict));
-        let confirmed: usize = stream::iter(confirmations)
-            .buffer_unordered(IN_FLIGHT_MAX)
-            .map(usize::from)
-            .fold(0, async |sum, one| sum + one)
-            .await;
+        let mut under_way = FuturesUnordered::new();
+        let mut confirmed = 0;
+        for (reply, verdict) in self.replies.iter().zip(verdicts) {
+            if under_way.len() >= IN_FLIGHT_MAX {
+                confirmed += usize::from(under_way.next().await.unwrap_or_default());
+            }
+            under_way.push(self.confirm(reply, *verdict));
+        }
+        while let Some(one) = under_way.next().await {
+            confirmed += usize::from(one);
+        }
         if confirmed < verdicts.len() {
             let unconfirmed = verdicts.len() - confirmed;
             let stream = &self.config.stream;

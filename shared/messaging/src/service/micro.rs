@@ -129,6 +129,10 @@ impl Micro {
         stats
     }
 
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Requests that are being answered now.
     pub(super) fn in_flight(&self) -> usize {
         let endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);

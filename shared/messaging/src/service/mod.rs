@@ -179,6 +179,11 @@ impl Service {
         })
     }
 
+    /// Its id, unique among all processes; `$SRV` replies carry it.
+    pub fn id(&self) -> &str {
+        self.micro.id()
+    }
+
     /// Adds an endpoint; requests are answered from now on, each in a task of its own. A handler that panics answers
     /// 500.
     pub async fn endpoint<H, F>(&mut self, endpoint: Endpoint, handler: H) -> Result<(), ServiceError>
