@@ -1,5 +1,7 @@
 //! One suite for every store: what holds for Redis holds in memory, and the other way round.
 
+#![expect(clippy::unwrap_used, reason = "a law whose store fails is broken, whatever the error")]
+
 mod support;
 
 use std::sync::Arc;

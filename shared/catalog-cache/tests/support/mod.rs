@@ -11,12 +11,12 @@ struct Program {
 }
 
 /// The defaults, and memory of this process as the store.
-pub fn local() -> CacheConfig {
+pub(crate) fn local() -> CacheConfig {
     parse(&[])
 }
 
 /// The defaults, and this server as the store.
-pub fn redis(server: &RedisServer) -> CacheConfig {
+pub(crate) fn redis(server: &RedisServer) -> CacheConfig {
     parse(&["--use-redis", &format!("--redis-url={}", server.url())])
 }
 
