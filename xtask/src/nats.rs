@@ -96,3 +96,53 @@ impl Connection {
         Ok(self.stream.get_mut().write_all(bytes)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use serde_json::json;
+
+    use super::Connection;
+
+    /// A server that answers the first request with these bytes.
+    fn connected_to(answer: &'static str) -> Connection {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("nats://{}", listener.local_addr().unwrap());
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"INFO {}\r\n").unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let request = lines.find(|line| line.as_ref().unwrap().starts_with("PUB "));
+            assert_eq!(request.unwrap().unwrap(), "PUB search.v1.default xtask.reply.1 13");
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        Connection::open(&url).unwrap()
+    }
+
+    fn ask(answer: &'static str) -> anyhow::Result<serde_json::Value> {
+        connected_to(answer).request("search.v1.default", &json!({ "query": "a" }))
+    }
+
+    #[test]
+    fn a_reply_is_read_after_what_else_the_server_says() {
+        let reply = ask("PING\r\n+OK\r\nMSG xtask.reply.1 1 12\r\n{\"a\":\"\\r\\n\"}\r\n").unwrap();
+        assert_eq!(reply, json!({ "a": "\r\n" }));
+    }
+
+    #[test]
+    fn headers_are_not_part_of_the_body() {
+        let reply = ask("HMSG xtask.reply.1 1 18 20\r\nNATS/1.0\r\nA: b\r\n\r\n{}\r\n").unwrap();
+        assert_eq!(reply, json!({}));
+    }
+
+    #[test]
+    fn errors_say_who_did_not_answer_or_why() {
+        let nobody = ask("HMSG xtask.reply.1 1 16 16\r\nNATS/1.0 503\r\n\r\n\r\n").unwrap_err();
+        assert_eq!(nobody.to_string(), "nobody answers on search.v1.default");
+        let refused = "HMSG xtask.reply.1 1 42 44\r\nNATS/1.0\r\nNats-Service-Error-Code: 429\r\n\r\n{}\r\n";
+        assert!(ask(refused).unwrap_err().to_string().contains("answered with an error"));
+    }
+}
