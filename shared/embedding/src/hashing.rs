@@ -132,9 +132,20 @@ mod tests {
     }
 
     #[test]
-    fn the_vectors_never_change() {
-        let sum: f32 = embed("create pull request").iter().zip(1_u8..).map(|(x, i)| x * f32::from(i)).sum();
-        assert!((sum - 0.0).abs() < 1e-4, "{sum}");
+    fn features_never_change() {
+        // Vectors that were stored by an earlier build must still fit.
+        assert_eq!(
+            Hashing::new().tokenize("Ab a").unwrap().ids(),
+            [
+                2_047_574_606,
+                723_531_596,
+                3_633_060_463,
+                125_864_231,
+                1_327_362_044,
+                3_490_958_347,
+                378_305_545
+            ]
+        );
     }
 
     proptest! {

@@ -16,19 +16,20 @@ struct Reference {
 }
 
 fn read(name: &str) -> Vec<u8> {
-    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference").join(name)).unwrap()
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference").join(name))
+        .expect("the fixture is there")
 }
 
 fn texts() -> Vec<String> {
-    serde_json::from_slice(&read("texts.json")).unwrap()
+    serde_json::from_slice(&read("texts.json")).expect("a list of texts")
 }
 
 fn reference() -> Reference {
-    serde_json::from_slice(&read("vectors.json")).unwrap()
+    serde_json::from_slice(&read("vectors.json")).expect("what make.py writes")
 }
 
 fn vector(base64: &str) -> Vec<f32> {
-    let bytes = base64::engine::general_purpose::STANDARD.decode(base64).unwrap();
+    let bytes = base64::engine::general_purpose::STANDARD.decode(base64).expect("base64");
     bytes.as_chunks().0.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect()
 }
 
@@ -37,11 +38,11 @@ fn cosine(a: &[f32], b: &[f32]) -> f32 {
 }
 
 fn model() -> Candle {
-    Candle::load(&parts::model_dir(), DeviceChoice::Auto, None).unwrap()
+    Candle::load(&parts::model_dir(), DeviceChoice::Auto, None).expect("the model loads")
 }
 
 fn tokenize(model: &Candle) -> Vec<Tokens> {
-    texts().iter().map(|text| model.tokenize(text).unwrap()).collect()
+    texts().iter().map(|text| model.tokenize(text).expect("every text has tokens")).collect()
 }
 
 fn check(texts: &[String], vectors: &[Vec<f32>]) {

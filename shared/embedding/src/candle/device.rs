@@ -24,10 +24,6 @@ pub(super) fn choose(choice: DeviceChoice) -> Result<Device, LoadError> {
     }
 }
 
-pub(super) fn kind(device: &Device) -> DeviceKind {
-    if device.is_cuda() { DeviceKind::Cuda } else { DeviceKind::Cpu }
-}
-
 /// Whether the device had no memory left. On the CPU the operating system ends the process instead.
 pub(super) fn is_out_of_memory(error: &candle_core::Error) -> bool {
     match error {

@@ -108,8 +108,7 @@ impl Folder {
         let (weights_hash, tokenizer, tensors) = std::thread::scope(|scope| {
             let hash = scope.spawn(|| Sha256::digest(&weights));
             let tokenizer = scope.spawn(|| parse_tokenizer(dir, &tokenizer_json, tokens_max));
-            let tensors = candle_core::safetensors::load_buffer(&weights, &Device::Cpu)
-                .map_err(|source| LoadError::corrupt(&weights_file, source));
+            let tensors = load_tensors(&weights).map_err(|source| LoadError::corrupt(&weights_file, source));
             (
                 hash.join().expect("hashing bytes cannot panic"),
                 tokenizer.join().expect("the tokenizer reports its errors"),
@@ -165,7 +164,12 @@ fn parse_config(file: &Path, json: &[u8]) -> Result<bert::Config, LoadError> {
             supported: "\"bert\"",
         });
     }
-    parse(file, json)
+    let config: bert::Config = parse(file, json)?;
+    if config.hidden_act != bert::HiddenAct::Gelu {
+        let found = format!("hidden_act {:?}", config.hidden_act);
+        return Err(LoadError::Unsupported { file: file.to_owned(), found, supported: "\"gelu\"" });
+    }
+    Ok(config)
 }
 
 fn check_pooling(file: &Path, json: &[u8]) -> Result<(), LoadError> {
@@ -191,6 +195,17 @@ fn parse_tokenizer(dir: &Path, json: &[u8], tokens_max: usize) -> Result<Tokeniz
         .with_truncation(Some(TruncationParams { max_length: tokens_max, ..TruncationParams::default() }))
         .map_err(|source| LoadError::corrupt(&file, source))?;
     Ok(tokenizer)
+}
+
+/// The weights under the names that BERT alone gives them: some exports put `bert.` in front.
+fn load_tensors(safetensors: &[u8]) -> candle_core::Result<HashMap<String, Tensor>> {
+    let tensors = candle_core::safetensors::load_buffer(safetensors, &Device::Cpu)?;
+    Ok(tensors
+        .into_iter()
+        // Position numbers and the head of another task are not part of the encoder.
+        .filter(|(name, tensor)| tensor.dtype().is_float() && !name.contains("pooler."))
+        .map(|(name, tensor)| (name.strip_prefix("bert.").unwrap_or(&name).to_owned(), tensor))
+        .collect())
 }
 
 fn name_of(dir: &Path) -> String {

@@ -9,24 +9,23 @@ use candle_transformers::models::bert::{BertModel, Config};
 use crate::Tokens;
 
 pub(super) struct Padded {
+    /// What `model` is made of, kept to make it again on another device.
+    weights: HashMap<String, Tensor>,
     model: BertModel,
     padding: u32,
 }
 
 impl Padded {
     pub(super) fn new(tensors: HashMap<String, Tensor>, config: &Config, device: &Device) -> Result<Self> {
-        // Integer buffers of some exports (position numbers) are not weights.
-        let weights = tensors
-            .into_iter()
-            .filter(|(_, tensor)| tensor.dtype().is_float())
-            .map(|(name, tensor)| Ok((name, tensor.to_device(device)?)))
-            .collect::<Result<_>>()?;
-        let model = BertModel::load(VarBuilder::from_tensors(weights, DType::F32, device), config)?;
-        Ok(Self { model, padding: u32::try_from(config.pad_token_id).unwrap_or(0) })
+        let weights = on(tensors, device)?;
+        let builder = VarBuilder::from_tensors(weights.clone(), DType::F32, device);
+        let model = BertModel::load(builder, config)?;
+        Ok(Self { weights, model, padding: u32::try_from(config.pad_token_id).unwrap_or(0) })
     }
 
-    pub(super) fn device(&self) -> &Device {
-        &self.model.device
+    /// The weights, copied back to the CPU.
+    pub(super) fn weights_on_cpu(&self) -> Result<HashMap<String, Tensor>> {
+        on(self.weights.clone(), &Device::Cpu)
     }
 
     pub(super) fn encode(&self, batch: &[Tokens]) -> Result<Vec<Vec<f32>>> {
@@ -49,4 +48,8 @@ impl Padded {
         let lengths = sums.sqr()?.sum_keepdim(1)?.sqrt()?;
         sums.broadcast_div(&lengths)?.to_vec2()
     }
+}
+
+fn on(tensors: HashMap<String, Tensor>, device: &Device) -> Result<HashMap<String, Tensor>> {
+    tensors.into_iter().map(|(name, tensor)| Ok((name, tensor.to_device(device)?))).collect()
 }
