@@ -1,4 +1,4 @@
-//! Writes `schemas/*.json` from the types: `cargo run -p toolweaver-contracts --example write_schemas -- schemas`.
+//! Writes the JSON Schemas from the types into a folder; `cargo xtask schemas` runs it for `schemas/`.
 
 use std::{fs, path::PathBuf};
 
