@@ -1,9 +1,12 @@
 //! Makes the collection of a model, checks the one that exists, and points the alias at it.
 
+use std::collections::HashSet;
+
 use ::qdrant_client::qdrant::{
-    CollectionInfo, CreateAliasBuilder, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, Distance,
-    FieldType, IntegerIndexParamsBuilder, KeywordIndexParamsBuilder, VectorParamsBuilder,
-    VectorsConfigBuilder, payload_index_params::IndexParams, vectors_config,
+    CollectionInfo, CreateAliasBuilder, CreateCollection, CreateCollectionBuilder,
+    CreateFieldIndexCollectionBuilder, Distance, FieldType, IntegerIndexParamsBuilder,
+    KeywordIndexParamsBuilder, VectorParamsBuilder, VectorsConfigBuilder, payload_index_params::IndexParams,
+    vectors_config,
 };
 use toolweaver_contracts::TEXT_VECTOR;
 
@@ -27,10 +30,9 @@ impl Qdrant {
     ///
     /// An alias that exists stays where it points: see [`Qdrant::activate`].
     pub async fn ensure(&self) -> Result<Ensured, StoreError> {
-        let ensured = if self.exists().await? { Ensured::Existed } else { self.create().await? };
-        let info = self.info().await?;
-        self.check_shape(&info)?;
-        self.create_indexes(&info).await?;
+        let ensured = if self.exists().await? { Ensured::Existed } else { Box::pin(self.create()).await? };
+        let indexed = self.check().await?;
+        self.create_indexes(&indexed).await?;
         if self.active_collection().await?.is_none() {
             self.activate().await?;
         }
@@ -65,20 +67,7 @@ impl Qdrant {
     }
 
     async fn create(&self) -> Result<Ensured, StoreError> {
-        let mut vectors = VectorsConfigBuilder::default();
-        // Named, so that a point may lack it (a tombstone) and another vector may join it later.
-        vectors.add_named_vector_params(
-            TEXT_VECTOR,
-            VectorParamsBuilder::new(self.dims as u64, Distance::Cosine),
-        );
-        let mut request = CreateCollectionBuilder::new(&self.collection).vectors_config(vectors);
-        if let Some(shards) = self.config.qdrant_shard_number {
-            request = request.shard_number(shards.get());
-        }
-        if let Some(copies) = self.config.qdrant_replication_factor {
-            request = request.replication_factor(copies.get());
-        }
-        let request = Box::pin(self.client.create_collection(request));
+        let request = Box::pin(self.client.create_collection(self.definition()));
         match self.within(COLLECTION_TIMEOUT, "create collection", request).await {
             Ok(_) => {
                 tracing::info!(collection = %self.collection, dims = self.dims, "collection created");
@@ -95,13 +84,30 @@ impl Qdrant {
         }
     }
 
-    async fn info(&self) -> Result<CollectionInfo, StoreError> {
-        let request = self.client.collection_info(&self.collection);
-        let answer = self.within(COLLECTION_TIMEOUT, "describe collection", request).await?;
-        answer.result.ok_or_else(|| StoreError::MissingCollection {
-            operation: "describe collection",
-            collection: self.collection.clone(),
-        })
+    fn definition(&self) -> CreateCollection {
+        let mut vectors = VectorsConfigBuilder::default();
+        // Named, so that a point may lack it (a tombstone) and another vector may join it later.
+        vectors.add_named_vector_params(
+            TEXT_VECTOR,
+            VectorParamsBuilder::new(self.dims as u64, Distance::Cosine),
+        );
+        let mut request = CreateCollectionBuilder::new(&self.collection).vectors_config(vectors);
+        if let Some(shards) = self.config.qdrant_shard_number {
+            request = request.shard_number(shards.get());
+        }
+        if let Some(copies) = self.config.qdrant_replication_factor {
+            request = request.replication_factor(copies.get());
+        }
+        request.build()
+    }
+
+    /// Checks that the collection fits the model; gives the fields that have an index.
+    async fn check(&self) -> Result<HashSet<String>, StoreError> {
+        let request = Box::pin(self.client.collection_info(&self.collection));
+        let answer = Box::pin(self.within(COLLECTION_TIMEOUT, "describe collection", request)).await?;
+        let info = answer.result.unwrap_or_default();
+        self.check_shape(&info)?;
+        Ok(info.payload_schema.into_keys().collect())
     }
 
     fn check_shape(&self, info: &CollectionInfo) -> Result<(), StoreError> {
@@ -122,13 +128,13 @@ impl Qdrant {
     }
 
     /// A filter applies inside the index walk only where its field has an index, and a strict server refuses others.
-    async fn create_indexes(&self, info: &CollectionInfo) -> Result<(), StoreError> {
+    async fn create_indexes(&self, indexed: &HashSet<String>) -> Result<(), StoreError> {
         let keyword = || IndexParams::from(KeywordIndexParamsBuilder::default());
         // A domain is a shard: its points lie together on disk.
         let domain = IndexParams::from(KeywordIndexParamsBuilder::default().is_tenant(true));
         // Ranges only: the guard of a write asks for lower revisions, nothing asks for one revision.
         let revision = IndexParams::from(IntegerIndexParamsBuilder::new(false, true));
-        let indexes = [
+        let wanted = [
             (field::TENANT, FieldType::Keyword, keyword()),
             (field::DOMAIN, FieldType::Keyword, domain),
             (field::TOOL_TYPE, FieldType::Keyword, keyword()),
@@ -136,8 +142,8 @@ impl Qdrant {
             (field::ALLOWED_ROLES, FieldType::Keyword, keyword()),
             (field::REVISION, FieldType::Integer, revision),
         ];
-        for (name, kind, params) in indexes {
-            if info.payload_schema.contains_key(name) {
+        for (name, kind, params) in wanted {
+            if indexed.contains(name) {
                 continue;
             }
             let request = CreateFieldIndexCollectionBuilder::new(&self.collection, name, kind)

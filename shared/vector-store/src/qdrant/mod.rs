@@ -13,8 +13,8 @@ use std::{collections::HashMap, fmt, future::Future, num::NonZeroUsize, time::Du
 use ::qdrant_client::{
     Qdrant as Client, QdrantError,
     qdrant::{
-        CountPointsBuilder, NamedVectors, PointStruct, QueryPointsBuilder, ScrollPointsBuilder, UpdateStatus,
-        UpsertPointsBuilder, Vectors,
+        CountPointsBuilder, NamedVectors, PointStruct, QueryPoints, QueryPointsBuilder, ScrollPointsBuilder,
+        UpdateStatus, UpsertPointsBuilder, Vectors,
     },
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -137,6 +137,17 @@ impl Qdrant {
         }
     }
 
+    fn nearest(&self, vector: &[f32], predicate: &Predicate, limit: usize) -> QueryPoints {
+        QueryPointsBuilder::new(&self.collection)
+            .query(vector.to_vec())
+            .using(TEXT_VECTOR)
+            .filter(filter::of_predicate(predicate))
+            .limit(limit as u64)
+            .with_payload(false)
+            .timeout(self.server_timeout())
+            .build()
+    }
+
     fn point(&self, write: &Write<'_>) -> PointStruct {
         let (payload, vectors) = match write.content {
             Content::Tool(point) => {
@@ -171,14 +182,8 @@ impl VectorStore for Qdrant {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let request = QueryPointsBuilder::new(&self.collection)
-            .query(vector.to_vec())
-            .using(TEXT_VECTOR)
-            .filter(filter::of_predicate(predicate))
-            .limit(limit as u64)
-            .with_payload(false)
-            .timeout(self.server_timeout());
-        let answer = self.within(self.timeout(), "search", Box::pin(self.client.query(request))).await?;
+        let request = Box::pin(self.client.query(self.nearest(vector, predicate, limit)));
+        let answer = self.within(self.timeout(), "search", request).await?;
         answer
             .result
             .into_iter()

@@ -1,0 +1,100 @@
+//! Collections, indexes and the alias, against whatever server there is.
+
+use toolweaver_testkit::qdrant::QdrantDouble;
+use toolweaver_vector_store::{Ensured, Qdrant, StoreError, VectorStore as _};
+
+use crate::{
+    scene::{DIMS, axis, everything, fresh_tenant, key, point},
+    servers::Namespace,
+};
+
+#[tokio::test]
+async fn collections_of_the_double() {
+    all(&QdrantDouble::start().await.url()).await;
+}
+
+pub(crate) async fn all(url: &str) {
+    ensure_makes_what_is_missing_once(url).await;
+    workers_may_ensure_at_the_same_time(url).await;
+    another_shape_is_refused(url).await;
+    the_alias_moves_when_told(url).await;
+    a_missing_collection_is_named(url).await;
+}
+
+async fn ensure_makes_what_is_missing_once(url: &str) {
+    let space = Namespace::at(url);
+    let store = space.model("aaaaaaaaaaaaaaaaaaaaaaaa", DIMS);
+    let test = async {
+        assert_eq!(store.ensure().await.unwrap(), Ensured::Created);
+        let tenant = fresh_tenant();
+        store.upsert(&[point(&key(&tenant, "d", "tool"), 1, axis(0))]).await.unwrap();
+        assert_eq!(store.ensure().await.unwrap(), Ensured::Existed);
+        assert_eq!(store.count(&everything(&tenant)).await.unwrap(), 1, "nothing was lost");
+        assert_eq!(store.active_collection().await.unwrap().as_deref(), Some(store.collection()));
+        assert_eq!(store.collection(), format!("{}_aaaaaaaaaaaa", space.config.qdrant_alias));
+    };
+    space.cleaning_up(std::slice::from_ref(&store), test).await;
+}
+
+async fn workers_may_ensure_at_the_same_time(url: &str) {
+    let space = Namespace::at(url);
+    let workers: [Qdrant; 4] = std::array::from_fn(|_| space.model("bbbbbbbbbbbb", DIMS));
+    let test = async {
+        let [a, b, c, d] = &workers;
+        let ensured = tokio::join!(a.ensure(), b.ensure(), c.ensure(), d.ensure());
+        for ensured in [ensured.0, ensured.1, ensured.2, ensured.3] {
+            ensured.unwrap();
+        }
+        assert_eq!(a.active_collection().await.unwrap().as_deref(), Some(a.collection()));
+    };
+    space.cleaning_up(&workers[..1], test).await;
+}
+
+async fn another_shape_is_refused(url: &str) {
+    let space = Namespace::at(url);
+    let store = space.model("cccccccccccc", DIMS);
+    let test = async {
+        store.ensure().await.unwrap();
+        let error = space.model("cccccccccccc", DIMS + 1).ensure().await.unwrap_err();
+        assert!(matches!(error, StoreError::Shape { .. }) && !error.is_transient(), "{error}");
+        let text = error.to_string();
+        for part in ["5 dimensions", "6 dimensions", "cosine", "QDRANT_ALIAS"] {
+            assert!(text.contains(part), "{part:?} is missing in {text:?}");
+        }
+    };
+    space.cleaning_up(std::slice::from_ref(&store), test).await;
+}
+
+async fn the_alias_moves_when_told(url: &str) {
+    let space = Namespace::at(url);
+    let models = [space.model("dddddddddddd", DIMS), space.model("eeeeeeeeeeee", DIMS)];
+    let test = async {
+        let [old, new] = &models;
+        old.ensure().await.unwrap();
+        new.ensure().await.unwrap();
+        let active = async || new.active_collection().await.unwrap();
+        assert_eq!(active().await.as_deref(), Some(old.collection()), "an alias that exists stays");
+        new.activate().await.unwrap();
+        assert_eq!(active().await.as_deref(), Some(new.collection()));
+        new.activate().await.unwrap();
+        old.delete_collection().await.unwrap();
+        assert_eq!(active().await.as_deref(), Some(new.collection()));
+        new.delete_collection().await.unwrap();
+        assert_eq!(active().await, None, "the alias goes with its collection");
+    };
+    space.cleaning_up(&models, test).await;
+}
+
+async fn a_missing_collection_is_named(url: &str) {
+    let store = Namespace::at(url).model("ffffffffffff", DIMS);
+    let tenant = fresh_tenant();
+    let errors = [
+        store.upsert(&[point(&key(&tenant, "d", "tool"), 1, axis(0))]).await.unwrap_err(),
+        store.search(&axis(0), &everything(&tenant), 1).await.unwrap_err(),
+        store.count(&everything(&tenant)).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert!(matches!(error, StoreError::MissingCollection { .. }), "{error}");
+        assert!(!error.is_transient() && error.to_string().contains(store.collection()), "{error}");
+    }
+}

@@ -1,0 +1,99 @@
+//! What the client makes of a server that fails, hangs or is away; only the double does that on command.
+
+use std::time::{Duration, Instant};
+
+use tonic::Status;
+use toolweaver_testkit::qdrant::QdrantDouble;
+use toolweaver_vector_store::{Point, QdrantConfig, StoreError, VectorStore as _};
+
+use crate::{
+    scene::{DIMS, axis, everything, fresh_tenant, key, point},
+    servers::Namespace,
+};
+
+#[tokio::test]
+async fn a_hanging_server_costs_one_timeout_and_one_call() {
+    let double = QdrantDouble::start().await;
+    let mut space = Namespace::at(&double.url());
+    space.config.qdrant_timeout = Duration::from_millis(200);
+    let store = space.model("aaaaaaaaaaaa", DIMS);
+    store.ensure().await.unwrap();
+    double.delay(Duration::from_secs(30));
+
+    let began = Instant::now();
+    let error = store.search(&axis(0), &everything(&fresh_tenant()), 1).await.unwrap_err();
+    assert!(matches!(error, StoreError::TimedOut { operation: "search", .. }), "{error}");
+    assert!(error.is_transient());
+    assert!(began.elapsed() < Duration::from_millis(390), "waited {:?}", began.elapsed());
+    assert_eq!(double.calls("points.query"), 1, "the client did not ask again by itself");
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_transient_and_heals() {
+    let double = QdrantDouble::start().await;
+    let store = Namespace::at(&double.url()).model("aaaaaaaaaaaa", DIMS);
+    store.ensure().await.unwrap();
+    let tenant = fresh_tenant();
+    let points = [point(&key(&tenant, "d", "tool"), 1, axis(0))];
+
+    double.set_down(true);
+    for error in [
+        store.upsert(&points).await.unwrap_err(),
+        store.search(&axis(0), &everything(&tenant), 1).await.unwrap_err(),
+        store.health().await.unwrap_err(),
+        store.ensure().await.unwrap_err(),
+    ] {
+        assert!(error.is_transient(), "{error:?}");
+    }
+    double.set_down(false);
+    store.upsert(&points).await.unwrap();
+    assert_eq!(store.count(&everything(&tenant)).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn nobody_at_the_address_is_transient() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let store = Namespace::at(&format!("http://127.0.0.1:{port}")).model("aaaaaaaaaaaa", DIMS);
+    let error = store.health().await.unwrap_err();
+    assert!(error.is_transient(), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_refusal_is_not_transient() {
+    let double = QdrantDouble::start().await;
+    let store = Namespace::at(&double.url()).model("aaaaaaaaaaaa", DIMS);
+    store.ensure().await.unwrap();
+    for status in
+        [Status::invalid_argument("no"), Status::unauthenticated("who"), Status::permission_denied("no")]
+    {
+        double.fail_next(1, &status);
+        let error = store.count(&everything(&fresh_tenant())).await.unwrap_err();
+        assert!(!error.is_transient(), "{error:?}");
+        assert!(error.to_string().starts_with("count in collection "), "{error}");
+    }
+    for status in [Status::resource_exhausted("busy"), Status::deadline_exceeded("late")] {
+        double.fail_next(1, &status);
+        let error = store.count(&everything(&fresh_tenant())).await.unwrap_err();
+        assert!(error.is_transient(), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_large_write_is_cut_into_batches() {
+    let double = QdrantDouble::start().await;
+    let store = Namespace::at(&double.url()).model("aaaaaaaaaaaa", DIMS);
+    store.ensure().await.unwrap();
+    let tenant = fresh_tenant();
+    let points: Vec<Point> =
+        (0..513).map(|n| point(&key(&tenant, "d", &format!("tool-{n}")), 1, axis(0))).collect();
+    store.upsert(&points).await.unwrap();
+    assert_eq!(double.calls("points.upsert"), 3);
+}
+
+#[test]
+fn an_address_that_is_none_is_named() {
+    let config = QdrantConfig::at("not an address");
+    let error =
+        toolweaver_vector_store::Qdrant::new(&config, "aaaa", std::num::NonZeroUsize::MIN).unwrap_err();
+    assert!(matches!(error, StoreError::Address { .. }) && !error.is_transient());
+}
