@@ -1,0 +1,142 @@
+//! `status`: versions, lag, streams and workers.
+
+use serde::Serialize;
+use toolweaver_contracts::{Fault, Health, StatusReply, StatusRequest, subjects};
+use toolweaver_messaging::consumer;
+
+use crate::{
+    cli::{Common, Connection},
+    client::{ANSWER_TIMEOUT, Client},
+    data_dir::DataDir,
+    discovery::{Instance, instances},
+    exit::Exit,
+    output::{Output, table},
+};
+
+/// Everything, as `--json` prints it.
+#[derive(Debug, Serialize)]
+struct Report {
+    nats_url: String,
+    nats_version: String,
+    /// One query worker's view.
+    #[serde(flatten)]
+    status: StatusReply,
+    consumers: Vec<Consumer>,
+    workers: Vec<Instance>,
+}
+
+/// How far a worker's durable consumer is.
+#[derive(Debug, Serialize)]
+struct Consumer {
+    stream: &'static str,
+    name: String,
+    pending: u64,
+    ack_pending: u64,
+}
+
+/// `status`.
+pub(crate) async fn status(connection: &Connection, common: &Common) -> Result<Exit, Fault> {
+    let client = Client::connect(connection, &DataDir::new(common.data_dir.as_deref())?).await?;
+    let asked = client.ask(subjects::STATUS_SUBJECT, &StatusRequest {}, ANSWER_TIMEOUT);
+    let (status, workers, tools, indexed) = tokio::join!(
+        asked,
+        instances(&client),
+        consumers(&client, subjects::TOOLS_STREAM),
+        consumers(&client, subjects::INDEXED_STREAM)
+    );
+    let report = Report {
+        nats_url: client.url.clone(),
+        nats_version: client.nats.server_version(),
+        status: status?,
+        consumers: tools.into_iter().chain(indexed).collect(),
+        workers: workers?,
+    };
+    Output { json: common.json }.result(&report, || report.human());
+    Ok(Exit::Done)
+}
+
+/// A stream that cannot be read has been reported by the query worker, by leaving it out.
+async fn consumers(client: &Client, stream: &'static str) -> Vec<Consumer> {
+    let lags = consumer::lags(&client.nats, stream).await.unwrap_or_default();
+    let row = |lag: consumer::Lag| Consumer {
+        stream,
+        name: lag.durable,
+        pending: lag.pending,
+        ack_pending: lag.ack_pending,
+    };
+    lags.into_iter().map(row).collect()
+}
+
+impl Report {
+    fn human(&self) -> String {
+        let status = &self.status;
+        let mut text = format!(
+            "{} tools of {} tenants searchable, catalogue version {}, {}\nNATS {} at {}, model {}, ranker {}\n",
+            status.tools,
+            status.tenants,
+            status.catalog_version,
+            self.lag(),
+            self.nats_version,
+            self.nats_url,
+            status.model.get(..12).unwrap_or(&status.model),
+            status.ranker
+        );
+        let mut streams = table(["stream", "messages", "bytes", "last sequence"]);
+        for stream in &status.streams {
+            streams.add_row([
+                stream.name.clone(),
+                stream.messages.to_string(),
+                stream.bytes.to_string(),
+                stream.last_sequence.to_string(),
+            ]);
+        }
+        let mut consumers = table(["consumer", "of", "waiting", "in work"]);
+        for consumer in &self.consumers {
+            consumers.add_row([
+                consumer.name.clone(),
+                consumer.stream.to_owned(),
+                consumer.pending.to_string(),
+                consumer.ack_pending.to_string(),
+            ]);
+        }
+        let mut parts = table(["part", "health", "which"]);
+        for part in &status.parts {
+            let health = match part.health {
+                Health::Ok => "ok",
+                Health::Down => "DOWN",
+            };
+            parts.add_row([part.name.as_str(), health, part.detail.as_str()]);
+        }
+        text += &format!("\n{streams}\n\n{consumers}\n\n{parts}\n\n{}", self.workers());
+        text
+    }
+
+    fn lag(&self) -> String {
+        let status = &self.status;
+        match (status.unindexed, status.projection_pending) {
+            (Some(0), 0) => "no lag".to_owned(),
+            (Some(unindexed), pending) => format!("{unindexed} events to index, {pending} to apply"),
+            (None, pending) => format!("indexing lag unknown, {pending} changes to apply"),
+        }
+    }
+
+    fn workers(&self) -> String {
+        let mut rows = table(["service", "instance", "version", "endpoint", "requests", "errors", "mean ms"]);
+        for worker in &self.workers {
+            for endpoint in &worker.endpoints {
+                #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
+                let mean_ms = endpoint.average_processing_time_ns as f64 / 1e6;
+                rows.add_row([
+                    worker.name.clone(),
+                    worker.id.clone(),
+                    worker.version.clone(),
+                    endpoint.name.clone(),
+                    endpoint.requests.to_string(),
+                    endpoint.errors.to_string(),
+                    format!("{mean_ms:.2}"),
+                ]);
+            }
+        }
+        rows.to_string()
+    }
+}

@@ -1,0 +1,255 @@
+//! `up`: NATS, the three workers and what they share, in one process.
+//!
+//! ```text
+//! lock ─▶ nats-server (child, unless --nats-url) ─▶ one connection ─┬▶ embedding worker ── embedder 1 ─┐
+//!     └─▶ model, loaded once ──────────────────────────────────────┼▶ query worker ────── embedder 2 ─┴ one set of weights
+//!                                                                   └▶ cache invalidator
+//! ```
+//! The end goes the other way: the workers drain, then the child stops.
+
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    num::NonZeroUsize,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use clap::Args;
+use serde_json::json;
+use toolweaver_catalog_cache::{CacheConfig, CatalogCache, Store};
+use toolweaver_contracts::{ErrorCode, Fault};
+use toolweaver_embedding::{Embedder, Model, ModelConfig, ModelKind};
+use toolweaver_embedding_worker as embedding_worker;
+use toolweaver_messaging::{LocalServer, LocalServerConfig, LocalServerError, Nats, NatsConfig, StreamsConfig};
+use toolweaver_query_worker as query_worker;
+use toolweaver_service_runtime::{Runtime, RuntimeConfig, telemetry};
+use toolweaver_vector_store::{Qdrant, QdrantConfig};
+
+use crate::{
+    cli::Common,
+    data_dir::{DataDir, NatsUrlFile},
+    exit::{Exit, no_connection, with_causes},
+    output::line,
+};
+
+/// Where `up` serves health and metrics: on this machine only, unlike a worker in a container.
+pub(crate) const HTTP_ADDR_DEFAULT: &str = "127.0.0.1:9464";
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    #[command(flatten)]
+    runtime: RuntimeConfig,
+
+    /// Port of the NATS server that is started when no --nats-url is given; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 4222)]
+    nats_port: u16,
+
+    #[command(flatten)]
+    nats: NatsConfig,
+
+    #[command(flatten)]
+    streams: StreamsConfig,
+
+    #[command(flatten, next_help_heading = "Model")]
+    model: ModelConfig,
+
+    #[command(flatten, next_help_heading = "Indexing")]
+    indexing: embedding_worker::IndexingSettings,
+
+    #[command(flatten, next_help_heading = "Queries")]
+    query: query_worker::QuerySettings,
+
+    #[command(flatten, next_help_heading = "Vectors")]
+    qdrant: QdrantConfig,
+
+    #[command(flatten, next_help_heading = "Cache")]
+    cache: CacheConfig,
+}
+
+/// `up`. Returns when it was told to end, or when a part of it died.
+pub(crate) async fn up(mut args: UpArgs, common: &Common) -> Result<Exit, Fault> {
+    let begin = Instant::now();
+    let data_dir = DataDir::new(common.data_dir.as_deref())?;
+    args.find_model(&data_dir)?;
+    args.validate()?;
+    let _lock = data_dir.lock()?;
+    let telemetry = telemetry::start("toolweaver", &args.runtime.telemetry).map_err(|error| failed(&error.into()))?;
+    let outcome = supervise(&args, &data_dir, common, begin).await;
+    telemetry.shutdown().await;
+    outcome.map(|()| Exit::Done)
+}
+
+impl UpArgs {
+    fn find_model(&mut self, data_dir: &DataDir) -> Result<(), Fault> {
+        if self.model.kind == ModelKind::Candle && self.model.model_dir.is_none() {
+            let found = data_dir.default_model().ok_or_else(|| {
+                let models = data_dir.models();
+                Fault::new(ErrorCode::BadRequest, format!("there is no embedding model in {}", models.display()))
+                    .hint("run `toolweaver model pull`, or say where one is with --model-dir")
+            })?;
+            self.model.model_dir = Some(found);
+        }
+        Ok(())
+    }
+
+    /// All faults of all parts together, before anything is started.
+    fn validate(&self) -> Result<(), Fault> {
+        let faults = [
+            self.runtime.validate(),
+            self.nats.validate(),
+            self.model.validate(),
+            self.indexing.validate(),
+            self.query.validate(),
+            self.qdrant.validate(),
+            self.cache.validate(),
+        ]
+        .concat();
+        if faults.is_empty() {
+            return Ok(());
+        }
+        Err(Fault::new(ErrorCode::BadRequest, format!("the configuration is faulty:\n  - {}", faults.join("\n  - ")))
+            .hint("see `toolweaver up --help` for all options and their environment variables"))
+    }
+}
+
+async fn supervise(args: &UpArgs, data_dir: &DataDir, common: &Common, begin: Instant) -> Result<(), Fault> {
+    let runtime =
+        Runtime::start(&args.runtime.http, args.runtime.drain).await.map_err(|error| failed(&error))?;
+    let (nats_config, server) = match args.nats.nats_url {
+        Some(_) => (args.nats.clone(), None),
+        None => {
+            let server = start_server(data_dir.path(), args.nats_port).await?;
+            (NatsConfig { nats_url: Some(server.url().to_owned()), ..args.nats.clone() }, Some(Arc::new(server)))
+        }
+    };
+    let outcome = work(args, &nats_config, server.clone(), data_dir, common, begin, &runtime).await;
+    // Even where the wiring failed half-way: what runs already ends in good order.
+    runtime.shutdown.begin();
+    let joined = runtime.join().await;
+    // Last of all, so that the workers could write down what they had begun.
+    if let Some(server) = server.and_then(Arc::into_inner) {
+        server.shutdown().await;
+    }
+    outcome?;
+    joined.map_err(|error| failed(&error.into()))
+}
+
+/// Wires everything up, tells when it is ready, and returns when the shutdown begins.
+async fn work(
+    args: &UpArgs,
+    nats_config: &NatsConfig,
+    server: Option<Arc<LocalServer>>,
+    data_dir: &DataDir,
+    common: &Common,
+    begin: Instant,
+    runtime: &Runtime,
+) -> Result<(), Fault> {
+    let stop = runtime.shutdown.soft();
+    if let Some(server) = server {
+        let stop = stop.clone();
+        runtime.tasks.spawn("nats-server", async move {
+            match stop.run_until_cancelled(server.died()).await {
+                None => Ok(()),
+                Some(error) => Err(error.into()),
+            }
+        });
+    }
+    let nats = toolweaver_messaging::connect(nats_config, "toolweaver up")
+        .await
+        .map_err(|error| no_connection(&error))?;
+    match stop.run_until_cancelled(start_workers(args, nats, runtime)).await {
+        None => return Ok(()),
+        Some(started) => started.map_err(|error| failed(&error))?,
+    }
+    let _url_file = match stop.run_until_cancelled(runtime.health.ready()).await {
+        None => return Ok(()),
+        Some(()) => announce(nats_config, data_dir, common, begin.elapsed(), runtime)?,
+    };
+    stop.cancelled().await;
+    Ok(())
+}
+
+async fn start_workers(args: &UpArgs, nats: Nats, runtime: &Runtime) -> anyhow::Result<()> {
+    let config = args.model.clone();
+    let model: Arc<dyn Model> = tokio::task::spawn_blocking(move || toolweaver_embedding::load(&config))
+        .await
+        .context("loading the embedding model did not end")?
+        .context("cannot load the embedding model")?;
+    let vectors = if args.qdrant.use_vector_db {
+        let dimensions = NonZeroUsize::new(model.dimensions()).context("the model has no dimensions")?;
+        let fingerprint = model.fingerprint();
+        Some(Qdrant::new(&args.qdrant, fingerprint.hex(), dimensions).context("cannot set up Qdrant")?)
+    } else {
+        None
+    };
+    let store = Store::open(&args.cache).context("cannot set up the cache")?;
+    let limits = args.model.limits();
+
+    let parts = embedding_worker::Parts {
+        nats: nats.clone(),
+        embedder: Embedder::spawn(Arc::clone(&model), limits),
+        vectors: vectors.clone(),
+    };
+    // First, because it makes the streams that the others read.
+    embedding_worker::run(&args.indexing, &args.streams, parts, runtime).await.context("embedding worker")?;
+    let parts = query_worker::Parts {
+        nats,
+        embedder: query_worker::query_embedder(model, limits),
+        vectors,
+        cache: CatalogCache::new(store, &args.cache),
+    };
+    query_worker::run(&args.query, parts, runtime).await.context("query worker")
+}
+
+async fn start_server(data_dir: &Path, port: u16) -> Result<LocalServer, Fault> {
+    let config = LocalServerConfig { binary: None, data_dir: data_dir.to_owned(), port };
+    LocalServer::start(config).await.map_err(|error| {
+        let is_taken = port != 0
+            && matches!(error, LocalServerError::Died { .. })
+            && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err();
+        if is_taken {
+            Fault::new(ErrorCode::Unavailable, format!("port {port} is taken, perhaps by another NATS server"))
+                .hint("use that server with --nats-url, or take a free port with --nats-port 0")
+        } else {
+            Fault::new(ErrorCode::Internal, format!("cannot start nats-server: {}", with_causes(&error)))
+        }
+    })
+}
+
+/// Tells people, programs and the other commands that it is ready, and where.
+fn announce(
+    nats_config: &NatsConfig,
+    data_dir: &DataDir,
+    common: &Common,
+    took: Duration,
+    runtime: &Runtime,
+) -> Result<NatsUrlFile, Fault> {
+    let url = nats_config.url_redacted();
+    let file = data_dir.publish_nats_url(&url)?;
+    let http = runtime.http_address().map(|address| format!("http://{address}")).unwrap_or_default();
+    let folder = data_dir.path().display();
+    if common.json {
+        line(&json!({ "nats_url": url, "data_dir": folder.to_string(), "http": http, "seconds": took.as_secs_f64() }).to_string());
+        return Ok(file);
+    }
+    let option = common.data_dir.as_ref().map(|_| format!(" --data-dir {folder}")).unwrap_or_default();
+    line(&format!(
+        "ToolWeaver is ready after {:.1} s\n\
+         \n  NATS      {url}\
+         \n  data      {folder}\
+         \n  health    {http}/readyz, metrics at {http}/metrics\
+         \n  register  toolweaver register{option} tools.jsonl --wait\
+         \n  import    toolweaver import openapi{option} openapi.json --domain shop --wait\
+         \n  search    toolweaver search{option} open a pull request\
+         \n  agents    nats --server {url} request search.v1.default '{{\"query\": \"open a pull request\"}}'\
+         \n\nCtrl-C ends it; the data stays.",
+        took.as_secs_f64()
+    ));
+    Ok(file)
+}
+
+fn failed(error: &anyhow::Error) -> Fault {
+    Fault::new(ErrorCode::Internal, format!("{error:#}"))
+}
