@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use clap::{Args, Parser};
-use toolweaver_catalog_cache::RedisConfig;
+use toolweaver_catalog_cache::CacheConfig;
 use toolweaver_embedding::ModelConfig;
 use toolweaver_messaging::NatsConfig;
 use toolweaver_service_runtime::{RuntimeConfig, ServiceConfig};
@@ -24,7 +24,7 @@ pub struct Config {
     pub qdrant: QdrantConfig,
     /// Where answers are cached.
     #[command(flatten)]
-    pub redis: RedisConfig,
+    pub cache: CacheConfig,
     /// How requests are served.
     #[command(flatten)]
     pub query: QuerySettings,
@@ -53,7 +53,8 @@ impl ServiceConfig for Config {
     }
 
     fn validate(&self) -> Vec<String> {
-        let faults = [self.nats.validate(), self.model.validate(), self.qdrant.validate(), self.redis.validate()];
+        let faults =
+            [self.nats.validate(), self.model.validate(), self.qdrant.validate(), self.cache.validate()];
         let mut faults = faults.concat();
         faults.extend(self.query.validate());
         faults

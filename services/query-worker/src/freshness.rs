@@ -27,13 +27,23 @@ pub(crate) async fn wait(
         && projection.applied().version < version
         && timeout_at(deadline, projection.reach(version)).await.is_err()
     {
-        return Err(not_yet("/min_version", format!("version {version} is not applied yet"), request, projection));
+        return Err(not_yet(
+            "/min_version",
+            &format!("version {version} is not applied yet"),
+            request,
+            projection,
+        ));
     }
     if let Some(revision) = request.min_revision
         && !projection.catalog().applied_lately(revision)
         && timeout_at(deadline, until_indexed(revision, projection, nats, consumer)).await.is_err()
     {
-        return Err(not_yet("/min_revision", format!("revision {revision} is not searchable yet"), request, projection));
+        return Err(not_yet(
+            "/min_revision",
+            &format!("revision {revision} is not searchable yet"),
+            request,
+            projection,
+        ));
     }
     Ok(())
 }
@@ -59,7 +69,11 @@ async fn until_indexed(revision: u64, projection: &Projection, nats: &Nats, cons
 }
 
 /// Once every event in TOOLS up to `revision` is settled: a version of INDEXED that holds them all.
-async fn settled_version(revision: u64, nats: &Nats, consumer: &str) -> Result<Option<u64>, Box<dyn Error + Send + Sync>> {
+async fn settled_version(
+    revision: u64,
+    nats: &Nats,
+    consumer: &str,
+) -> Result<Option<u64>, Box<dyn Error + Send + Sync>> {
     let lag = consumer::lag(nats, TOOLS_STREAM, consumer).await?;
     let all_settled = lag.pending == 0 && lag.ack_pending == 0;
     let is_settled = lag.ack_floor_stream_sequence >= revision
@@ -70,7 +84,7 @@ async fn settled_version(revision: u64, nats: &Nats, consumer: &str) -> Result<O
     Ok(Some(streams::state(nats, INDEXED_STREAM).await?.last_sequence))
 }
 
-fn not_yet(pointer: &str, message: String, request: &SearchRequest, projection: &Projection) -> Fault {
+fn not_yet(pointer: &str, message: &str, request: &SearchRequest, projection: &Projection) -> Fault {
     let hint = if request.wait_ms.is_some() {
         "ask again, or wait longer with wait_ms"
     } else {

@@ -20,23 +20,28 @@ mod ranker;
 mod searcher;
 mod status;
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{future::ready, num::NonZeroUsize, sync::Arc};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
+use tokio_util::sync::CancellationToken;
 use toolweaver_contracts::subjects::{
     DOMAINS_SUBJECTS, GET_SUBJECTS, INDEXED_STREAM, SEARCH_SUBJECTS, STATUS_SUBJECT,
 };
-use toolweaver_messaging::{Endpoint, Replay, Service, ServiceConfig as MicroConfig, StreamsConfig, streams};
-use toolweaver_service_runtime::{Gate, Runtime};
-use tokio_util::sync::CancellationToken;
+use toolweaver_embedding::Embedder;
+use toolweaver_messaging::{Endpoint, Nats, Replay, Service, ServiceConfig as MicroConfig, ServiceError};
+use toolweaver_service_runtime::{Gate, Health, Runtime};
 
 pub use self::{
     config::{Config, QuerySettings},
     parts::{Parts, query_embedder},
 };
-use self::{projection::Applier, searcher::Searcher, status::Status};
+use self::{
+    projection::{Applier, Projection},
+    searcher::Searcher,
+    status::Status,
+};
 
-/// Name of the micro service and its queue group.
+/// Name of the micro service.
 pub const SERVICE_NAME: &str = "toolweaver-query";
 
 /// Wires the worker up and returns; it then runs until `runtime` shuts down.
@@ -48,29 +53,52 @@ pub async fn run(settings: &QuerySettings, parts: Parts, runtime: &Runtime) -> a
     let dimensions = NonZeroUsize::new(parts.embedder.dimensions()).context("the model has no dimensions")?;
     let memory = parts.vectors.is_none().then_some(dimensions);
     let fingerprint = parts.embedder.fingerprint().hex().to_owned();
-    let (applier, projection) = projection::open(fingerprint, memory).context("cannot make the lexical index")?;
+    let (applier, projection) =
+        projection::open(fingerprint, memory).context("cannot make the lexical index")?;
     metrics::observe_projection(&projection);
 
     let replay = Replay::new(&parts.nats, INDEXED_STREAM, 0);
     let stop = runtime.shutdown.soft().clone();
-    runtime.tasks.spawn("projection", project(replay, applier, settings.projection_batch_max, caught_up.clone(), stop));
-    runtime.tasks.spawn("embedder watch", watch(parts.embedder.clone(), runtime.shutdown.soft().clone()));
+    let batch_max = settings.projection_batch_max;
+    runtime.tasks.spawn("projection", project(replay, applier, batch_max, caught_up, stop.clone()));
+    runtime.tasks.spawn("embedder", watch(parts.embedder.clone(), stop.clone()));
 
-    let searcher = Arc::new(Searcher::new(parts.clone(), projection.clone(), settings));
-    let status = Arc::new(Status::new(Arc::clone(&searcher), runtime.health.clone()));
-    let service = Service::start(
-        &parts.nats,
-        MicroConfig::new(SERVICE_NAME, env!("CARGO_PKG_VERSION"), "Finds the right tools"),
-        vec![
-            Endpoint::new("search", SEARCH_SUBJECTS, settings.query_concurrency_max, move |request| {
-                endpoints::search(Arc::clone(&searcher), request)
-            }),
-        ],
-    )
-    .await
-    .context("cannot offer the service on NATS")?;
-    runtime.tasks.spawn("service", service.run(runtime.shutdown.soft().clone()));
+    let nats = parts.nats.clone();
+    let searcher = Arc::new(Searcher::new(parts, projection.clone(), settings));
+    let service = serve(settings, &nats, searcher, projection, runtime.health.clone())
+        .await
+        .context("cannot offer the service on NATS")?;
+    let drain_within = runtime.drain_timeout();
+    runtime.tasks.spawn("service", async move { Ok(service.run(stop, drain_within).await?) });
     Ok(())
+}
+
+/// Offers the four endpoints.
+async fn serve(
+    settings: &QuerySettings,
+    nats: &Nats,
+    searcher: Arc<Searcher>,
+    projection: Projection,
+    health: Health,
+) -> Result<Service, ServiceError> {
+    let micro = MicroConfig::new(SERVICE_NAME, env!("CARGO_PKG_VERSION"));
+    let mut service = Service::start(nats, micro.description("Finds the right tools for an agent")).await?;
+
+    let status = Arc::new(Status::new(service.id().to_owned(), Arc::clone(&searcher), health));
+    let status = move |_| endpoints::status(Arc::clone(&status));
+    service.endpoint(Endpoint::new("status", STATUS_SUBJECT), status).await?;
+
+    let catalogue = projection.clone();
+    let get = move |request| ready(endpoints::get(&catalogue, &request));
+    service.endpoint(Endpoint::new("get", GET_SUBJECTS), get).await?;
+
+    let domains = move |request| ready(endpoints::domains(&projection, &request));
+    service.endpoint(Endpoint::new("domains", DOMAINS_SUBJECTS), domains).await?;
+
+    let endpoint = Endpoint::new("search", SEARCH_SUBJECTS).concurrency_max(settings.query_concurrency_max);
+    let search = move |request| endpoints::search(Arc::clone(&searcher), request);
+    service.endpoint(endpoint, search).await?;
+    Ok(service)
 }
 
 /// Applies INDEXED for ever. Ends with an error when the stream was made anew: only a fresh start is right then.
@@ -83,10 +111,19 @@ async fn project(
 ) -> anyhow::Result<()> {
     while let Some(batch) = stop.run_until_cancelled(replay.next_batch(batch_max.get())).await {
         let batch = batch.context("cannot follow INDEXED")?;
+        // Outside the token: a batch is never left half applied.
         applier = applier.apply(batch.messages).await.context("cannot apply INDEXED")?;
         if batch.caught_up {
             caught_up.ready();
         }
     }
     Ok(())
+}
+
+/// Ends with an error when the embedding thread does: without it this worker would answer by words alone for ever.
+async fn watch(embedder: Embedder, stop: CancellationToken) -> anyhow::Result<()> {
+    match stop.run_until_cancelled(embedder.stopped()).await {
+        Some(()) => bail!("the embedding thread has stopped"),
+        None => Ok(()),
+    }
 }

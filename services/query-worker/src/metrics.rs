@@ -11,8 +11,7 @@ use toolweaver_contracts::{SearchReply, SearchStatus, ServedFrom};
 use crate::projection::Projection;
 
 /// Upper bounds in seconds: from a cache hit to a part's time-out.
-const SECONDS: [f64; 13] =
-    [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+const SECONDS: [f64; 13] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
 struct Instruments {
     searches: Counter<u64>,
@@ -24,7 +23,10 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
     let meter = meter();
     Instruments {
         searches: meter.u64_counter("toolweaver_searches").with_description("Answered searches.").build(),
-        degraded: meter.u64_counter("toolweaver_searches_degraded").with_description("Answers without a part.").build(),
+        degraded: meter
+            .u64_counter("toolweaver_searches_degraded")
+            .with_description("Answers without a part.")
+            .build(),
         seconds: meter
             .f64_histogram("toolweaver_search_seconds")
             .with_description("Time from request to reply inside the worker.")
@@ -67,7 +69,9 @@ pub(crate) fn observe_projection(projection: &Projection) {
             .with_callback(move |observer| observer.observe(read(&projection), &[]))
             .build();
     };
-    gauge("toolweaver_projection_version", "Last INDEXED sequence that searches see.", |p| p.applied().version);
+    gauge("toolweaver_projection_version", "Last INDEXED sequence that searches see.", |p| {
+        p.applied().version
+    });
     gauge("toolweaver_projection_pending", "Changes in INDEXED not applied yet.", |p| p.applied().pending);
     gauge("toolweaver_projection_tools", "Searchable tools.", |p| p.catalog().tools() as u64);
 }

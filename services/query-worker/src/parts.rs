@@ -3,7 +3,7 @@
 use std::{num::NonZeroUsize, sync::Arc};
 
 use anyhow::Context as _;
-use toolweaver_catalog_cache::Cache;
+use toolweaver_catalog_cache::{CatalogCache, Store};
 use toolweaver_embedding::{Embedder, Limits};
 use toolweaver_messaging::{Nats, connect};
 use toolweaver_vector_store::Qdrant;
@@ -20,7 +20,7 @@ pub struct Parts {
     /// The vector database; without one the worker keeps the vectors of INDEXED in memory.
     pub vectors: Option<Qdrant>,
     /// Answers and query vectors from before.
-    pub cache: Cache,
+    pub cache: CatalogCache,
 }
 
 /// Queries that wait for the embedding thread; those that wait together are embedded together.
@@ -33,12 +33,16 @@ impl Parts {
         let embedder = query_embedder(model, config.model.limits());
         let vectors = if config.qdrant.use_vector_db {
             let dims = NonZeroUsize::new(embedder.dimensions()).context("the model has no dimensions")?;
-            Some(Qdrant::new(&config.qdrant, embedder.fingerprint().short(), dims).context("cannot set up Qdrant")?)
+            Some(
+                Qdrant::new(&config.qdrant, embedder.fingerprint().short(), dims)
+                    .context("cannot set up Qdrant")?,
+            )
         } else {
             None
         };
         let nats = connect(&config.nats, "query-worker").await.context("cannot connect to NATS")?;
-        let cache = Cache::connect(&config.redis).await.context("cannot set up the cache")?;
+        let store = Store::open(&config.cache).context("cannot set up the cache")?;
+        let cache = CatalogCache::new(store, &config.cache);
         Ok(Self { nats, embedder, vectors, cache })
     }
 }

@@ -21,7 +21,7 @@ use toolweaver_contracts::Predicate;
 use toolweaver_vector_store::Memory;
 
 pub(crate) use self::{
-    applier::{ApplyError, Applier},
+    applier::Applier,
     catalog::{Catalog, Entry},
     lexical::LexicalHit,
     names::Mention,
@@ -56,10 +56,10 @@ pub(crate) fn open(
     let (writer, reader) = lexical::open()?;
     let catalog = Arc::<RwLock<Catalog>>::default();
     let vectors = memory_dimensions.map(Memory::new);
-    let (publish, applied) =
+    let (publish, published) =
         watch::channel(Applied { version: 0, pending: 0, published_at: SystemTime::UNIX_EPOCH });
     let applier = Applier::new(fingerprint, Arc::clone(&catalog), writer, vectors.clone(), publish);
-    Ok((applier, Projection { catalog, lexical: reader, vectors, applied }))
+    Ok((applier, Projection { catalog, lexical: reader, vectors, applied: published }))
 }
 
 impl Applied {

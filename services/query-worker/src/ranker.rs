@@ -3,7 +3,10 @@
 //! The fused score of a tool is `w·cos + (1 − w)·bm25 / bm25_max`, with `bm25_max` the best lexical score of this
 //! query. Naive reciprocal rank fusion was measured well below this, because it throws the scores away.
 
-use std::{cmp::Ordering, collections::{HashMap, HashSet}};
+use std::{
+    cmp::Ordering,
+    collections::{HashMap, HashSet},
+};
 
 use toolweaver_contracts::ArmScore;
 use toolweaver_vector_store::Hit;
@@ -49,6 +52,10 @@ pub(crate) struct Ranked {
 }
 
 impl Ranked {
+    fn unranked(point_id: Uuid) -> Self {
+        Self { point_id, score: 0.0, lexical: None, dense: None, mention: None }
+    }
+
     /// Whether it is likely what was asked for. Without a dense arm any word in common must do.
     pub(crate) fn is_good(&self, has_dense: bool) -> bool {
         self.mention.is_some()
@@ -67,17 +74,14 @@ pub(crate) fn fuse(
     mentions: &[(Uuid, Mention)],
 ) -> Vec<Ranked> {
     let mut ranked: HashMap<Uuid, Ranked> = HashMap::new();
-    let mut at = |point_id| {
-        ranked.entry(point_id).or_insert(Ranked { point_id, score: 0.0, lexical: None, dense: None, mention: None })
-    };
     for (rank, hit) in (1..).zip(lexical) {
-        at(hit.point_id).lexical = Some(ArmScore { rank, score: hit.score });
+        at(&mut ranked, hit.point_id).lexical = Some(ArmScore { rank, score: hit.score });
     }
     for (rank, hit) in (1..).zip(dense.unwrap_or_default()) {
-        at(hit.point_id).dense = Some(ArmScore { rank, score: hit.score });
+        at(&mut ranked, hit.point_id).dense = Some(ArmScore { rank, score: hit.score });
     }
     for (point_id, mention) in mentions {
-        let tool = at(*point_id);
+        let tool = at(&mut ranked, *point_id);
         tool.mention = tool.mention.max(Some(*mention));
     }
 
@@ -98,6 +102,10 @@ pub(crate) fn fuse(
     }
     ranked.sort_by(best_first);
     ranked
+}
+
+fn at(ranked: &mut HashMap<Uuid, Ranked>, point_id: Uuid) -> &mut Ranked {
+    ranked.entry(point_id).or_insert_with(|| Ranked::unranked(point_id))
 }
 
 /// Keeps the best `top_k`, but never drops a named tool for one that is only similar.
@@ -122,8 +130,10 @@ pub(crate) fn cut(mut ranked: Vec<Ranked>, top_k: usize) -> Vec<Ranked> {
 
 /// The good matches of a domain that has too few of them, then everything else.
 pub(crate) fn first_good_of(domain: &[Ranked], has_dense: bool, everywhere: Vec<Ranked>) -> Vec<Ranked> {
-    let good: HashSet<Uuid> = domain.iter().filter(|tool| tool.is_good(has_dense)).map(|tool| tool.point_id).collect();
-    let (mut first, rest): (Vec<_>, Vec<_>) = everywhere.into_iter().partition(|tool| good.contains(&tool.point_id));
+    let good: HashSet<Uuid> =
+        domain.iter().filter(|tool| tool.is_good(has_dense)).map(|tool| tool.point_id).collect();
+    let (mut first, rest): (Vec<_>, Vec<_>) =
+        everywhere.into_iter().partition(|tool| good.contains(&tool.point_id));
     first.extend(rest);
     first
 }
@@ -132,7 +142,7 @@ pub(crate) fn first_good_of(domain: &[Ranked], has_dense: bool, everywhere: Vec<
 pub(crate) fn append_unranked(ranked: &mut Vec<Ranked>, candidates: impl Iterator<Item = Uuid>) {
     let known: HashSet<Uuid> = ranked.iter().map(|tool| tool.point_id).collect();
     let unranked = candidates.filter(|point_id| !known.contains(point_id));
-    ranked.extend(unranked.map(|point_id| Ranked { point_id, score: 0.0, lexical: None, dense: None, mention: None }));
+    ranked.extend(unranked.map(Ranked::unranked));
 }
 
 /// Whether anything in the answer seems to fit. A preliminary rule on absolute scores, not calibrated.

@@ -13,8 +13,9 @@ use std::{
 
 use serde::Serialize;
 use tokio::{task, time::timeout};
+use toolweaver_catalog_cache::SearchKey;
 use toolweaver_contracts::{
-    Detail, ErrorCode, Explanation, Fault, Predicate, Routed, RoutedBy, SearchReply, SearchRequest,
+    Detail, Domain, ErrorCode, Explanation, Fault, Predicate, Routed, RoutedBy, SearchReply, SearchRequest,
     SearchResult, SearchStatus, ServedFrom, Strategy, Tenant, Tool, subjects,
 };
 use toolweaver_embedding::template;
@@ -71,17 +72,17 @@ impl Searcher {
         // Taken before anything is read: the answer holds every change up to this version, perhaps newer ones.
         let applied = self.projection.applied();
         let tenant_version = self.projection.catalog().version(&tenant);
-        let key = self.cache_key(&tenant, &request);
-        let remembered = self.parts.cache.search_results.get(&key, tenant_version, request.top_k()).await;
-        let mut reply: SearchReply = match remembered {
-            Some(reply) => SearchReply { served_from: ServedFrom::Cache, ..reply },
-            None => {
-                let reply = self.compute(tenant, &request).await?;
-                if reply.degraded.is_empty() {
-                    self.parts.cache.search_results.put(&key, tenant_version, request.top_k(), &reply).await;
-                }
-                reply
+        let key = self.search_key(&tenant, &request, tenant_version);
+        let remembered: Option<SearchReply> = self.parts.cache.search_results.get(&key).await;
+        let mut reply = if let Some(reply) = remembered {
+            SearchReply { served_from: ServedFrom::Cache, ..reply }
+        } else {
+            let reply = self.compute(tenant, &request).await?;
+            // An answer that lacks a part must not outlive the part's absence.
+            if reply.degraded.is_empty() {
+                self.parts.cache.search_results.put(&key, &reply).await;
             }
+            reply
         };
         reply.search_id = Uuid::now_v7().to_string();
         reply.catalog_version = applied.version;
@@ -93,9 +94,31 @@ impl Searcher {
 
     /// What can change an answer, besides the catalogue: the request without how long it may wait, whose it is, which
     /// ranking, which model.
-    fn cache_key(&self, tenant: &Tenant, request: &SearchRequest) -> impl Serialize {
-        let request = SearchRequest { min_version: None, min_revision: None, wait_ms: None, ..request.clone() };
-        (tenant.clone(), request, ranker::NAME, self.parts.embedder.fingerprint().short().to_owned())
+    fn search_key(&self, tenant: &Tenant, request: &SearchRequest, version: u64) -> SearchKey {
+        #[derive(Serialize)]
+        struct Question<'a> {
+            query: &'a str,
+            /// Sorted sets, unlike the lists of the request.
+            predicate: Predicate,
+            domain: &'a Option<Domain>,
+            /// Also whether it was given at all: then it holds for few candidates too.
+            top_k: Option<u32>,
+            detail: Detail,
+            explain: bool,
+            ranker: &'a str,
+            model: &'a str,
+        }
+        let question = Question {
+            query: &request.query,
+            predicate: request.predicate(tenant.clone()),
+            domain: &request.domain,
+            top_k: request.top_k,
+            detail: request.detail,
+            explain: request.explain,
+            ranker: ranker::NAME,
+            model: self.parts.embedder.fingerprint().hex(),
+        };
+        SearchKey::new(tenant, &question, version, request.top_k()).expect("a question has string keys only")
     }
 
     async fn compute(&self, tenant: Tenant, request: &SearchRequest) -> Result<SearchReply, Fault> {
@@ -108,10 +131,12 @@ impl Searcher {
         }
 
         let mut found = None;
-        let mut routed = Routed { domain: None, by: RoutedBy::None, fell_back: false, strategy: Strategy::Hybrid };
+        let mut routed =
+            Routed { domain: None, by: RoutedBy::None, fell_back: false, strategy: Strategy::Hybrid };
         if let Some(domain) = request.domain.as_ref().filter(|_| few.is_none()) {
-            let in_domain =
-                self.find(&request.query, &embedded, &everywhere.clone().in_domain(domain.clone()), &mut degraded).await?;
+            let in_domain = self
+                .find(&request.query, &embedded, &everywhere.clone().in_domain(domain.clone()), &mut degraded)
+                .await?;
             let good = in_domain.ranked.iter().filter(|tool| tool.is_good(in_domain.has_dense)).count();
             routed = Routed { domain: Some(domain.clone()), by: RoutedBy::Hint, ..routed };
             routed.fell_back = good < ranker::GOOD_MATCHES_MIN;
@@ -129,7 +154,10 @@ impl Searcher {
         let top_k = match &few {
             Some(candidates) => {
                 routed.strategy = Strategy::All;
-                ranker::append_unranked(&mut found.ranked, candidates.iter().map(|entry| entry.key.point_id()));
+                ranker::append_unranked(
+                    &mut found.ranked,
+                    candidates.iter().map(|entry| entry.key.point_id()),
+                );
                 request.top_k.map_or(candidates.len(), |top_k| top_k as usize)
             }
             None => request.top_k(),
@@ -139,8 +167,11 @@ impl Searcher {
         } else if routed.strategy == Strategy::Hybrid && !found.has_lexical {
             routed.strategy = Strategy::Dense;
         }
-        let status =
-            if ranker::is_relevant(&found.ranked) { SearchStatus::Matched } else { SearchStatus::NothingRelevant };
+        let status = if ranker::is_relevant(&found.ranked) {
+            SearchStatus::Matched
+        } else {
+            SearchStatus::NothingRelevant
+        };
         degraded.sort_unstable();
         degraded.dedup();
         Ok(SearchReply {
@@ -165,8 +196,10 @@ impl Searcher {
     }
 
     async fn embed(&self, query: &str) -> Embedded {
-        let text = template::query(query);
-        if let Some(vector) = self.parts.cache.embeddings.get(&text).await {
+        let (text, model) = (template::query(query), self.parts.embedder.fingerprint().hex());
+        if let Some(vector) =
+            self.parts.cache.embeddings.get(model, &text, self.parts.embedder.dimensions()).await
+        {
             return Ok(vector.into());
         }
         let embedding = self.parts.embedder.embed(vec![text.clone()]).instrument(info_span!("embed query"));
@@ -178,7 +211,7 @@ impl Searcher {
             }
             Err(_) => return Err(EMBEDDING),
         };
-        self.parts.cache.embeddings.put(&text, &vector).await;
+        self.parts.cache.embeddings.put(model, &text, &vector).await;
         Ok(vector.into())
     }
 
@@ -212,7 +245,8 @@ impl Searcher {
 
     async fn lexical(&self, query: &str, predicate: &Predicate) -> Result<Vec<LexicalHit>, &'static str> {
         let (projection, query, predicate) = (self.projection.clone(), query.to_owned(), predicate.clone());
-        let search = task::spawn_blocking(move || projection.lexical(&query, &predicate, ranker::LEXICAL_HITS));
+        let search =
+            task::spawn_blocking(move || projection.lexical(&query, &predicate, ranker::LEXICAL_HITS));
         match search.instrument(info_span!("search words")).await {
             Ok(Ok(hits)) => Ok(hits),
             Ok(Err(error)) => {
@@ -247,7 +281,12 @@ impl Searcher {
 
     /// What the caller asked to see of each tool. A tool that was removed meanwhile, or that changed so that the
     /// caller may not see it any more, is left out.
-    fn results(&self, ranked: Vec<Ranked>, request: &SearchRequest, predicate: &Predicate) -> Vec<SearchResult> {
+    fn results(
+        &self,
+        ranked: Vec<Ranked>,
+        request: &SearchRequest,
+        predicate: &Predicate,
+    ) -> Vec<SearchResult> {
         let catalog = self.projection.catalog();
         let result = |found: Ranked| {
             let entry = catalog.at(found.point_id, predicate)?;

@@ -11,7 +11,7 @@ use toolweaver_contracts::{
     subjects::{INDEXED_STREAM, REJECTED_STREAM, TOOLS_STREAM},
 };
 use toolweaver_messaging::{Nats, consumer, streams};
-use toolweaver_service_runtime::Health;
+use toolweaver_service_runtime::{Health, telemetry};
 use toolweaver_vector_store::VectorStore as _;
 
 use crate::{ranker, searcher::Searcher};
@@ -21,18 +21,19 @@ const PART_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Answers status requests.
 pub(crate) struct Status {
+    worker: String,
     searcher: Arc<Searcher>,
     health: Health,
     started: Instant,
 }
 
 impl Status {
-    pub(crate) fn new(searcher: Arc<Searcher>, health: Health) -> Self {
-        Self { searcher, health, started: Instant::now() }
+    pub(crate) fn new(worker: String, searcher: Arc<Searcher>, health: Health) -> Self {
+        Self { worker, searcher, health, started: Instant::now() }
     }
 
     /// Asks every part at the same time; a part that does not answer is reported, not waited for.
-    pub(crate) async fn report(&self, worker: String) -> StatusReply {
+    pub(crate) async fn report(&self) -> StatusReply {
         let Searcher { parts, projection, consumer: indexer, .. } = &*self.searcher;
         let lag = timeout(PART_TIMEOUT, consumer::lag(&parts.nats, TOOLS_STREAM, indexer));
         let (lag, streams, vectors) = tokio::join!(lag, stream_states(&parts.nats), self.vectors());
@@ -47,7 +48,7 @@ impl Status {
             detail: parts.embedder.fingerprint().name().to_owned(),
         };
         StatusReply {
-            worker,
+            worker: self.worker.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ready: self.health.is_ready(),
             catalog_version: applied.version,
@@ -59,9 +60,18 @@ impl Status {
             model: parts.embedder.fingerprint().hex().to_owned(),
             ranker: ranker::NAME.to_owned(),
             streams,
-            parts: vec![model, vectors, self.cache().await],
+            parts: vec![model, vectors, self.cache()],
             uptime_s: self.started.elapsed().as_secs(),
-            resident_bytes: toolweaver_service_runtime::resident_bytes(),
+            resident_bytes: telemetry::resident_memory_bytes(),
+        }
+    }
+
+    fn cache(&self) -> Part {
+        let cache = self.searcher.parts.cache.snapshot();
+        Part {
+            name: "cache".to_owned(),
+            health: if cache.healthy { PartHealth::Ok } else { PartHealth::Down },
+            detail: cache.kind.to_owned(),
         }
     }
 

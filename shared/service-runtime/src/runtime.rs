@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
@@ -70,6 +71,11 @@ impl Runtime {
     /// Where health and metrics are served, if they are.
     pub fn http_address(&self) -> Option<SocketAddr> {
         self.http.as_ref().map(|server| server.address)
+    }
+
+    /// How long tasks may take to finish what they have begun.
+    pub fn drain_timeout(&self) -> Duration {
+        self.drain.timeout()
     }
 
     /// Waits for the end: a signal, or a task that died; then for the tasks to finish what they have begun.

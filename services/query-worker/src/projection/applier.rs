@@ -142,8 +142,12 @@ impl Applier {
 /// Decodes a batch. Of several changes of one tool only the last one matters to who reads after the batch.
 fn newest_per_tool(batch: &[Replayed]) -> Vec<Change> {
     let mut seen = HashSet::new();
-    let mut changes: Vec<_> =
-        batch.iter().rev().filter(|message| seen.insert(message.subject.as_str())).filter_map(change).collect();
+    let mut changes: Vec<_> = batch
+        .iter()
+        .rev()
+        .filter(|message| seen.insert(message.subject.as_str()))
+        .filter_map(change)
+        .collect();
     changes.reverse();
     changes
 }

@@ -63,7 +63,11 @@ impl Catalog {
             tenant.name_bytes_max = tenant.name_bytes_max.max(name.len());
             tenant.names.entry(name).or_default().push(point_id);
         }
-        tenant.domains.entry(entry.key.domain.clone()).or_default().insert(entry.key.tool_name.clone(), entry);
+        tenant
+            .domains
+            .entry(entry.key.domain.clone())
+            .or_default()
+            .insert(entry.key.tool_name.clone(), entry);
         replaced
     }
 
@@ -125,7 +129,9 @@ impl Catalog {
         };
         let found = names::mentions(query, tenant.name_bytes_max, |name| tenant.names.contains_key(name));
         let entries = found.into_iter().flat_map(|(name, mention)| {
-            tenant.names[&name].iter().filter_map(move |point| Some((mention, self.at(*point, predicate)?.clone())))
+            tenant.names[&name]
+                .iter()
+                .filter_map(move |point| Some((mention, self.at(*point, predicate)?.clone())))
         });
         entries.collect()
     }

@@ -112,7 +112,12 @@ impl LexicalWriter {
 
 impl LexicalReader {
     /// The best `limit` documents under a predicate, best first.
-    pub(crate) fn search(&self, query: &str, predicate: &Predicate, limit: usize) -> tantivy::Result<Vec<LexicalHit>> {
+    pub(crate) fn search(
+        &self,
+        query: &str,
+        predicate: &Predicate,
+        limit: usize,
+    ) -> tantivy::Result<Vec<LexicalHit>> {
         let words = self.fields.words_query(query);
         if words.is_empty() {
             return Ok(Vec::new());
@@ -120,11 +125,14 @@ impl LexicalReader {
         let mut clauses = self.fields.filters(predicate);
         clauses.push((Occur::Must, Box::new(BooleanQuery::union(words))));
         let searcher = self.reader.searcher();
-        let top = searcher.search(&BooleanQuery::new(clauses), &TopDocs::with_limit(limit).order_by_score())?;
+        let top =
+            searcher.search(&BooleanQuery::new(clauses), &TopDocs::with_limit(limit).order_by_score())?;
         let halves: Vec<_> = searcher
             .segment_readers()
             .iter()
-            .map(|segment| Ok((segment.fast_fields().u64("point_high")?, segment.fast_fields().u64("point_low")?)))
+            .map(|segment| {
+                Ok((segment.fast_fields().u64("point_high")?, segment.fast_fields().u64("point_low")?))
+            })
             .collect::<tantivy::Result<_>>()?;
         let hit = |(score, address): (Score, tantivy::DocAddress)| {
             let (high, low) = &halves[address.segment_ord as usize];
@@ -147,7 +155,9 @@ impl Fields {
             (self.parameters, WEIGHTS.parameters),
             (self.tags, WEIGHTS.tags),
         ] {
-            for (field, terms, share) in [(forms.stem, &stems, STEM_SHARE), (forms.raw, &raws, 1.0 - STEM_SHARE)] {
+            for (field, terms, share) in
+                [(forms.stem, &stems, STEM_SHARE), (forms.raw, &raws, 1.0 - STEM_SHARE)]
+            {
                 clauses.extend(terms.iter().map(|term| boosted(field, term, weight * share)));
             }
         }
@@ -201,8 +211,13 @@ fn schema() -> (Schema, Fields) {
     let mut builder = Schema::builder();
     let mut forms = |name: &str| {
         let text = |builder: &mut tantivy::schema::SchemaBuilder, form: &str| {
-            let indexing = TextFieldIndexing::default().set_tokenizer(form).set_index_option(IndexRecordOption::WithFreqs);
-            builder.add_text_field(&format!("{name}_{form}"), TextOptions::default().set_indexing_options(indexing))
+            let indexing = TextFieldIndexing::default()
+                .set_tokenizer(form)
+                .set_index_option(IndexRecordOption::WithFreqs);
+            builder.add_text_field(
+                &format!("{name}_{form}"),
+                TextOptions::default().set_indexing_options(indexing),
+            )
         };
         Forms { stem: text(&mut builder, "stem"), raw: text(&mut builder, "raw") }
     };

@@ -25,7 +25,11 @@ pub(crate) fn normalised(name: &str) -> String {
 }
 
 /// The known names that stand in a query, the longest first, and how they stand there.
-pub(crate) fn mentions(query: &str, name_bytes_max: usize, is_known: impl Fn(&str) -> bool) -> Vec<(String, Mention)> {
+pub(crate) fn mentions(
+    query: &str,
+    name_bytes_max: usize,
+    is_known: impl Fn(&str) -> bool,
+) -> Vec<(String, Mention)> {
     let mut found: HashMap<String, Mention> = HashMap::new();
     let mut note = |name: String, mention: Mention| {
         let best = found.entry(name).or_insert(mention);
@@ -97,7 +101,11 @@ mod tests {
             ("call create_pull_request, please", Mention::Identifier),
             ("now create pull request for me", Mention::Words),
         ] {
-            assert_eq!(mentions(query, name.len(), |known| known == name), [(name.clone(), mention)], "{query}");
+            assert_eq!(
+                mentions(query, name.len(), |known| known == name),
+                [(name.clone(), mention)],
+                "{query}"
+            );
         }
         assert_eq!(mentions("create a pull request", name.len(), |known| known == name), []);
         assert_eq!(mentions("请生成图像吧", 64, |known| known == "生成图像").len(), 1);

@@ -65,7 +65,10 @@ pub(crate) fn query_terms(analyzer: &mut TextAnalyzer, query: &str) -> Vec<Strin
     let distinct = |keep: &dyn Fn(&str) -> bool| {
         let mut seen = HashSet::new();
         let words = identifiers::split(query).into_iter().filter(|word| keep(&word.to_lowercase()));
-        words.flat_map(|word| terms(analyzer, word)).filter(|term| seen.insert(term.clone())).collect::<Vec<_>>()
+        words
+            .flat_map(|word| terms(analyzer, word))
+            .filter(|term| seen.insert(term.clone()))
+            .collect::<Vec<_>>()
     };
     let mut distinct = distinct;
     let content = distinct(&|word| !STOP_WORDS.contains(word));

@@ -9,6 +9,8 @@ pub mod metrics;
 mod process;
 mod traces;
 
+pub use process::resident_memory_bytes;
+
 use clap::{Args, ValueEnum};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;

@@ -46,7 +46,7 @@ pub(super) fn observe(service_name: &'static str) {
 
 /// From the status file, because it is in kilobytes: `/proc/self/statm` counts pages, whose size would have to
 /// be asked for.
-fn resident_memory_bytes() -> Option<u64> {
+pub fn resident_memory_bytes() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

@@ -9,13 +9,20 @@ fn tool(name: &str, description: &str) -> (ToolKey, Tool) {
     labelled(name, description, "general", &[], &[])
 }
 
-fn labelled(name: &str, description: &str, domain: &str, tags: &[String], roles: &[String]) -> (ToolKey, Tool) {
+fn labelled(
+    name: &str,
+    description: &str,
+    domain: &str,
+    tags: &[String],
+    roles: &[String],
+) -> (ToolKey, Tool) {
     let json = serde_json::json!({
         "tool_name": name, "domain": domain, "description": description, "tags": tags, "allowed_roles": roles,
         "parameters": { "type": "object", "properties": { "owner": { "description": "account of the repository" } } }
     });
     let tool: Tool = serde_json::from_value(json).unwrap();
-    let key = ToolKey { tenant: Tenant::default(), domain: tool.domain.clone(), tool_name: tool.tool_name.clone() };
+    let key =
+        ToolKey { tenant: Tenant::default(), domain: tool.domain.clone(), tool_name: tool.tool_name.clone() };
     (key, tool)
 }
 
@@ -62,7 +69,8 @@ fn a_change_is_seen_after_commit_and_not_before() {
 }
 
 fn some(of: &'static [&'static str]) -> impl Strategy<Value = Vec<String>> {
-    prop::sample::subsequence(of, 0..=of.len()).prop_map(|labels| labels.into_iter().map(str::to_owned).collect())
+    prop::sample::subsequence(of, 0..=of.len())
+        .prop_map(|labels| labels.into_iter().map(str::to_owned).collect())
 }
 
 proptest! {

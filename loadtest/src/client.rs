@@ -1,0 +1,82 @@
+//! The wire as an outside client speaks it: publish with an ack, request with a reply.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use async_nats::jetstream;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use serde::{Serialize, de::DeserializeOwned};
+use toolweaver_contracts::{
+    DomainsReply, DomainsRequest, SearchReply, SearchRequest, StatusReply, StatusRequest, Tenant, Tool,
+    ToolEvent, ToolKey, decode, encode, subjects,
+};
+
+/// Publishes whose ack is still awaited.
+const PUBLISHES_IN_FLIGHT: usize = 256;
+/// Longest time to wait for one reply.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
+
+/// A connection on behalf of one tenant. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Client {
+    nats: async_nats::Client,
+    jetstream: jetstream::Context,
+    tenant: Tenant,
+}
+
+impl Client {
+    pub(crate) async fn connect(url: &str, tenant: Tenant) -> anyhow::Result<Self> {
+        let options =
+            async_nats::ConnectOptions::new().name("loadtest").request_timeout(Some(REQUEST_TIMEOUT));
+        let nats = options.connect(url).await.with_context(|| format!("cannot connect to {url}"))?;
+        Ok(Self { jetstream: jetstream::new(nats.clone()), nats, tenant })
+    }
+
+    /// Publishes registrations; returns the last revision. `done` is called for each ack.
+    pub(crate) async fn register(&self, tools: &[Tool], done: impl Fn()) -> anyhow::Result<u64> {
+        let acks = futures_util::stream::iter(tools.iter().map(|tool| self.publish(tool)));
+        acks.buffered(PUBLISHES_IN_FLIGHT)
+            .try_fold(0, |last, revision| {
+                done();
+                std::future::ready(Ok(revision.max(last)))
+            })
+            .await
+    }
+
+    async fn publish(&self, tool: &Tool) -> anyhow::Result<u64> {
+        let key = ToolKey {
+            tenant: self.tenant.clone(),
+            domain: tool.domain.clone(),
+            tool_name: tool.tool_name.clone(),
+        };
+        let event = encode(&ToolEvent::Registered { tool: Box::new(tool.clone()) });
+        let ack = self.jetstream.publish(subjects::tools(&key), event.into()).await?.await;
+        Ok(ack.with_context(|| format!("registration of {key} was not acknowledged"))?.sequence)
+    }
+
+    pub(crate) async fn search(&self, request: &SearchRequest) -> anyhow::Result<SearchReply> {
+        self.request(subjects::search(&self.tenant), request).await
+    }
+
+    pub(crate) async fn domains(&self) -> anyhow::Result<DomainsReply> {
+        self.request(subjects::domains(&self.tenant), &DomainsRequest::default()).await
+    }
+
+    pub(crate) async fn status(&self) -> anyhow::Result<StatusReply> {
+        self.request(subjects::STATUS_SUBJECT.to_owned(), &StatusRequest {}).await
+    }
+
+    async fn request<T: DeserializeOwned>(
+        &self,
+        subject: String,
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        let reply = self.nats.request(subject.clone(), encode(body).into()).await?;
+        let headers = reply.headers.unwrap_or_default();
+        if let Some(code) = headers.get("Nats-Service-Error-Code") {
+            let reason = headers.get("Nats-Service-Error").map_or("", |reason| reason.as_str());
+            bail!("{subject} answered {code}: {reason}");
+        }
+        Ok(decode(&reply.payload)?)
+    }
+}
