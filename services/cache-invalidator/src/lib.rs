@@ -1,1 +1,94 @@
-//! Placeholder.
+//! The cache invalidator: raises catalogue versions when something became searchable.
+//!
+//! ```text
+//! INDEXED ─▶ consumer: batches, 1 at a time ─▶ invalidator ─▶ store: versions of tenants and domains
+//!                                                   └───────▶ versions.v1.<tenant>
+//! ```
+//! A version is a sequence of INDEXED, which gets an event only after the change is searchable: so a version never
+//! runs ahead of the data, whoever raises it and in whatever order. The store lets versions only grow, so any number
+//! of these services may run, and see events again, without harm.
+//!
+//! `coalesce` says what a batch raises, `invalidator` does it, `watch` tells how far it got. Here does **not** live:
+//! acknowledging (`messaging`), how versions are kept (`catalog-cache`), and who reads them.
+
+mod coalesce;
+mod config;
+mod invalidator;
+mod metrics;
+mod parts;
+mod watch;
+
+use anyhow::Context as _;
+use toolweaver_contracts::subjects::INDEXED_STREAM;
+use toolweaver_messaging::consumer::ConsumerError;
+use toolweaver_messaging::streams::{self, EnsureError};
+use toolweaver_messaging::{Consumer, ConsumerConfig, StreamsConfig};
+use toolweaver_service_runtime::Runtime;
+use toolweaver_service_runtime::retry::{Policy, retry};
+use tracing::warn;
+
+pub use self::config::{Config, InvalidationSettings};
+use self::invalidator::Invalidator;
+pub use self::parts::Parts;
+
+/// The consumer that all invalidators share.
+pub const DURABLE: &str = "cache-invalidator";
+
+/// Wires the invalidator up and returns; it then runs until `runtime` shuts down.
+///
+/// Makes the streams where they are missing, and waits for NATS while it is not up. The store is waited for by the
+/// batches.
+pub async fn run(
+    settings: &InvalidationSettings,
+    streams_config: &StreamsConfig,
+    parts: Parts,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let gates =
+        ["streams", "consumer", "store"].map(|part| runtime.health.gate(format!("invalidation: {part}")));
+    let [streams_gate, consumer_gate, store_gate] = gates;
+    let Parts { nats, store } = parts;
+    let (patience, stop) = (Policy::for_ever(), runtime.shutdown.soft());
+
+    retry(&patience, stop, "make the streams", EnsureError::is_transient, || {
+        streams::ensure(&nats, streams_config)
+    })
+    .await
+    .context("cannot make the streams")?;
+    streams_gate.ready();
+
+    let consumer = Consumer::new(
+        nats.clone(),
+        ConsumerConfig {
+            batch_max: settings.invalidation_batch_max,
+            linger: settings.linger(),
+            ..ConsumerConfig::new(INDEXED_STREAM, DURABLE)
+        },
+    );
+    retry(&patience, stop, "make the consumer", ConsumerError::is_transient, || consumer.ensure())
+        .await
+        .context("cannot make the consumer")?;
+
+    let invalidator = Invalidator::new(nats, store.clone(), stop.clone());
+    let consumption = (consumer.clone(), stop.clone());
+    runtime.tasks.spawn("invalidation", async move {
+        let (consumer, stop) = consumption;
+        consumer.run(invalidator, stop).await;
+        Ok(())
+    });
+    runtime
+        .tasks
+        .spawn("invalidation lag", watch::watch(consumer, consumer_gate, store, store_gate, stop.clone()));
+    Ok(())
+}
+
+/// Runs one invalidator as a process of its own: connects what the configuration names, then [`run`].
+pub async fn serve(config: &Config, runtime: &Runtime) -> anyhow::Result<()> {
+    if !config.cache.redis.use_redis {
+        warn!(
+            "USE_REDIS is false: versions are announced on NATS, and kept where no other process can read them"
+        );
+    }
+    let parts = Parts::connect(config, runtime.shutdown.soft()).await?;
+    run(&config.invalidation, &config.streams, parts, runtime).await
+}

@@ -1,0 +1,71 @@
+//! What a batch of INDEXED events raises: for each tenant and domain the highest sequence, however many events.
+
+use std::collections::BTreeMap;
+
+use toolweaver_contracts::{Domain, Fault, Tenant, subjects};
+
+/// The versions that one tenant gets from a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Raise {
+    /// Of the tenant.
+    pub(crate) version: u64,
+    /// Of those of its domains that changed.
+    pub(crate) domains: BTreeMap<Domain, u64>,
+}
+
+/// What a batch asks for.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// What to raise.
+    pub(crate) raises: BTreeMap<Tenant, Raise>,
+    /// For each event, in order: the tenant it raises, or why nothing can be made of it.
+    pub(crate) events: Vec<Result<Tenant, Fault>>,
+}
+
+/// Reads the events' subjects; their bodies do not matter here.
+pub(crate) fn coalesce<'a>(events: impl IntoIterator<Item = (&'a str, u64)>) -> Plan {
+    let mut plan = Plan::default();
+    for (subject, sequence) in events {
+        let event = subjects::parse_indexed(subject).map(|key| {
+            let raise = plan.raises.entry(key.tenant.clone()).or_default();
+            raise.version = raise.version.max(sequence);
+            let domain = raise.domains.entry(key.domain).or_default();
+            *domain = sequence.max(*domain);
+            key.tenant
+        });
+        plan.events.push(event);
+    }
+    plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_events_become_one_raise_a_scope() {
+        let plan = coalesce([
+            ("indexed.v1.acme.github.a", 11),
+            ("indexed.v1.acme.chat.a", 12),
+            ("indexed.v1.acme.github.b", 14),
+            ("indexed.v1.globex.github.a", 13),
+            // Delivered again.
+            ("indexed.v1.acme.github.c", 9),
+        ]);
+        let domain = |name: &str| name.parse::<Domain>().unwrap();
+        let acme = Raise { version: 14, domains: [(domain("github"), 14), (domain("chat"), 12)].into() };
+        let globex = Raise { version: 13, domains: [(domain("github"), 13)].into() };
+        assert_eq!(
+            plan.raises,
+            [("acme".parse().unwrap(), acme), ("globex".parse().unwrap(), globex)].into()
+        );
+        assert!(plan.events.iter().all(Result::is_ok));
+    }
+
+    #[test]
+    fn a_subject_that_names_no_tool_raises_nothing() {
+        let plan = coalesce([("indexed.v1.ACME.github.a", 1), ("indexed.v1.acme.github.a", 2)]);
+        assert!(plan.events[0].is_err());
+        assert_eq!(plan.raises.len(), 1);
+    }
+}

@@ -1,0 +1,98 @@
+//! Does what a batch asks for: raises versions, then announces them.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use toolweaver_catalog_cache::{Scope, Store, StoreError, Versions};
+use toolweaver_contracts::{Tenant, VersionsAnnounced, encode, subjects};
+use toolweaver_messaging::{BatchHandler, Delivery, Nats, Outcome};
+use toolweaver_service_runtime::retry::{Policy, RetryError, retry};
+use tracing::{debug, error, warn};
+
+use crate::coalesce::{Raise, coalesce};
+use crate::metrics;
+
+/// When events are delivered again whose versions could not be raised because this process was told to stop.
+const STOPPED_PAUSE: Duration = Duration::from_secs(1);
+/// The same for a reason that does not pass by itself.
+const BROKEN_PAUSE: Duration = Duration::from_secs(30);
+/// A version that cannot be announced within this time is not: whoever missed it reads the store.
+const ANNOUNCE_WITHIN: Duration = Duration::from_secs(1);
+
+/// Raises versions, batch by batch.
+#[derive(Debug)]
+pub(crate) struct Invalidator {
+    nats: Nats,
+    versions: Versions,
+    stop: CancellationToken,
+}
+
+impl Invalidator {
+    pub(crate) fn new(nats: Nats, store: Store, stop: CancellationToken) -> Self {
+        Self { nats, versions: Versions::new(store), stop }
+    }
+
+    /// Raises what one tenant gets. While the store is down this waits for it: the batch's deadline is extended
+    /// meanwhile, and later batches have nothing better to do.
+    async fn raise(&self, tenant: &Tenant, raise: Raise) -> Result<(), RetryError<StoreError>> {
+        let mut announced = VersionsAnnounced { tenant: tenant.clone(), version: 0, domains: raise.domains };
+        // The domains first: who sees the tenant's new version must not find an old one of a domain.
+        for (domain, version) in &mut announced.domains {
+            *version = self.raise_scope(&Scope::domain(tenant, domain), *version).await?;
+        }
+        announced.version = self.raise_scope(&Scope::tenant(tenant), raise.version).await?;
+        metrics::raised(announced.domains.len() + 1);
+        self.announce(&announced).await;
+        Ok(())
+    }
+
+    async fn raise_scope(&self, scope: &Scope, version: u64) -> Result<u64, RetryError<StoreError>> {
+        retry(&Policy::for_ever(), &self.stop, "raise versions", StoreError::is_transient, || {
+            self.versions.raise(scope, version)
+        })
+        .await
+    }
+
+    /// Tells everybody who listens. Nobody relies on it: an announcement makes things faster, not right.
+    async fn announce(&self, announced: &VersionsAnnounced) {
+        let subject = subjects::versions(&announced.tenant);
+        let publish = self.nats.client().publish(subject, encode(announced).into());
+        match timeout(ANNOUNCE_WITHIN, publish).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(tenant = %announced.tenant, %error, "cannot announce a version"),
+            Err(_) => warn!(tenant = %announced.tenant, "cannot announce a version: the connection is stuck"),
+        }
+    }
+}
+
+impl BatchHandler for Invalidator {
+    async fn handle(&self, batch: &[Delivery]) -> Vec<Outcome> {
+        let plan = coalesce(batch.iter().map(|event| (event.subject.as_str(), event.stream_sequence)));
+        let (mut stopped, mut broken) = (BTreeSet::new(), BTreeSet::new());
+        for (tenant, raise) in plan.raises {
+            match self.raise(&tenant, raise).await {
+                Ok(()) => {}
+                Err(RetryError::Stopped { source }) => {
+                    debug!(%tenant, error = %source, "stopped before the versions were raised");
+                    stopped.insert(tenant);
+                }
+                Err(RetryError::Failed { source }) => {
+                    error!(%tenant, error = %source, "cannot raise the versions; trying again later");
+                    broken.insert(tenant);
+                }
+            }
+        }
+        metrics::events(batch.len());
+        plan.events
+            .into_iter()
+            .map(|event| match event {
+                Ok(tenant) if stopped.contains(&tenant) => Outcome::RetryAfter(STOPPED_PAUSE),
+                Ok(tenant) if broken.contains(&tenant) => Outcome::RetryAfter(BROKEN_PAUSE),
+                Ok(_) => Outcome::Done,
+                Err(fault) => Outcome::Reject(fault),
+            })
+            .collect()
+    }
+}

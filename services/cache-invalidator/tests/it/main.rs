@@ -1,0 +1,8 @@
+//! The invalidator against a real nats-server and a real Redis.
+
+#![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
+
+mod outage;
+mod process;
+mod support;
+mod versions;

@@ -1,0 +1,111 @@
+//! The servers of one test, and invalidators on them.
+
+use std::time::Duration;
+
+use clap::Parser;
+use tempfile::TempDir;
+use toolweaver_cache_invalidator::{Config, serve};
+use toolweaver_catalog_cache::{CacheStore, Scope, Store};
+use toolweaver_contracts::subjects::INDEXED_STREAM;
+use toolweaver_contracts::{IndexedEvent, encode};
+use toolweaver_messaging::consumer::{self, Lag};
+use toolweaver_messaging::{
+    LocalServer, LocalServerConfig, Nats, NatsConfig, Outgoing, StreamsConfig, connect, publish, streams,
+};
+use toolweaver_service_runtime::{DrainConfig, Runtime};
+use toolweaver_testkit::parts;
+use toolweaver_testkit::redis::RedisServer;
+use toolweaver_testkit::wait::until;
+
+/// How long a state may take to come.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// A NATS server with the streams, a Redis server, and a client of each.
+pub(crate) struct World {
+    pub(crate) nats: Nats,
+    pub(crate) store: Store,
+    pub(crate) redis: RedisServer,
+    pub(crate) nats_server: LocalServer,
+    _data: TempDir,
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let server_config = LocalServerConfig {
+            binary: Some(parts::nats_server()),
+            data_dir: data.path().to_owned(),
+            port: 0,
+        };
+        let (nats_server, redis) = tokio::join!(LocalServer::start(server_config), RedisServer::start());
+        let nats_server = nats_server.unwrap();
+        let nats = connect(&NatsConfig::for_url(nats_server.url()), "test").await.unwrap();
+        streams::ensure(&nats, &StreamsConfig::default()).await.unwrap();
+        let config = config(nats_server.url(), &redis.url());
+        let store = Store::open(&config.cache).unwrap();
+        Self { nats, store, redis, nats_server, _data: data }
+    }
+
+    /// An invalidator with these servers. It is ready.
+    pub(crate) async fn invalidator(&self) -> Runtime {
+        let runtime = self.unready_invalidator().await;
+        tokio::time::timeout(SOON, runtime.health.ready()).await.unwrap();
+        runtime
+    }
+
+    /// The same, as soon as it is wired up.
+    pub(crate) async fn unready_invalidator(&self) -> Runtime {
+        let config = config(self.nats_server.url(), &self.redis.url());
+        let runtime = Runtime::new(DrainConfig { drain_timeout_seconds: 15 });
+        serve(&config, &runtime).await.unwrap();
+        runtime
+    }
+
+    /// What the embedding worker says when a tool became searchable. Returns the sequence.
+    pub(crate) async fn indexed(&self, subject: &str) -> u64 {
+        // The body does not matter to versions; a removal is the shortest.
+        let body = encode(&IndexedEvent::Removed { revision: 1 });
+        publish(&self.nats, Outgoing::new(subject, body)).await.unwrap().stream_sequence
+    }
+
+    pub(crate) async fn version(&self, scope: &str) -> Option<u64> {
+        self.store.version(&self::scope(scope)).await.unwrap()
+    }
+
+    pub(crate) async fn until_version(&self, scope: &str, version: u64) {
+        until(&format!("{scope} has version {version}"), SOON, async || {
+            self.store.version(&self::scope(scope)).await.ok().flatten() == Some(version)
+        })
+        .await;
+    }
+
+    pub(crate) async fn until_all_acknowledged(&self) {
+        until("every event is acknowledged", SOON, async || {
+            self.lag().await.is_some_and(|lag| lag.pending == 0 && lag.ack_pending == 0)
+        })
+        .await;
+    }
+
+    pub(crate) async fn lag(&self) -> Option<Lag> {
+        consumer::lag(&self.nats, INDEXED_STREAM, toolweaver_cache_invalidator::DURABLE).await.ok()
+    }
+}
+
+/// Stops an invalidator as SIGTERM does; it must end in good order.
+pub(crate) async fn stop(runtime: Runtime) {
+    runtime.shutdown.begin();
+    runtime.join().await.unwrap();
+}
+
+/// `tenant` or `tenant/domain`.
+pub(crate) fn scope(text: &str) -> Scope {
+    match text.split_once('/') {
+        None => Scope::tenant(&text.parse().unwrap()),
+        Some((tenant, domain)) => Scope::domain(&tenant.parse().unwrap(), &domain.parse().unwrap()),
+    }
+}
+
+fn config(nats_url: &str, redis_url: &str) -> Config {
+    let arguments = ["test", "--use-redis", "--nats-url", nats_url, "--redis-url", redis_url];
+    Config::try_parse_from(arguments).unwrap()
+}
