@@ -1,1 +1,133 @@
-//! Placeholder.
+//! The embedding worker: what was published to TOOLS becomes searchable.
+//!
+//! ```text
+//! TOOLS ─▶ consumer: batches of EMBEDDING_BATCH_MAX, EMBEDDING_BATCHES_AT_ONCE of them at a time
+//!             │
+//!          indexer ─▶ embedder: 1 thread, 1 batch waiting
+//!             ├─────▶ Qdrant, where there is one
+//!             └─────▶ INDEXED ─▶ everybody who answers searches
+//! ```
+//! Any number of these workers may run; the durable consumer shares the work out, and revisions guard every write. A
+//! worker keeps nothing: killed at any moment, the next one goes on from what was acknowledged, which is stored.
+//!
+//! `plan` says what a batch asks for, `indexer` does it with `vectors`, `store` and `indexed`, `failure` says what
+//! becomes of what failed. Here does **not** live: acknowledging (`messaging`), models (`embedding`), and searching.
+
+mod config;
+mod failure;
+mod indexed;
+mod indexer;
+mod lag;
+mod metrics;
+mod parts;
+mod plan;
+mod store;
+mod vectors;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+use toolweaver_contracts::subjects::{self, TOOLS_STREAM};
+use toolweaver_embedding::Embedder;
+use toolweaver_messaging::consumer::ConsumerError;
+use toolweaver_messaging::streams::{self, EnsureError};
+use toolweaver_messaging::{Consumer, ConsumerConfig, StreamsConfig};
+use toolweaver_service_runtime::Runtime;
+use toolweaver_service_runtime::retry::{Policy, retry};
+use toolweaver_vector_store::{Ensured, StoreError};
+
+pub use self::config::{Config, IndexingSettings};
+pub use self::indexer::Indexer;
+pub use self::parts::Parts;
+
+/// Batches of this many may wait unacknowledged, over all workers: those in work, and those whose retry is due later.
+const BATCHES_UNACKNOWLEDGED_MAX: usize = 16;
+/// So much later another worker gets the batch of one that was killed. A live one extends it, however long it takes.
+const ACK_WAIT: Duration = Duration::from_secs(10);
+
+/// Wires the worker up and returns; it then runs until `runtime` shuts down.
+///
+/// Makes the streams and the collection where they are missing, and waits for NATS and Qdrant while they are not up.
+pub async fn run(
+    settings: &IndexingSettings,
+    streams_config: &StreamsConfig,
+    parts: Parts,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let gates =
+        ["streams", "vectors", "consumer"].map(|part| runtime.health.gate(format!("indexing: {part}")));
+    let [streams_gate, vectors_gate, consumer_gate] = gates;
+    let Parts { nats, embedder, vectors } = parts;
+    let (patience, stop) = (Policy::for_ever(), runtime.shutdown.soft());
+    metrics::observe(&embedder);
+
+    retry(&patience, stop, "make the streams", EnsureError::is_transient, || {
+        streams::ensure(&nats, streams_config)
+    })
+    .await
+    .context("cannot make the streams")?;
+    streams_gate.ready();
+
+    let durable = subjects::embedding_consumer(embedder.fingerprint().short());
+    if let Some(vectors) = &vectors {
+        let ensured =
+            retry(&patience, stop, "make the collection", StoreError::is_transient, || vectors.ensure())
+                .await
+                .context("cannot make the collection")?;
+        if ensured == Ensured::Created {
+            read_again(&nats, &durable).await;
+        }
+    }
+    vectors_gate.ready();
+
+    let consumer = Consumer::new(nats.clone(), consumer_config(settings, durable));
+    retry(&patience, stop, "make the consumer", ConsumerError::is_transient, || consumer.ensure())
+        .await
+        .context("cannot make the consumer")?;
+
+    let tombstones_live = settings.tombstones_live();
+    let indexer = Arc::new(Indexer::new(nats.clone(), embedder.clone(), vectors.clone(), tombstones_live));
+    for lane in 1..=settings.embedding_batches_at_once.get() {
+        let (consumer, indexer, stop) = (consumer.clone(), Arc::clone(&indexer), stop.clone());
+        runtime.tasks.spawn(format!("indexing {lane}"), async move {
+            consumer.run(indexer, stop).await;
+            Ok(())
+        });
+    }
+    runtime.tasks.spawn("indexing lag", lag::watch(nats, consumer, consumer_gate, vectors, stop.clone()));
+    runtime.tasks.spawn("indexing model", watch_model(embedder, stop.clone()));
+    Ok(())
+}
+
+fn consumer_config(settings: &IndexingSettings, durable: String) -> ConsumerConfig {
+    let batch_max = settings.embedding_batch_max;
+    let defaults = ConsumerConfig::new(TOOLS_STREAM, durable);
+    ConsumerConfig {
+        batch_max,
+        linger: settings.linger(),
+        ack_wait: ACK_WAIT,
+        ack_pending_max: defaults.ack_pending_max.max(BATCHES_UNACKNOWLEDGED_MAX * batch_max.get()),
+        ..defaults
+    }
+}
+
+/// Forgets what was acknowledged, so that a new collection is filled from the first event on.
+///
+/// Nothing is embedded for it: INDEXED has the vectors.
+async fn read_again(nats: &toolweaver_messaging::Nats, durable: &str) {
+    match nats.jetstream().delete_consumer_from_stream(durable, TOOLS_STREAM).await {
+        Ok(_) => tracing::info!(durable, "the collection is new: reading TOOLS from its beginning"),
+        // On the first start there is no consumer yet.
+        Err(error) => tracing::debug!(durable, %error, "no consumer to start over"),
+    }
+}
+
+/// Without its thread this process can do nothing: it must end, and be started again.
+async fn watch_model(embedder: Embedder, stop: CancellationToken) -> anyhow::Result<()> {
+    match stop.run_until_cancelled(embedder.stopped()).await {
+        None => Ok(()),
+        Some(()) => anyhow::bail!("the embedding thread has stopped"),
+    }
+}

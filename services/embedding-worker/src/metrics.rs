@@ -1,0 +1,193 @@
+//! The figures this service reports, each a named function. What the consumer itself counts (deliveries, rejections,
+//! batch time) is `messaging`'s.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use opentelemetry::metrics::{Counter, Gauge, Histogram};
+use opentelemetry::{KeyValue, global};
+use toolweaver_embedding::{Embedder, Stats};
+
+const METER: &str = "toolweaver_embedding_worker";
+
+/// Upper bounds of the batch size histogram.
+const EVENTS_BUCKETS: [f64; 12] =
+    [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 4_096.0];
+
+struct Instruments {
+    indexed: Counter<u64>,
+    skipped: Counter<u64>,
+    failures: Counter<u64>,
+    vectors: Counter<u64>,
+    batch_events: Histogram<u64>,
+    stage_seconds: Histogram<f64>,
+    unindexed: Gauge<u64>,
+    unindexed_age: Gauge<f64>,
+}
+
+// Made at first use: by then the process has set its meter provider.
+static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
+    let meter = global::meter(METER);
+    Instruments {
+        indexed: meter
+            .u64_counter("toolweaver_indexed_total")
+            .with_description("Changes that became visible in INDEXED, by event.")
+            .build(),
+        skipped: meter
+            .u64_counter("toolweaver_index_skipped_total")
+            .with_description("Events of TOOLS that had nothing left to change, by reason.")
+            .build(),
+        failures: meter
+            .u64_counter("toolweaver_index_failures_total")
+            .with_description("Changes that could not be indexed at an attempt, by stage.")
+            .build(),
+        vectors: meter
+            .u64_counter("toolweaver_tool_vectors_total")
+            .with_description("Vectors of tools, by where they came from.")
+            .build(),
+        batch_events: meter
+            .u64_histogram("toolweaver_index_batch_events")
+            .with_description("Events in a batch.")
+            .with_boundaries(EVENTS_BUCKETS.to_vec())
+            .build(),
+        stage_seconds: meter
+            .f64_histogram("toolweaver_index_stage_seconds")
+            .with_description("Time that a batch spent in a stage.")
+            .build(),
+        unindexed: meter
+            .u64_gauge("toolweaver_unindexed_events")
+            .with_description("Events in TOOLS that are not indexed yet.")
+            .build(),
+        unindexed_age: meter
+            .f64_gauge("toolweaver_unindexed_age_seconds")
+            .with_description("Age of the oldest event in TOOLS that is not indexed yet; 0 if there is none.")
+            .build(),
+    }
+});
+
+/// What a batch goes through, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Reading what INDEXED holds.
+    Read,
+    /// Turning texts into vectors.
+    Embed,
+    /// Writing to the vector store.
+    Store,
+    /// Publishing to INDEXED.
+    Publish,
+}
+
+impl Stage {
+    /// All of them, in order.
+    pub(crate) const ALL: [Self; 4] = [Self::Read, Self::Embed, Self::Store, Self::Publish];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Embed => "embed",
+            Self::Store => "store",
+            Self::Publish => "publish",
+        }
+    }
+}
+
+/// Why an event changed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Skipped {
+    /// A newer event of the same tool was in the same batch.
+    Superseded,
+    /// INDEXED holds a newer event of the same tool.
+    Stale,
+    /// INDEXED holds this very event: it was delivered again.
+    Repeated,
+}
+
+/// Where the vector of a tool came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum VectorSource {
+    /// Computed now.
+    Model,
+    /// Computed before, by this process.
+    Memory,
+    /// Computed before, by whoever wrote it to INDEXED.
+    Indexed,
+}
+
+/// Counts changes that INDEXED stored.
+pub(crate) fn indexed(registered: usize, removed: usize) {
+    add(&INSTRUMENTS.indexed, registered, "event", "registered");
+    add(&INSTRUMENTS.indexed, removed, "event", "removed");
+}
+
+/// Counts events that changed nothing.
+pub(crate) fn skipped(reason: Skipped, count: usize) {
+    let reason = match reason {
+        Skipped::Superseded => "superseded",
+        Skipped::Stale => "stale",
+        Skipped::Repeated => "repeated",
+    };
+    add(&INSTRUMENTS.skipped, count, "reason", reason);
+}
+
+/// Counts changes that failed in a stage.
+pub(crate) fn failures(stage: Stage, count: usize) {
+    add(&INSTRUMENTS.failures, count, "stage", stage.as_str());
+}
+
+/// Counts vectors of tools.
+pub(crate) fn vectors(source: VectorSource, count: usize) {
+    let source = match source {
+        VectorSource::Model => "model",
+        VectorSource::Memory => "memory",
+        VectorSource::Indexed => "indexed",
+    };
+    add(&INSTRUMENTS.vectors, count, "source", source);
+}
+
+/// Records the size of a batch.
+pub(crate) fn batch(events: usize) {
+    INSTRUMENTS.batch_events.record(events as u64, &[]);
+}
+
+/// Records how long a batch was in a stage.
+pub(crate) fn stage(stage: Stage, time: Duration) {
+    INSTRUMENTS.stage_seconds.record(time.as_secs_f64(), &[KeyValue::new("stage", stage.as_str())]);
+}
+
+/// Records how far we are behind TOOLS.
+pub(crate) fn lag(events: u64, oldest: Duration) {
+    INSTRUMENTS.unindexed.record(events, &[]);
+    INSTRUMENTS.unindexed_age.record(oldest.as_secs_f64(), &[]);
+}
+
+/// Reports what an embedder has done, for as long as the process lives.
+pub(crate) fn observe(embedder: &Embedder) {
+    let counter = |name: &'static str, description: &'static str, read: fn(&Stats) -> u64| {
+        let embedder = embedder.clone();
+        global::meter(METER)
+            .u64_observable_counter(name)
+            .with_description(description)
+            .with_callback(move |observer| observer.observe(read(&embedder.stats()), &[]))
+            .build();
+    };
+    counter("toolweaver_embedded_texts_total", "Texts of tools that were embedded.", |stats| stats.texts);
+    counter("toolweaver_embedded_tokens_total", "Tokens of these texts.", |stats| stats.tokens);
+    counter(
+        "toolweaver_embedded_padded_tokens_total",
+        "Tokens of these texts and of what their batches were padded with.",
+        |stats| stats.padded_tokens,
+    );
+    let busy = embedder.clone();
+    global::meter(METER)
+        .f64_observable_counter("toolweaver_embedding_busy_seconds_total")
+        .with_description("Time spent tokenizing and computing.")
+        .with_callback(move |observer| observer.observe(busy.stats().busy.as_secs_f64(), &[]))
+        .build();
+}
+
+fn add(counter: &Counter<u64>, count: usize, label: &'static str, value: &'static str) {
+    if count > 0 {
+        counter.add(count as u64, &[KeyValue::new(label, value)]);
+    }
+}

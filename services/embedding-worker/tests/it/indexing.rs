@@ -1,0 +1,163 @@
+//! What becomes of registrations and removals when nothing goes wrong.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use toolweaver_contracts::subjects::{INDEXED_STREAM, TOOLS_STREAM};
+use toolweaver_contracts::{IndexedEvent, Predicate};
+use toolweaver_embedding::{Hashing, Model, template};
+use toolweaver_testkit::qdrant::QdrantDouble;
+use toolweaver_testkit::{sample, wait};
+use toolweaver_vector_store::VectorStore;
+
+use crate::support::{Rig, SOON, Worker, key, qdrant, tenant, tool, tool_with, vector_of};
+
+#[tokio::test]
+async fn a_registered_tool_is_indexed_with_its_vector() {
+    let rig = Rig::start().await;
+    let worker = Worker::start(&rig).await;
+    for tool in sample::tools() {
+        let revision = rig.register(&tool).await;
+        let event = rig.until_indexed(&tool, revision, SOON).await;
+        let expected = worker.embedder.embed(vec![template::document(&tool)]).await.unwrap().remove(0);
+        assert_eq!(vector_of(&event), (Hashing::new().fingerprint().hex(), &expected[..]));
+        let IndexedEvent::Indexed { tool: indexed, .. } = event else { unreachable!("it has a vector") };
+        assert_eq!(*indexed, tool);
+    }
+    rig.until_acknowledged(Hashing::new().fingerprint(), SOON).await;
+    wait::until("the worker is ready", SOON, async || worker.runtime.health.is_ready()).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_indexed_is_in_the_vector_database_too() {
+    let (rig, server) = (Rig::start().await, QdrantDouble::start().await);
+    let vectors = qdrant(&server.url());
+    let worker = Worker::start_with(&rig, Arc::new(Hashing::new()), Some(vectors.clone())).await;
+    let tools: Vec<_> = sample::tools().into_iter().filter(|tool| tool.allowed_roles.is_empty()).collect();
+    for tool in &tools {
+        let revision = rig.register(tool).await;
+        rig.until_indexed(tool, revision, SOON).await;
+    }
+    let everyone = Predicate::tenant(tenant());
+    assert_eq!(vectors.count(&everyone).await.unwrap(), tools.len() as u64);
+
+    let revision = rig.remove(&tools[0]).await;
+    rig.until_indexed(&tools[0], revision, SOON).await;
+    assert_eq!(vectors.count(&everyone).await.unwrap(), tools.len() as u64 - 1);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_removal_replaces_the_tool_and_expires() {
+    let rig = Rig::start().await;
+    let worker = Worker::start(&rig).await;
+    let tool = sample::tool();
+    let registered = rig.register(&tool).await;
+    rig.until_indexed(&tool, registered, SOON).await;
+    let removed = rig.remove(&tool).await;
+    let event = rig.until_indexed(&tool, removed, SOON).await;
+    assert_eq!(event, IndexedEvent::Removed { revision: removed });
+    assert_eq!(rig.messages(INDEXED_STREAM).await, 1);
+
+    let stream = rig.nats.jetstream().get_stream(INDEXED_STREAM).await.unwrap();
+    let sequence = rig.indexed_message(&key(&tool)).await.unwrap().stream_sequence;
+    let message = stream.get_raw_message(sequence).await.unwrap();
+    let expiry = message.headers.get("Nats-TTL").map(|ttl| ttl.as_str().to_owned());
+    assert_eq!(expiry.as_deref(), Some("604800"), "seven days in seconds");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn of_a_hundred_quick_updates_the_last_one_wins_and_most_are_never_embedded() {
+    let rig = Rig::start().await;
+    let worker = Worker::start(&rig).await;
+    let mut last = (tool("changing", ""), 0);
+    for version in 0..100 {
+        let tool = tool("changing", &format!("Description number {version}."));
+        let revision = rig.register(&tool).await;
+        last = (tool, revision);
+    }
+    let event = rig.until_indexed(&last.0, last.1, SOON).await;
+    let IndexedEvent::Indexed { tool, .. } = event else { panic!("removed") };
+    assert_eq!(*tool, last.0);
+    assert!(worker.embedded() < 100, "{} embeddings", worker.embedded());
+    assert_eq!(rig.messages(TOOLS_STREAM).await, 1);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn registering_unchanged_tools_again_embeds_nothing_not_even_in_a_new_process() {
+    let rig = Rig::start().await;
+    let worker = Worker::start(&rig).await;
+    let tools = sample::tools();
+    for tool in &tools {
+        let revision = rig.register(tool).await;
+        rig.until_indexed(tool, revision, SOON).await;
+    }
+    assert_eq!(worker.embedded(), tools.len() as u64);
+
+    for tool in &tools {
+        let revision = rig.register(tool).await;
+        rig.until_indexed(tool, revision, SOON).await;
+    }
+    assert_eq!(worker.embedded(), tools.len() as u64);
+    worker.stop().await;
+
+    let worker = Worker::start(&rig).await;
+    for tool in &tools {
+        let revision = rig.register(tool).await;
+        rig.until_indexed(tool, revision, SOON).await;
+    }
+    assert_eq!(worker.embedded(), 0);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_change_outside_the_embedded_text_is_indexed_without_embedding() {
+    let rig = Rig::start().await;
+    let worker = Worker::start(&rig).await;
+    let before = tool_with(json!({ "tool_name": "same", "description": "Says the same." }));
+    let after = tool_with(json!({ "tool_name": "same", "description": "Says the same.", "tags": ["new"] }));
+    let revision = rig.register(&before).await;
+    let event = rig.until_indexed(&before, revision, SOON).await;
+    let revision = rig.register(&after).await;
+    let changed = rig.until_indexed(&after, revision, SOON).await;
+    assert_eq!(vector_of(&event), vector_of(&changed));
+    let IndexedEvent::Indexed { tool, .. } = changed else { unreachable!("it has a vector") };
+    assert_eq!(tool.tags, ["new"]);
+    assert_eq!(worker.embedded(), 1);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_new_collection_is_filled_from_what_was_published_before_without_embedding() {
+    let (rig, server) = (Rig::start().await, QdrantDouble::start().await);
+    let worker = Worker::start(&rig).await;
+    let (kept, removed) = (tool("kept", "It stays."), tool("removed", "It goes."));
+    for tool in [&kept, &removed] {
+        let revision = rig.register(tool).await;
+        rig.until_indexed(tool, revision, SOON).await;
+    }
+    let revision = rig.remove(&removed).await;
+    rig.until_indexed(&removed, revision, SOON).await;
+    rig.until_acknowledged(Hashing::new().fingerprint(), SOON).await;
+    worker.stop().await;
+
+    let indexed_before = rig.indexed_message(&key(&kept)).await.unwrap().stream_sequence;
+    let vectors = qdrant(&server.url());
+    let worker = Worker::start_with(&rig, Arc::new(Hashing::new()), Some(vectors.clone())).await;
+    wait::until("the collection is filled", SOON, async || {
+        vectors.count(&Predicate::tenant(tenant())).await.unwrap() == 1
+    })
+    .await;
+    rig.until_acknowledged(Hashing::new().fingerprint(), SOON).await;
+    assert_eq!(worker.embedded(), 0);
+    let indexed_now = rig.indexed_message(&key(&kept)).await.unwrap().stream_sequence;
+    assert_eq!(indexed_now, indexed_before, "nothing changed for readers");
+    wait::until("the alias points at the filled collection", SOON, async || {
+        vectors.active_collection().await.unwrap().as_deref() == Some(vectors.collection())
+    })
+    .await;
+    worker.stop().await;
+}

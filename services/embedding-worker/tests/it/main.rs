@@ -1,0 +1,9 @@
+//! The embedding worker against a real nats-server, each test with its own.
+
+#![expect(clippy::unwrap_used, reason = "a test says what is wrong by failing there")]
+
+mod faults;
+mod indexing;
+mod newer_wins;
+mod shutdown;
+mod support;
