@@ -43,7 +43,10 @@ impl Up {
     pub(crate) fn start(program: &Path, data: &Path, parts: &Runtime, apart: bool) -> Result<Self> {
         let log = File::create(data.join("up.log")).context("could not make the log file")?;
         let mut up = command(program);
-        up.args(["up", "--nats-port", "0", "--data-dir"]).arg(data).envs(parts.environment());
+        // Free ports, because something else may run on this machine.
+        up.args(["up", "--nats-port", "0", "--http-addr", "127.0.0.1:0", "--data-dir"])
+            .arg(data)
+            .envs(parts.environment());
         up.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         if apart {
             up.process_group(0);

@@ -74,13 +74,18 @@ resources: {{ toYaml .values.resources | nindent 2 }}
 - { name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ . | quote }} }
 {{- end }}
 - { name: NATS_URL, value: {{ $values.nats.url | quote }} }
-- { name: NATS_STREAM_REPLICAS, value: {{ $values.nats.streamReplicas | quote }} }
 {{- if $values.nats.credentialsSecret }}
 - { name: NATS_CREDENTIALS_FILE, value: /etc/toolweaver/nats/nats.creds }
 {{- end }}
 {{- end -}}
 
+{{/* For the workers that make streams. */}}
+{{- define "toolweaver.env.streams" -}}
+- { name: NATS_STREAM_REPLICAS, value: {{ .root.Values.nats.streamReplicas | quote }} }
+{{- end -}}
+
 {{- define "toolweaver.env.qdrant" -}}
+- { name: USE_VECTOR_DB, value: "true" }
 - { name: QDRANT_URL, value: {{ .root.Values.qdrant.url | quote }} }
 {{- with .root.Values.qdrant.apiKeySecret }}
 - name: QDRANT_API_KEY
@@ -89,16 +94,17 @@ resources: {{ toYaml .values.resources | nindent 2 }}
 {{- end -}}
 
 {{- define "toolweaver.env.redis" -}}
-{{- if .root.Values.redis.urlSecret -}}
+- { name: USE_REDIS, value: "true" }
+{{- if .root.Values.redis.urlSecret }}
 - name: REDIS_URL
   valueFrom: { secretKeyRef: { name: {{ .root.Values.redis.urlSecret }}, key: url } }
-{{- else -}}
+{{- else }}
 - { name: REDIS_URL, value: {{ .root.Values.redis.url | quote }} }
 {{- end }}
 {{- end -}}
 
 {{- define "toolweaver.env.model" -}}
-- { name: TOOLWEAVER_MODEL_DIR, value: /models/all-MiniLM-L6-v2 }
+- { name: TOOLWEAVER_MODEL_DIR, value: /data/models/all-MiniLM-L6-v2 }
 {{- end -}}
 
 {{- define "toolweaver.volumeMounts.nats" -}}
@@ -130,9 +136,9 @@ initContainers:
   - name: model
     image: {{ include "toolweaver.image" (dict "root" .root "component" "toolweaver") | quote }}
     imagePullPolicy: {{ .root.Values.image.pullPolicy }}
-    args: ["model", "pull", "--model-dir", "/models/all-MiniLM-L6-v2"]
+    args: ["model", "pull", "--data-dir", "/data"]
     volumeMounts:
-      - { name: models, mountPath: /models }
+      - { name: models, mountPath: /data/models }
     {{- include "toolweaver.containerSecurity" . | nindent 4 }}
 {{- end -}}
 {{- end -}}
