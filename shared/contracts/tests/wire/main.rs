@@ -6,7 +6,8 @@ mod asyncapi;
 mod drift;
 mod examples;
 mod properties;
-mod refused;
+mod refused_events;
+mod refused_requests;
 
 use std::path::PathBuf;
 

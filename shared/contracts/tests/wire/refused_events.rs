@@ -1,4 +1,4 @@
-//! Bad input: each kind is refused with what was wrong, where, and what to do.
+//! Bad events: each kind is refused with what was wrong, where, and what to do.
 
 use serde_json::{Value, json};
 use toolweaver_contracts::{
@@ -8,7 +8,8 @@ use toolweaver_contracts::{
 
 const SUBJECT: &str = "tools.v1.acme.github.ping";
 
-/// What a publisher did wrong.
+/// What a publisher did wrong, and what it is told.
+#[derive(Clone)]
 struct Case {
     what: &'static str,
     subject: &'static str,
@@ -45,14 +46,17 @@ fn nested(depth: usize) -> String {
     format!("{}{{}}{}", r#"{"a":"#.repeat(depth - 1), "}".repeat(depth - 1))
 }
 
+/// A registration whose parameters are `depth` deep.
+fn deep(depth: usize) -> String {
+    format!(r#"{{"event":"registered","tool":{{"tool_name":"ping","parameters":{}}}}}"#, nested(depth))
+}
+
 const SEE: &str = "the JSON Schema of every message is in schemas/";
 const FORM: &str = r#"send {"event":"registered""#;
 
-fn cases() -> Vec<Case> {
+/// Bodies that are no event.
+fn bodies() -> Vec<Case> {
     let large = with("description", "x".repeat(limits::EVENT_BYTES_MAX));
-    let deep = |depth| {
-        format!(r#"{{"event":"registered","tool":{{"tool_name":"ping","parameters":{}}}}}"#, nested(depth))
-    };
     vec![
         case(
             "too large",
@@ -92,6 +96,12 @@ fn cases() -> Vec<Case> {
         case("no tool", r#"{"event":"registered"}"#, "/tool", "needs a tool", FORM),
         case("tool is a text", r#"{"event":"registered","tool":"ping"}"#, "/tool", "needs a tool", FORM),
         case("tool is an array", r#"{"event":"registered","tool":["ping"]}"#, "/tool", "needs a tool", FORM),
+    ]
+}
+
+/// Events whose tool has a bad name, type or domain.
+fn names() -> Vec<Case> {
+    vec![
         case("no name", r#"{"event":"registered","tool":{}}"#, "/tool", "missing field `tool_name`", SEE),
         case("empty name", with("tool_name", ""), "/tool/tool_name", "must not be empty", SEE),
         case("blank name", with("tool_name", " \u{3000}"), "/tool/tool_name", "must not be empty", SEE),
@@ -132,6 +142,12 @@ fn cases() -> Vec<Case> {
             "unknown variant `mcp`, expected one of `mcp_worker`",
             SEE,
         ),
+    ]
+}
+
+/// Events whose tool breaks another rule.
+fn fields() -> Vec<Case> {
+    vec![
         case(
             "description is a number",
             with("description", 5),
@@ -220,6 +236,12 @@ fn cases() -> Vec<Case> {
             "must not be empty",
             "leave it out",
         ),
+    ]
+}
+
+/// Subjects that name no tool, or another one.
+fn subjects_of_tools() -> Vec<Case> {
+    vec![
         case(
             "another domain",
             with("domain", "gitlab"),
@@ -306,7 +328,7 @@ fn cases() -> Vec<Case> {
 
 #[test]
 fn every_bad_event_is_refused_with_place_and_advice() {
-    for case in cases() {
+    for case in [bodies(), names(), fields(), subjects_of_tools()].concat() {
         let fault = ToolEvent::decode(case.subject, &case.body).expect_err(case.what);
         assert_eq!(fault.code, ErrorCode::BadRequest, "{}", case.what);
         assert_eq!(fault.pointer.as_deref(), case.pointer, "{}: {fault}", case.what);
@@ -319,9 +341,7 @@ fn every_bad_event_is_refused_with_place_and_advice() {
 
 #[test]
 fn the_limits_themselves_are_allowed() {
-    let deep =
-        format!(r#"{{"event":"registered","tool":{{"tool_name":"ping","parameters":{}}}}}"#, nested(32));
-    ToolEvent::decode(SUBJECT, deep.as_bytes()).unwrap();
+    ToolEvent::decode(SUBJECT, deep(32).as_bytes()).unwrap();
     ToolEvent::decode(SUBJECT, &with("description", "é".repeat(8192))).unwrap();
     ToolEvent::decode(SUBJECT, &with("tags", vec!["t".repeat(256); 128])).unwrap();
     let name = "é".repeat(128);
@@ -371,73 +391,4 @@ fn assert_rejection_fits(body: &[u8], bytes_max: usize) {
     let encoded = encode(&rejection);
     assert!(encoded.len() < bytes_max, "{} bytes", encoded.len());
     assert_eq!(decode::<Rejection>(&encoded).unwrap(), rejection);
-}
-
-#[test]
-fn every_bad_search_is_refused_with_place_and_advice() {
-    for (body, pointer, message, hint) in [
-        (json!({}), "", "missing field `query`", SEE),
-        (json!(["open a pull request"]), "", "not a JSON object", SEE),
-        (json!({ "query": 5 }), "/query", "expected a string", SEE),
-        (json!({ "query": " " }), "/query", "must not be empty", "say what the agent wants to do"),
-        (json!({ "query": "x".repeat(8193) }), "/query", "8193 bytes long", "not the conversation"),
-        (json!({ "query": "x", "top_k": 0 }), "/top_k", "must be 1 to 100", "leave it out for 10"),
-        (json!({ "query": "x", "top_k": 101 }), "/top_k", "must be 1 to 100", "leave it out for 10"),
-        (json!({ "query": "x", "top_k": -1 }), "/top_k", "invalid value: integer `-1`", SEE),
-        (json!({ "query": "x", "domain": "Git Hub" }), "/domain", "holds 'G'", SEE),
-        (
-            json!({ "query": "x", "tool_types": ["function", "mcp"] }),
-            "/tool_types/1",
-            "unknown variant `mcp`",
-            SEE,
-        ),
-        (json!({ "query": "x", "tags": ["a", ""] }), "/tags/1", "must not be empty", "leave it out"),
-        (json!({ "query": "x", "roles": ["r".repeat(257)] }), "/roles/0", "257 bytes long", "shorten it"),
-        (
-            json!({ "query": "x", "tags": vec!["t"; 129] }),
-            "/tags",
-            "129 entries",
-            "keep those that tell most",
-        ),
-        (json!({ "query": "x", "exclude": ["ping"] }), "/exclude/0", "not written domain.tool_name", SEE),
-        (
-            json!({ "query": "x", "exclude": vec!["a.b"; 1001] }),
-            "/exclude",
-            "1001 entries",
-            "filter the rest",
-        ),
-        (json!({ "query": "x", "wait_ms": 30_001 }), "/wait_ms", "at most 30000", "ask again"),
-        (json!({ "query": "x", "min_version": -1 }), "/min_version", "integer `-1`", SEE),
-        (json!({ "query": "x", "detail": "full" }), "/detail", "unknown variant `full`", SEE),
-        (json!({ "query": "x", "explain": "yes" }), "/explain", "expected a boolean", SEE),
-    ] {
-        let request = decode::<SearchRequest>(body.to_string().as_bytes());
-        let fault = request.and_then(|request| request.validate()).expect_err(message);
-        assert_fault(&fault, pointer, message, hint);
-    }
-}
-
-#[test]
-fn other_bad_requests_are_refused_with_place_and_advice() {
-    let fault = decode::<GetRequest>(b"").unwrap_err();
-    assert_fault(&fault, "", "missing field `tool_id`", SEE);
-    let fault = decode::<GetRequest>(br#"{"tool_id":"ping"}"#).unwrap_err();
-    assert_fault(&fault, "/tool_id", r#"tool id "ping" is not written domain.tool_name"#, SEE);
-    let fault = decode::<DomainsRequest>(br#"{"roles":[1]}"#).unwrap_err();
-    assert_fault(&fault, "/roles/0", "expected a string", SEE);
-    let fault = decode::<StatusRequest>(b"null").unwrap_err();
-    assert_fault(&fault, "", "not a JSON object", SEE);
-    let fault = decode::<StatusRequest>(b"\xff").unwrap_err();
-    assert_fault(&fault, "", "not UTF-8 from byte 0 on", "send JSON encoded as UTF-8");
-    let fault = subjects::parse_tenant("search.v1.Acme").unwrap_err();
-    assert_eq!((fault.code, &fault.pointer), (ErrorCode::BadRequest, &None));
-    assert!(fault.message.contains("tenant holds 'A'"), "{fault}");
-    assert!(fault.hint.unwrap().starts_with("ask on search.v1.<tenant>;"));
-}
-
-fn assert_fault(fault: &Fault, pointer: &str, message: &str, hint: &str) {
-    assert_eq!(fault.code, ErrorCode::BadRequest, "{fault}");
-    assert_eq!(fault.pointer.as_deref(), Some(pointer), "{fault}");
-    assert!(fault.message.contains(message), "{fault} should say {message:?}");
-    assert!(fault.hint.as_deref().is_some_and(|given| given.contains(hint)), "{fault} should hint {hint:?}");
 }
