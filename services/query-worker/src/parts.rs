@@ -34,7 +34,7 @@ impl Parts {
         let vectors = if config.qdrant.use_vector_db {
             let dims = NonZeroUsize::new(embedder.dimensions()).context("the model has no dimensions")?;
             Some(
-                Qdrant::new(&config.qdrant, embedder.fingerprint().short(), dims)
+                Qdrant::new(&config.qdrant, embedder.fingerprint().hex(), dims)
                     .context("cannot set up Qdrant")?,
             )
         } else {

@@ -1,0 +1,6 @@
+//! The query worker against a real nats-server, each test with its own.
+
+mod answers;
+mod degraded;
+mod freshness;
+mod support;

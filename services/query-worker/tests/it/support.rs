@@ -1,0 +1,166 @@
+//! A server per test, a worker on it, and INDEXED events as an embedding worker writes them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use toolweaver_catalog_cache::{CacheConfig, CatalogCache, Local, Store};
+use toolweaver_contracts::{
+    Fault, GetReply, GetRequest, IndexedEvent, SearchReply, SearchRequest, StatusReply, StatusRequest,
+    TEXT_VECTOR, Tenant, Tool, ToolKey, Vector, decode, encode, subjects,
+};
+use toolweaver_embedding::{Embedder, Hashing, Limits, template};
+use toolweaver_messaging::{
+    LocalServer, LocalServerConfig, Nats, NatsConfig, Outgoing, RequestError, StreamsConfig, connect,
+    publish, request, streams,
+};
+use toolweaver_query_worker::{Config, Parts, query_embedder, run};
+use toolweaver_service_runtime::{DrainConfig, Runtime};
+use toolweaver_testkit::{parts, wait};
+use toolweaver_vector_store::Qdrant;
+
+/// How long a state may take to come.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// A server, a running worker, and a pen for INDEXED.
+pub(crate) struct Rig {
+    pub(crate) nats: Nats,
+    _runtime: Runtime,
+    embedder: Embedder,
+    _server: LocalServer,
+    _data: TempDir,
+}
+
+impl Rig {
+    /// A worker that keeps vectors in memory.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    pub(crate) async fn start_with(vectors: Option<Qdrant>) -> Self {
+        let data = tempfile::tempdir().expect("a folder for the server");
+        let config = LocalServerConfig {
+            binary: Some(parts::nats_server()),
+            data_dir: data.path().to_owned(),
+            port: 0,
+        };
+        let server = LocalServer::start(config).await.expect("a server");
+        let nats = connect(&NatsConfig::for_url(server.url()), "test").await.expect("a connection");
+        streams::ensure(&nats, &StreamsConfig::default()).await.expect("streams");
+
+        let embedder = query_embedder(Arc::new(Hashing::new()), Limits::default());
+        let config =
+            <Config as clap::Parser>::try_parse_from(["query-worker", "--model=hashing"]).expect("defaults");
+        let runtime = Runtime::new(DrainConfig { drain_timeout_seconds: 5 });
+        let parts =
+            Parts { nats: nats.clone(), embedder: embedder.clone(), vectors, cache: cache(&config.cache) };
+        run(&config.query, parts, &runtime).await.expect("a running worker");
+        tokio::time::timeout(SOON, runtime.health.ready()).await.expect("a ready worker");
+        Self { nats, _runtime: runtime, embedder, _server: server, _data: data }
+    }
+
+    /// Says in INDEXED that a tool can be found; returns the version.
+    pub(crate) async fn index(&self, tenant: &str, tool: &Tool, revision: u64) -> u64 {
+        let vector = self.vector(tool).await;
+        let event = IndexedEvent::Indexed {
+            revision,
+            model: self.embedder.fingerprint().hex().to_owned(),
+            tool: Arc::new(tool.clone()),
+            vectors: BTreeMap::from([(TEXT_VECTOR.to_owned(), Vector(vector))]),
+        };
+        self.write(&key(tenant, tool), &event).await
+    }
+
+    /// Says in INDEXED that a tool is gone; returns the version.
+    pub(crate) async fn remove(&self, tenant: &str, tool: &Tool, revision: u64) -> u64 {
+        self.write(&key(tenant, tool), &IndexedEvent::Removed { revision }).await
+    }
+
+    /// The vector of a tool's text.
+    pub(crate) async fn vector(&self, tool: &Tool) -> Vec<f32> {
+        let vectors = self.embedder.embed(vec![template::document(tool)]).await.expect("a vector");
+        vectors.into_iter().next().expect("one vector a text")
+    }
+
+    pub(crate) fn fingerprint(&self) -> &str {
+        self.embedder.fingerprint().short()
+    }
+
+    async fn write(&self, key: &ToolKey, event: &IndexedEvent) -> u64 {
+        let message = Outgoing::new(subjects::indexed(key), encode(event));
+        publish(&self.nats, message).await.expect("INDEXED takes it").stream_sequence
+    }
+
+    /// Waits until the worker has applied a version.
+    pub(crate) async fn applied(&self, version: u64) {
+        wait::until("the worker has applied the version", SOON, async || {
+            self.status().await.catalog_version >= version
+        })
+        .await;
+    }
+
+    pub(crate) async fn status(&self) -> StatusReply {
+        self.ask(subjects::STATUS_SUBJECT, &StatusRequest {}).await.expect("a status")
+    }
+
+    pub(crate) async fn search(&self, tenant: &str, request: &SearchRequest) -> SearchReply {
+        self.try_search(tenant, request).await.expect("an answer")
+    }
+
+    pub(crate) async fn try_search(
+        &self,
+        tenant: &str,
+        request: &SearchRequest,
+    ) -> Result<SearchReply, Fault> {
+        self.ask(&format!("search.v1.{tenant}"), request).await
+    }
+
+    pub(crate) async fn get(&self, tenant: &str, tool_id: &str, roles: &[&str]) -> Result<GetReply, Fault> {
+        let roles = roles.iter().map(|role| (*role).to_owned()).collect();
+        self.ask(&format!("get.v1.{tenant}"), &GetRequest { tool_id: tool_id.parse().expect("an id"), roles })
+            .await
+    }
+
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        subject: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Fault> {
+        match request(&self.nats, subject, encode(body), SOON).await {
+            Ok(body) => Ok(decode(&body).expect("a reply of the contract")),
+            Err(RequestError::Fault(fault)) => Err(fault),
+            Err(other) => panic!("no answer on {subject}: {other}"),
+        }
+    }
+}
+
+fn cache(config: &CacheConfig) -> CatalogCache {
+    CatalogCache::new(Store::Local(Local::new(1 << 20)), config)
+}
+
+pub(crate) fn key(tenant: &str, tool: &Tool) -> ToolKey {
+    let tenant: Tenant = tenant.parse().expect("a tenant");
+    ToolKey { tenant, domain: tool.domain.clone(), tool_name: tool.tool_name.clone() }
+}
+
+/// A tool with these fields over empty ones.
+pub(crate) fn tool(name: &str, domain: &str, description: &str, more: Value) -> Tool {
+    let mut fields = json!({ "tool_name": name, "domain": domain, "description": description });
+    let Value::Object(more) = more else { panic!("more fields are an object") };
+    fields.as_object_mut().expect("an object").extend(more);
+    serde_json::from_value(fields).expect("a tool")
+}
+
+/// `count` tools about nothing that a test asks for.
+pub(crate) fn crowd(count: usize) -> Vec<Tool> {
+    (0..count)
+        .map(|i| tool(&format!("filler_{i}"), "filler", &format!("Does thing number {i}."), json!({})))
+        .collect()
+}
+
+pub(crate) fn ids(reply: &SearchReply) -> Vec<String> {
+    reply.results.iter().map(|result| result.tool_id.to_string()).collect()
+}
