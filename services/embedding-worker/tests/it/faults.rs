@@ -144,7 +144,10 @@ async fn a_worker_waits_for_a_vector_database_that_is_not_up_yet() {
             run(&settings(), &StreamsConfig::default(), parts, &runtime).await
         }
     });
-    wait::until("it asks for the collection", SOON, async || server.calls("collections.exists") > 0).await;
+    wait::until("it asks for the collection", SOON, async || {
+        server.calls("collections.collection_exists") > 0
+    })
+    .await;
     let closed: Vec<String> = runtime.health.not_ready().into_iter().map(|gate| gate.gate).collect();
     assert_eq!(closed, ["indexing: consumer", "indexing: vectors"]);
 

@@ -20,19 +20,19 @@ use toolweaver_testkit::{parts, sample, wait};
 use toolweaver_vector_store::{Qdrant, QdrantConfig};
 
 /// How long a state may take to come.
-pub const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 /// The same where something must be delivered again first.
-pub const AFTER_REDELIVERY: Duration = Duration::from_mins(1);
+pub(crate) const AFTER_REDELIVERY: Duration = Duration::from_mins(1);
 
 /// A server with the three streams, and a connection to it.
-pub struct Rig {
-    pub nats: Nats,
+pub(crate) struct Rig {
+    pub(crate) nats: Nats,
     server: LocalServer,
     _data: TempDir,
 }
 
 impl Rig {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let data = tempfile::tempdir().unwrap();
         let config = LocalServerConfig {
             binary: Some(parts::nats_server()),
@@ -46,40 +46,40 @@ impl Rig {
     }
 
     /// A connection of its own, for a worker that is to die with it.
-    pub fn nats_config(&self) -> NatsConfig {
+    pub(crate) fn nats_config(&self) -> NatsConfig {
         NatsConfig::for_url(self.server.url())
     }
 
     /// Publishes to TOOLS; returns the revision.
-    pub async fn publish(&self, subject: &str, body: &[u8]) -> u64 {
+    pub(crate) async fn publish(&self, subject: &str, body: &[u8]) -> u64 {
         publish(&self.nats, Outgoing::new(subject, body.to_vec())).await.unwrap().stream_sequence
     }
 
-    pub async fn register(&self, tool: &Tool) -> u64 {
+    pub(crate) async fn register(&self, tool: &Tool) -> u64 {
         self.publish(&subjects::tools(&key(tool)), &registered(tool)).await
     }
 
-    pub async fn remove(&self, tool: &Tool) -> u64 {
+    pub(crate) async fn remove(&self, tool: &Tool) -> u64 {
         self.publish(&subjects::tools(&key(tool)), br#"{"event":"removed"}"#).await
     }
 
-    pub async fn indexed(&self, key: &ToolKey) -> Option<IndexedEvent> {
+    pub(crate) async fn indexed(&self, key: &ToolKey) -> Option<IndexedEvent> {
         decode(&self.indexed_message(key).await?.payload).expect("INDEXED holds events")
     }
 
-    pub async fn indexed_message(&self, key: &ToolKey) -> Option<StoredMessage> {
+    pub(crate) async fn indexed_message(&self, key: &ToolKey) -> Option<StoredMessage> {
         last_message(&self.nats, INDEXED_STREAM, &subjects::indexed(key)).await.unwrap()
     }
 
     /// The last rejection of what was published on `subject`.
-    pub async fn rejected(&self, subject: &str) -> Option<Rejection> {
+    pub(crate) async fn rejected(&self, subject: &str) -> Option<Rejection> {
         let message =
             last_message(&self.nats, REJECTED_STREAM, &subjects::rejected(subject)).await.unwrap()?;
         Some(decode(&message.payload).expect("REJECTED holds rejections"))
     }
 
     /// Waits until INDEXED has this revision of the tool, and returns its event.
-    pub async fn until_indexed(&self, tool: &Tool, revision: u64, within: Duration) -> IndexedEvent {
+    pub(crate) async fn until_indexed(&self, tool: &Tool, revision: u64, within: Duration) -> IndexedEvent {
         let what = format!("revision {revision} of {} in INDEXED", tool.tool_name);
         wait::until(&what, within, async || {
             self.indexed(&key(tool)).await.filter(|event| event.revision() == revision)
@@ -87,17 +87,17 @@ impl Rig {
         .await
     }
 
-    pub async fn messages(&self, stream: &str) -> u64 {
+    pub(crate) async fn messages(&self, stream: &str) -> u64 {
         streams::state(&self.nats, stream).await.unwrap().messages
     }
 
     /// How far the worker with this model is behind.
-    pub async fn lag(&self, model: &Fingerprint) -> Lag {
+    pub(crate) async fn lag(&self, model: &Fingerprint) -> Lag {
         lag(&self.nats, TOOLS_STREAM, &subjects::embedding_consumer(model.short())).await.unwrap()
     }
 
     /// Waits until every event is acknowledged.
-    pub async fn until_acknowledged(&self, model: &Fingerprint, within: Duration) {
+    pub(crate) async fn until_acknowledged(&self, model: &Fingerprint, within: Duration) {
         wait::until("everything is acknowledged", within, async || {
             let lag = self.lag(model).await;
             lag.pending == 0 && lag.ack_pending == 0
@@ -107,18 +107,18 @@ impl Rig {
 }
 
 /// A worker that runs until it is stopped.
-pub struct Worker {
-    pub runtime: Runtime,
-    pub embedder: Embedder,
+pub(crate) struct Worker {
+    pub(crate) runtime: Runtime,
+    pub(crate) embedder: Embedder,
 }
 
 impl Worker {
     /// With hashed words, and without a vector database.
-    pub async fn start(rig: &Rig) -> Self {
+    pub(crate) async fn start(rig: &Rig) -> Self {
         Self::start_with(rig, Arc::new(Hashing::new()), None).await
     }
 
-    pub async fn start_with(rig: &Rig, model: Arc<dyn Model>, vectors: Option<Qdrant>) -> Self {
+    pub(crate) async fn start_with(rig: &Rig, model: Arc<dyn Model>, vectors: Option<Qdrant>) -> Self {
         let worker = Self {
             runtime: Runtime::new(DrainConfig { drain_timeout_seconds: 25 }),
             embedder: Embedder::spawn(model, Limits::default()),
@@ -129,21 +129,21 @@ impl Worker {
     }
 
     /// Texts that went through the model so far.
-    pub fn embedded(&self) -> u64 {
+    pub(crate) fn embedded(&self) -> u64 {
         self.embedder.stats().texts
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.runtime.shutdown.begin();
         self.joined().await.unwrap();
     }
 
-    pub async fn joined(&self) -> Result<(), ServiceError> {
+    pub(crate) async fn joined(&self) -> Result<(), ServiceError> {
         tokio::time::timeout(SOON, self.runtime.join()).await.expect("the worker ends in time")
     }
 }
 
-pub fn settings() -> IndexingSettings {
+pub(crate) fn settings() -> IndexingSettings {
     let some = |number| NonZeroUsize::new(number).unwrap();
     IndexingSettings {
         embedding_batch_max: some(256),
@@ -153,36 +153,36 @@ pub fn settings() -> IndexingSettings {
     }
 }
 
-pub fn qdrant(url: &str) -> Qdrant {
+pub(crate) fn qdrant(url: &str) -> Qdrant {
     let model = Hashing::new();
     let dims = NonZeroUsize::new(model.dimensions()).unwrap();
     Qdrant::new(&QdrantConfig::at(url), model.fingerprint().hex(), dims).unwrap()
 }
 
-pub fn tenant() -> Tenant {
+pub(crate) fn tenant() -> Tenant {
     Tenant::default()
 }
 
-pub fn key(tool: &Tool) -> ToolKey {
+pub(crate) fn key(tool: &Tool) -> ToolKey {
     sample::key(&tenant(), tool)
 }
 
 /// The body of a registration.
-pub fn registered(tool: &Tool) -> Vec<u8> {
+pub(crate) fn registered(tool: &Tool) -> Vec<u8> {
     serde_json::to_vec(&json!({ "event": "registered", "tool": tool })).unwrap()
 }
 
 /// A tool of the domain `general` with this name and description, and more fields if given.
-pub fn tool(name: &str, description: &str) -> Tool {
+pub(crate) fn tool(name: &str, description: &str) -> Tool {
     tool_with(json!({ "tool_name": name, "description": description }))
 }
 
-pub fn tool_with(fields: Value) -> Tool {
+pub(crate) fn tool_with(fields: Value) -> Tool {
     serde_json::from_value(fields).unwrap()
 }
 
 /// The vector of an event, and the model that made it.
-pub fn vector_of(event: &IndexedEvent) -> (&str, &[f32]) {
+pub(crate) fn vector_of(event: &IndexedEvent) -> (&str, &[f32]) {
     match event {
         IndexedEvent::Indexed { model, vectors, .. } => (model, &vectors[TEXT_VECTOR].0),
         IndexedEvent::Removed { revision } => panic!("revision {revision} is a removal"),
@@ -190,7 +190,7 @@ pub fn vector_of(event: &IndexedEvent) -> (&str, &[f32]) {
 }
 
 /// Hashed words, computed only while a gate is open: a batch can be held in its middle.
-pub struct Gated {
+pub(crate) struct Gated {
     model: Hashing,
     state: Mutex<GateState>,
     changed: Condvar,
@@ -202,18 +202,18 @@ struct GateState {
 }
 
 impl Gated {
-    pub fn closed() -> Arc<Self> {
+    pub(crate) fn closed() -> Arc<Self> {
         let state = Mutex::new(GateState { open: false, waiting: 0 });
         Arc::new(Self { model: Hashing::new(), state, changed: Condvar::new() })
     }
 
-    pub fn open(&self) {
+    pub(crate) fn open(&self) {
         self.state.lock().unwrap().open = true;
         self.changed.notify_all();
     }
 
     /// Waits until a batch has come to the gate.
-    pub async fn until_reached(&self) {
+    pub(crate) async fn until_reached(&self) {
         wait::until("a batch is in the model", SOON, async || self.state.lock().unwrap().waiting > 0).await;
     }
 }
