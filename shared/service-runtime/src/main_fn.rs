@@ -51,16 +51,17 @@ where
         .context("cannot start the async runtime")
         .and_then(|executor| executor.block_on(serve(name, config, run)));
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(exit_code) => exit_code,
         Err(error) => {
-            // Telemetry may not have been started, so this goes to stderr and not to the log.
+            // There is no log yet.
             print_lines(&[format!("{name}: {error:#}")]);
             ExitCode::from(EXIT_FAILED)
         }
     }
 }
 
-async fn serve<C, F, R>(name: &'static str, config: C, run: F) -> anyhow::Result<()>
+/// An error is one that could not be logged.
+async fn serve<C, F, R>(name: &'static str, config: C, run: F) -> anyhow::Result<ExitCode>
 where
     C: ServiceConfig,
     F: FnOnce(C, Runtime) -> R,
@@ -68,12 +69,15 @@ where
 {
     let common = config.runtime().clone();
     let telemetry = telemetry::start(name, &common.telemetry)?;
-    let outcome = supervise(name, config, &common, run).await;
-    if let Err(error) = &outcome {
-        error!(error = format!("{error:#}"), "{name} ends with an error");
-    }
+    let exit_code = match supervise(name, config, &common, run).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!(error = format!("{error:#}"), "{name} ends with an error");
+            ExitCode::from(EXIT_FAILED)
+        }
+    };
     telemetry.shutdown().await;
-    outcome
+    Ok(exit_code)
 }
 
 async fn supervise<C, F, R>(
@@ -90,10 +94,14 @@ where
     let runtime = Runtime::start(&common.http, common.drain).await?;
     info!(version = env!("CARGO_PKG_VERSION"), "{name} starting");
     // Wiring may wait long for a part that is down; a signal must end that too.
-    if let Some(wired) = runtime.shutdown.soft().run_until_cancelled(run(config, runtime.clone())).await {
-        wired?;
-    } else {
-        info!("told to stop before everything was started");
+    let soft = runtime.shutdown.soft();
+    match soft.run_until_cancelled(run(config, runtime.clone())).await {
+        Some(Ok(())) => {}
+        Some(Err(error)) if !soft.is_cancelled() => return Err(error),
+        interrupted => {
+            let reason = interrupted.and_then(Result::err).map(|error| format!("{error:#}"));
+            info!(reason, "told to stop before everything was started");
+        }
     }
     runtime.join().await?;
     info!("{name} ended in good order");

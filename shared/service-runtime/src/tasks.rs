@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, error};
+use tracing::{Instrument, warn};
 
 use crate::health::Health;
 use crate::shutdown::Shutdown;
@@ -131,7 +131,7 @@ impl Tasks {
 
     fn fail(&self, failure: ServiceError) {
         let text = with_causes(&failure);
-        error!(error = text, "a task died: stopping the service");
+        warn!(error = text, "a task died: stopping the service");
         self.health.die(text);
         self.state().first_failure.get_or_insert(failure);
         self.shutdown.begin();
