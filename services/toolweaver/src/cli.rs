@@ -27,7 +27,7 @@ pub(crate) struct Common {
     pub(crate) json: bool,
 
     /// Folder of `up`: its streams, its models, and where its NATS server is
-    /// [default: $XDG_DATA_HOME/toolweaver or ~/.local/share/toolweaver]
+    /// [default: `toolweaver` in `$XDG_DATA_HOME`, or in `~/.local/share`]
     #[arg(long, global = true, env = "TOOLWEAVER_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 }
@@ -100,7 +100,7 @@ pub(crate) struct RegisterArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RemoveArgs {
-    /// Tools, written domain.tool_name
+    /// Tools, written `domain.tool_name`
     #[arg(required = true, value_name = "TOOL_ID")]
     pub(crate) tool_ids: Vec<ToolId>,
 
@@ -190,7 +190,7 @@ pub(crate) struct SearchArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct GetArgs {
-    /// The tool, written domain.tool_name
+    /// The tool, written `domain.tool_name`
     pub(crate) tool_id: ToolId,
 
     /// Roles of the caller

@@ -32,8 +32,9 @@ impl Client {
         if !faults.is_empty() {
             return Err(Fault::new(ErrorCode::BadRequest, faults.join("; ")));
         }
-        let nats =
-            toolweaver_messaging::connect(&config, "toolweaver").await.map_err(|error| no_connection(&error))?;
+        let nats = toolweaver_messaging::connect(&config, "toolweaver")
+            .await
+            .map_err(|error| no_connection(&error))?;
         Ok(Self { nats, url: config.url_redacted(), tenant: connection.tenant.clone() })
     }
 

@@ -32,7 +32,8 @@ impl DataDir {
     /// The folder given, else `$XDG_DATA_HOME/toolweaver`, else `~/.local/share/toolweaver`.
     pub(crate) fn new(given: Option<&Path>) -> Result<Self, Fault> {
         let path = given.map(Path::to_path_buf).or_else(default_path).ok_or_else(|| {
-            Fault::new(ErrorCode::BadRequest, "there is no home folder to keep data in").hint("give --data-dir")
+            Fault::new(ErrorCode::BadRequest, "there is no home folder to keep data in")
+                .hint("give --data-dir")
         })?;
         // Child processes get it as an argument, and their folder may be another one.
         let path = std::path::absolute(&path).unwrap_or(path);
@@ -41,11 +42,6 @@ impl DataDir {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Where JetStream keeps its files.
-    pub(crate) fn nats(&self) -> PathBuf {
-        self.path.join("nats")
     }
 
     /// Where `model pull` puts models.
@@ -81,7 +77,8 @@ impl DataDir {
     /// Tells the other commands where NATS is, until the returned value is dropped.
     pub(crate) fn publish_nats_url(&self, url: &str) -> Result<NatsUrlFile, Fault> {
         let path = self.nats_url_path();
-        fs::write(&path, format!("{url}\n")).map_err(|error| self.fault("cannot write into the data folder", &error))?;
+        fs::write(&path, format!("{url}\n"))
+            .map_err(|error| self.fault("cannot write into the data folder", &error))?;
         Ok(NatsUrlFile { path })
     }
 

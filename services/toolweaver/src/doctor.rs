@@ -68,13 +68,19 @@ pub(crate) async fn doctor(args: &DoctorArgs, common: &Common) -> Result<Exit, F
             let mut findings = vec![nats(&client).await, jetstream(&client).await];
             findings.extend(stream_findings(&client).await);
             findings.push(query_workers(&client).await);
-            findings.push(puller(&client, "embedding worker", subjects::TOOLS_STREAM, "embedding-worker-").await);
-            findings.push(puller(&client, "cache invalidator", subjects::INDEXED_STREAM, "cache-invalidator").await);
+            findings
+                .push(puller(&client, "embedding worker", subjects::TOOLS_STREAM, "embedding-worker-").await);
+            findings.push(
+                puller(&client, "cache invalidator", subjects::INDEXED_STREAM, "cache-invalidator").await,
+            );
             findings
         }
         Err(fault) => {
             let url = located(&args.connection.nats, &data_dir).url_redacted();
-            vec![Finding::bad("NATS", &fault.message, fault.hint.as_deref().unwrap_or("check the address")).at(&url)]
+            vec![
+                Finding::bad("NATS", &fault.message, fault.hint.as_deref().unwrap_or("check the address"))
+                    .at(&url),
+            ]
         }
     };
     findings.push(model(args.model_dir.as_deref(), &data_dir));
@@ -112,7 +118,8 @@ impl Finding {
 async fn nats(client: &Client) -> Finding {
     match client.nats.round_trip().await {
         Ok(round_trip) => {
-            Finding::good("NATS", format!("{} at {}", client.nats.server_version(), client.url)).after(round_trip)
+            Finding::good("NATS", format!("{} at {}", client.nats.server_version(), client.url))
+                .after(round_trip)
         }
         Err(error) => {
             Finding::bad("NATS", with_causes(&error), "look at the log of nats-server").at(&client.url)
@@ -127,9 +134,11 @@ async fn jetstream(client: &Client) -> Finding {
             let detail = format!("{} streams, {} bytes stored", account.streams, account.storage);
             Finding::good("JetStream", detail).after(begin.elapsed())
         }
-        Err(error) => {
-            Finding::bad("JetStream", with_causes(&error), "start nats-server with JetStream: nats-server -js -sd DIR")
-        }
+        Err(error) => Finding::bad(
+            "JetStream",
+            with_causes(&error),
+            "start nats-server with JetStream: nats-server -js -sd DIR",
+        ),
     }
 }
 
@@ -156,10 +165,11 @@ async fn stream_findings(client: &Client) -> Vec<Finding> {
 async fn query_workers(client: &Client) -> Finding {
     const PART: &str = "query worker";
     let begin = Instant::now();
-    let status: StatusReply = match client.ask(subjects::STATUS_SUBJECT, &StatusRequest {}, ANSWER_TIMEOUT).await {
-        Ok(status) => status,
-        Err(fault) => return Finding::bad(PART, fault.message, fault.hint.unwrap_or_default()),
-    };
+    let status: StatusReply =
+        match client.ask(subjects::STATUS_SUBJECT, &StatusRequest {}, ANSWER_TIMEOUT).await {
+            Ok(status) => status,
+            Err(fault) => return Finding::bad(PART, fault.message, fault.hint.unwrap_or_default()),
+        };
     let round_trip = begin.elapsed();
     if !status.ready {
         let detail = format!("not ready, {} changes to apply", status.projection_pending);
@@ -172,10 +182,17 @@ async fn query_workers(client: &Client) -> Finding {
         .map(|part| format!("{}: {}", part.name, part.detail))
         .collect();
     if !down.is_empty() {
-        return Finding::bad(PART, down.join("; "), "bring that part back; answers say `degraded` until then");
+        return Finding::bad(
+            PART,
+            down.join("; "),
+            "bring that part back; answers say `degraded` until then",
+        );
     }
     let count = instances(client).await.map_or(0, |instances| instances.len());
-    let detail = format!("{count} of version {}, {} tools, version {}", status.version, status.tools, status.catalog_version);
+    let detail = format!(
+        "{count} of version {}, {} tools, version {}",
+        status.version, status.tools, status.catalog_version
+    );
     Finding::good(PART, detail).after(round_trip)
 }
 
@@ -217,15 +234,20 @@ fn model(given: Option<&Path>, data_dir: &DataDir) -> Finding {
         Ok(sha256) if sha256 == WEIGHTS_SHA256 => {
             Finding::good(PART, format!("all-MiniLM-L6-v2 in {}, hash as published", dir.display()))
         }
-        Ok(sha256) => Finding::good(PART, format!("another than the default in {}, weights {sha256}", dir.display())),
-        Err(error) => Finding::bad(PART, format!("cannot read {}: {error}", dir.display()), "check its permissions"),
+        Ok(sha256) => {
+            Finding::good(PART, format!("another than the default in {}, weights {sha256}", dir.display()))
+        }
+        Err(error) => {
+            Finding::bad(PART, format!("cannot read {}: {error}", dir.display()), "check its permissions")
+        }
     }
 }
 
 async fn qdrant(config: &QdrantConfig) -> Finding {
     const PART: &str = "Qdrant";
     let advice = "check that Qdrant runs there and that QDRANT_URL is its gRPC port (6334)";
-    let bad = |error: &dyn std::error::Error| Finding::bad(PART, with_causes(error), advice).at(&config.qdrant_url);
+    let bad =
+        |error: &dyn std::error::Error| Finding::bad(PART, with_causes(error), advice).at(&config.qdrant_url);
     // Only the server is asked here, no collection: fingerprint and dimensions do not matter.
     let store = match Qdrant::new(config, "doctor", std::num::NonZeroUsize::MIN) {
         Ok(store) => store,
@@ -233,7 +255,9 @@ async fn qdrant(config: &QdrantConfig) -> Finding {
     };
     let begin = Instant::now();
     match store.health().await {
-        Ok(version) => Finding::good(PART, format!("{version} at {}", config.qdrant_url)).after(begin.elapsed()),
+        Ok(version) => {
+            Finding::good(PART, format!("{version} at {}", config.qdrant_url)).after(begin.elapsed())
+        }
         Err(error) => bad(&error),
     }
 }
@@ -249,12 +273,17 @@ async fn redis(config: &RedisConfig) -> Finding {
     let deadline = Instant::now() + CONNECT_WITHIN;
     while !store.is_connected() {
         if Instant::now() >= deadline {
-            return Finding::bad(PART, format!("no connection within {} s", CONNECT_WITHIN.as_secs()), advice).at(&url);
+            return Finding::bad(
+                PART,
+                format!("no connection within {} s", CONNECT_WITHIN.as_secs()),
+                advice,
+            )
+            .at(&url);
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let begin = Instant::now();
-    match store.version(&Scope::tenant(Tenant::default())).await {
+    match store.version(&Scope::tenant(&Tenant::default())).await {
         Ok(_) => Finding::good(PART, format!("answers at {url}")).after(begin.elapsed()),
         Err(error) => Finding::bad(PART, with_causes(&error), advice).at(&url),
     }
@@ -265,7 +294,8 @@ impl Report {
         let mut rows = table(["", "part", "what was found", "ms"]);
         for finding in &self.findings {
             let mark = if finding.ok { "ok" } else { "BAD" };
-            let advice = finding.what_to_do.as_deref().map(|advice| format!("\n→ {advice}")).unwrap_or_default();
+            let advice =
+                finding.what_to_do.as_deref().map(|advice| format!("\n→ {advice}")).unwrap_or_default();
             let round_trip = finding.round_trip_ms.map(|ms| format!("{ms:.2}")).unwrap_or_default();
             rows.add_row([mark, &finding.part, &format!("{}{advice}", finding.detail), &round_trip]);
         }

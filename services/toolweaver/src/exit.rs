@@ -44,7 +44,9 @@ impl From<ErrorCode> for Exit {
         match code {
             ErrorCode::BadRequest => Self::BadInput,
             ErrorCode::NotFound => Self::NotFound,
-            ErrorCode::NotYet | ErrorCode::Busy | ErrorCode::Unavailable | ErrorCode::Deadline => Self::Unavailable,
+            ErrorCode::NotYet | ErrorCode::Busy | ErrorCode::Unavailable | ErrorCode::Deadline => {
+                Self::Unavailable
+            }
             ErrorCode::Internal => Self::Failed,
         }
     }
@@ -79,8 +81,9 @@ pub(crate) fn no_answer(error: RequestError, url: &str) -> Fault {
         }
         RequestError::TimedOut { .. } => Fault::new(ErrorCode::Deadline, error.to_string())
             .hint("look at `toolweaver doctor` and at the logs of the query workers"),
-        RequestError::Send { .. } => Fault::new(ErrorCode::Unavailable, with_causes(&error))
-            .hint("look at `toolweaver doctor`"),
+        RequestError::Send { .. } => {
+            Fault::new(ErrorCode::Unavailable, with_causes(&error)).hint("look at `toolweaver doctor`")
+        }
     }
 }
 
@@ -92,9 +95,8 @@ pub(crate) fn not_stored(error: &PublishError) -> Fault {
             .hint("shorten the tool, or raise max_payload of the NATS server"),
         PublishError::NoStream { .. } => Fault::new(ErrorCode::Unavailable, message)
             .hint("start the workers with `toolweaver up`; they create the streams"),
-        _ if error.is_transient() => {
-            Fault::new(ErrorCode::Unavailable, message).hint("run the command again; a tool registered twice is harmless")
-        }
+        _ if error.is_transient() => Fault::new(ErrorCode::Unavailable, message)
+            .hint("run the command again; a tool registered twice is harmless"),
         _ => Fault::new(ErrorCode::Internal, message).hint("look at `toolweaver doctor`"),
     }
 }

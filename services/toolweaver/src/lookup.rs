@@ -49,7 +49,8 @@ pub(crate) async fn get(args: GetArgs, common: &Common) -> Result<Exit, Fault> {
 pub(crate) async fn domains(args: DomainsArgs, common: &Common) -> Result<Exit, Fault> {
     let client = Client::connect(&args.connection, &DataDir::new(common.data_dir.as_deref())?).await?;
     let request = DomainsRequest { roles: args.roles };
-    let reply: DomainsReply = client.ask(&subjects::domains(&client.tenant), &request, ANSWER_TIMEOUT).await?;
+    let reply: DomainsReply =
+        client.ask(&subjects::domains(&client.tenant), &request, ANSWER_TIMEOUT).await?;
     Output { json: common.json }.result(&reply, || {
         let mut rows = table(["domain", "tools"]);
         for count in &reply.domains {
@@ -82,27 +83,34 @@ fn found(reply: &SearchReply, detail: DetailName, round_trip: Duration) -> Strin
     for (place, result) in (1..).zip(&reply.results) {
         let place: u32 = place;
         let what = [Some(words(result, detail)), explained(result)].into_iter().flatten().collect::<Vec<_>>();
-        rows.add_row([place.to_string(), result.tool_id.to_string(), format!("{:.3}", result.score), what.join("\n")]);
+        rows.add_row([
+            place.to_string(),
+            result.tool_id.to_string(),
+            format!("{:.3}", result.score),
+            what.join("\n"),
+        ]);
     }
-    let mut text = if reply.results.is_empty() { String::new() } else { format!("{rows}\n") };
+    let mut lines = if reply.results.is_empty() { Vec::new() } else { vec![rows.to_string()] };
     match reply.status {
         SearchStatus::Matched => {}
-        SearchStatus::NothingRelevant if reply.results.is_empty() => text += "nothing found\n",
-        SearchStatus::NothingRelevant => text += "nothing seems to fit; these are the nearest\n",
-        SearchStatus::CannotSay => text += "cannot say: too many parts are down, see `toolweaver doctor`\n",
+        SearchStatus::NothingRelevant if reply.results.is_empty() => lines.push("nothing found".to_owned()),
+        SearchStatus::NothingRelevant => lines.push("nothing seems to fit; these are the nearest".to_owned()),
+        SearchStatus::CannotSay => {
+            lines.push("cannot say: too many parts are down, see `toolweaver doctor`".to_owned());
+        }
     }
-    text += &format!(
+    lines.push(format!(
         "{} found in {:.1} ms ({:.1} ms in the worker), catalogue version {}, {}",
         reply.results.len(),
         round_trip.as_secs_f64() * 1_000.0,
         reply.took_ms,
         reply.catalog_version,
         reply.ranker
-    );
+    ));
     if !reply.degraded.is_empty() {
-        text += &format!("\nwithout: {}", reply.degraded.join(", "));
+        lines.push(format!("without: {}", reply.degraded.join(", ")));
     }
-    text
+    lines.join("\n")
 }
 
 fn words(result: &SearchResult, detail: DetailName) -> String {
@@ -149,8 +157,12 @@ fn shown(reply: &GetReply) -> String {
 /// The arguments of a tool, one a line; the whole schema is in `--json`.
 fn arguments(tool: &Tool) -> String {
     let names = |field| tool.parameters.get(field);
-    let required: Vec<&str> =
-        names("required").and_then(|list| list.as_array()).into_iter().flatten().filter_map(|name| name.as_str()).collect();
+    let required: Vec<&str> = names("required")
+        .and_then(|list| list.as_array())
+        .into_iter()
+        .flatten()
+        .filter_map(|name| name.as_str())
+        .collect();
     let properties = names("properties").and_then(|properties| properties.as_object());
     let lines = properties.into_iter().flatten().map(|(name, schema)| {
         let kind = schema.get("type").map(|kind| kind.to_string().replace('"', "")).unwrap_or_default();

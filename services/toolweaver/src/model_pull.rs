@@ -39,7 +39,7 @@ const FILES: [(&str, Option<&str>); 6] = [
 pub(crate) const WEIGHTS_SHA256: &str = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db";
 
 /// How long the server may be silent.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+const SILENCE_MAX: Duration = Duration::from_mins(1);
 
 #[derive(Debug, Args)]
 pub(crate) struct PullArgs {
@@ -142,7 +142,8 @@ fn download(agent: &ureq::Agent, url: &str, name: &'static str, mut file: File) 
         }
         digest.update(&buffer[..count]);
         file.write_all(&buffer[..count]).map_err(|error| {
-            Fault::new(ErrorCode::Internal, format!("cannot write {name}: {error}")).hint("check the free space")
+            Fault::new(ErrorCode::Internal, format!("cannot write {name}: {error}"))
+                .hint("check the free space")
         })?;
         progress.inc(count as u64);
     }
@@ -151,5 +152,6 @@ fn download(agent: &ureq::Agent, url: &str, name: &'static str, mut file: File) 
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }

@@ -19,7 +19,8 @@ impl Output {
     /// The result of a command: exactly one of these per run.
     pub(crate) fn result(self, value: &impl Serialize, human: impl FnOnce() -> String) {
         if self.json {
-            let text = serde_json::to_string_pretty(value).expect("results have string keys and no failing serializer");
+            let text = serde_json::to_string_pretty(value)
+                .expect("results have string keys and no failing serializer");
             line(&text);
         } else {
             line(human().trim_end());

@@ -66,7 +66,8 @@ where
         })
     });
     let entries = stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
-    let mut outcomes = std::pin::pin!(entries.map(|entry| publish_one(nats, entry)).buffer_unordered(IN_FLIGHT));
+    let mut outcomes =
+        std::pin::pin!(entries.map(|entry| publish_one(nats, entry)).buffer_unordered(IN_FLIGHT));
     let mut published = Published::default();
     while let Some(Outcome { line, position, result }) = outcomes.next().await {
         bar.set_position(position.max(bar.position()));

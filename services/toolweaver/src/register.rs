@@ -1,7 +1,7 @@
 //! `register` and `import`: tools into the log, and the report of what became of them.
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io::{self, BufReader, Read as _},
     ops::ControlFlow,
     path::Path,
@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde::Serialize;
-use toolweaver_contracts::{ErrorCode, Fault, Tool, encode};
+use toolweaver_contracts::{ErrorCode, Fault, encode};
 
 use crate::{
     cli::{Common, Connection, OpenapiArgs, RegisterArgs, WaitArgs},
@@ -52,8 +52,10 @@ pub(crate) async fn register(args: RegisterArgs, common: &Common) -> Result<Exit
     let RegisterArgs { file, domain, wait, connection } = args;
     let scope = Scope { tenant: connection.tenant.clone(), domain };
     let is_stdin = file == Path::new("-");
-    let input = if is_stdin { None } else { Some(File::open(&file).map_err(|error| unreadable(&file, &error))?) };
-    let size = input.as_ref().and_then(|file| file.metadata().ok()).filter(|meta| meta.is_file()).map(|meta| meta.len());
+    let input =
+        if is_stdin { None } else { Some(File::open(&file).map_err(|error| unreadable(&file, &error))?) };
+    let metadata = input.as_ref().and_then(|file| file.metadata().ok());
+    let size = metadata.filter(Metadata::is_file).map(|metadata| metadata.len());
     let job = Job { connection: &connection, common, wait, size };
     job.run(move |emit| {
         match input {
@@ -121,7 +123,8 @@ impl Job<'_> {
     where
         R: FnOnce(&mut dyn FnMut(Entry) -> ControlFlow<()>) -> Result<(), Fault> + Send + 'static,
     {
-        let client = Client::connect(self.connection, &DataDir::new(self.common.data_dir.as_deref())?).await?;
+        let client =
+            Client::connect(self.connection, &DataDir::new(self.common.data_dir.as_deref())?).await?;
         let rejections = if self.wait.wait { Some(Rejections::listen(&client).await?) } else { None };
         let begin = Instant::now();
         let progress = bar(self.size, "registering");
@@ -181,27 +184,28 @@ impl Report {
     }
 
     fn human(&self) -> String {
-        let mut text = format!(
-            "registered {} tools in {:.2} s ({:.0} tools/s)",
-            self.registered, self.seconds, self.tools_per_second
-        );
-        if let Some(revision) = self.last_revision {
-            text += &format!(", last revision {revision}");
-        }
+        let revision = self.last_revision.map(|revision| format!(", last revision {revision}"));
+        let mut lines = vec![format!(
+            "registered {} tools in {:.2} s ({:.0} tools/s){}",
+            self.registered,
+            self.seconds,
+            self.tools_per_second,
+            revision.unwrap_or_default()
+        )];
         if let Some(seconds) = self.searchable_seconds {
-            text += &format!("\nall searchable after {seconds:.2} s");
+            lines.push(format!("all searchable after {seconds:.2} s"));
         }
         if !self.rejected.is_empty() {
-            text += &format!("\nrejected {}:", self.rejected.len());
+            lines.push(format!("rejected {}:", self.rejected.len()));
         }
         for Refused { line, tool, reason } in self.rejected.iter().take(REFUSED_SHOWN) {
             let tool = tool.as_deref().map(|tool| format!(" {tool}")).unwrap_or_default();
-            text += &format!("\n  {line}:{tool} {}", told(reason).replace("\n  ", "; "));
+            lines.push(format!("  {line}:{tool} {}", told(reason).replace("\n  ", "; ")));
         }
         if self.rejected.len() > REFUSED_SHOWN {
-            text += &format!("\n  and {} more; --json lists all", self.rejected.len() - REFUSED_SHOWN);
+            lines.push(format!("  and {} more; --json lists all", self.rejected.len() - REFUSED_SHOWN));
         }
-        text
+        lines.join("\n")
     }
 }
 
@@ -212,12 +216,15 @@ fn unreadable(file: &Path, error: &io::Error) -> Fault {
 
 #[cfg(test)]
 mod tests {
+    use toolweaver_contracts::Tool;
+
     use super::*;
 
     #[test]
     fn a_registered_tool_can_be_read_again() {
         // `import --dry-run | register -` must be the same as `import`.
-        let document = serde_json::json!({ "openapi": "3.0.0", "paths": { "/a": { "get": { "summary": "A" } } } });
+        let document =
+            serde_json::json!({ "openapi": "3.0.0", "paths": { "/a": { "get": { "summary": "A" } } } });
         let tools = openapi::import(&document, &"x".parse().unwrap()).unwrap().tools;
         let again: Tool = serde_json::from_slice(&encode(&tools[0])).unwrap();
         assert_eq!(again, tools[0]);

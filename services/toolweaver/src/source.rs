@@ -63,7 +63,9 @@ pub(crate) fn read(
     }
     loop {
         let tool = prepare_text(text.trim_ascii(), scope);
-        if emit(Entry { line: lines.line, position: lines.bytes, tool }).is_break() || !lines.next(&mut text)? {
+        if emit(Entry { line: lines.line, position: lines.bytes, tool }).is_break()
+            || !lines.next(&mut text)?
+        {
             return Ok(());
         }
     }
@@ -71,11 +73,8 @@ pub(crate) fn read(
 
 /// Checks a tool that is made, not read.
 pub(crate) fn prepare(tool: Tool, tenant: &Tenant) -> Result<Prepared, BadTool> {
-    let key = ToolKey {
-        tenant: tenant.clone(),
-        domain: tool.domain.clone(),
-        tool_name: tool.tool_name.clone(),
-    };
+    let key =
+        ToolKey { tenant: tenant.clone(), domain: tool.domain.clone(), tool_name: tool.tool_name.clone() };
     checked(key, encode(&ToolEvent::Registered { tool: Box::new(tool) }))
 }
 
@@ -208,7 +207,11 @@ mod tests {
         (line, Ok(id.to_owned()))
     }
 
-    fn faulty(line: u64, name: Option<&str>, pointer: &str) -> (u64, Result<String, (Option<String>, String)>) {
+    fn faulty(
+        line: u64,
+        name: Option<&str>,
+        pointer: &str,
+    ) -> (u64, Result<String, (Option<String>, String)>) {
         (line, Err((name.map(str::to_owned), pointer.to_owned())))
     }
 
@@ -250,7 +253,10 @@ mod tests {
                 good(9, "shop.e"),
             ]
         );
-        assert_eq!(seen(b"{\"tool_name\":\"\xff\"}\n{\"tool_name\":\"a\"}"), [faulty(1, None, ""), good(2, "shop.a")]);
+        assert_eq!(
+            seen(b"{\"tool_name\":\"\xff\"}\n{\"tool_name\":\"a\"}"),
+            [faulty(1, None, ""), good(2, "shop.a")]
+        );
     }
 
     #[test]
@@ -262,7 +268,10 @@ mod tests {
     #[test]
     fn reading_ends_when_the_receiver_says_so() {
         let scope = Scope { tenant: Tenant::default(), domain: Domain::default() };
-        for text in [&b"{\"tool_name\":\"a\"}\n{\"tool_name\":\"b\"}"[..], b"[{\"tool_name\":\"a\"},{\"tool_name\":\"b\"}]"] {
+        for text in [
+            &b"{\"tool_name\":\"a\"}\n{\"tool_name\":\"b\"}"[..],
+            b"[{\"tool_name\":\"a\"},{\"tool_name\":\"b\"}]",
+        ] {
             let mut count = 0;
             read(text, &scope, |_| {
                 count += 1;

@@ -18,11 +18,14 @@ use std::{
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
+use toolweaver_cache_invalidator as cache_invalidator;
 use toolweaver_catalog_cache::{CacheConfig, CatalogCache, Store};
 use toolweaver_contracts::{ErrorCode, Fault};
 use toolweaver_embedding::{Embedder, Model, ModelConfig, ModelKind};
 use toolweaver_embedding_worker as embedding_worker;
-use toolweaver_messaging::{LocalServer, LocalServerConfig, LocalServerError, Nats, NatsConfig, StreamsConfig};
+use toolweaver_messaging::{
+    LocalServer, LocalServerConfig, Nats, NatsConfig, StreamsConfig, local_server::LocalServerError,
+};
 use toolweaver_query_worker as query_worker;
 use toolweaver_service_runtime::{Runtime, RuntimeConfig, telemetry};
 use toolweaver_vector_store::{Qdrant, QdrantConfig};
@@ -66,6 +69,9 @@ pub(crate) struct UpArgs {
 
     #[command(flatten, next_help_heading = "Cache")]
     cache: CacheConfig,
+
+    #[command(flatten, next_help_heading = "Invalidation")]
+    invalidation: cache_invalidator::InvalidationSettings,
 }
 
 /// `up`. Returns when it was told to end, or when a part of it died.
@@ -75,7 +81,8 @@ pub(crate) async fn up(mut args: UpArgs, common: &Common) -> Result<Exit, Fault>
     args.find_model(&data_dir)?;
     args.validate()?;
     let _lock = data_dir.lock()?;
-    let telemetry = telemetry::start("toolweaver", &args.runtime.telemetry).map_err(|error| failed(&error.into()))?;
+    let telemetry =
+        telemetry::start("toolweaver", &args.runtime.telemetry).map_err(|error| failed(&error.into()))?;
     let outcome = supervise(&args, &data_dir, common, begin).await;
     telemetry.shutdown().await;
     outcome.map(|()| Exit::Done)
@@ -86,8 +93,11 @@ impl UpArgs {
         if self.model.kind == ModelKind::Candle && self.model.model_dir.is_none() {
             let found = data_dir.default_model().ok_or_else(|| {
                 let models = data_dir.models();
-                Fault::new(ErrorCode::BadRequest, format!("there is no embedding model in {}", models.display()))
-                    .hint("run `toolweaver model pull`, or say where one is with --model-dir")
+                Fault::new(
+                    ErrorCode::BadRequest,
+                    format!("there is no embedding model in {}", models.display()),
+                )
+                .hint("run `toolweaver model pull`, or say where one is with --model-dir")
             })?;
             self.model.model_dir = Some(found);
         }
@@ -102,6 +112,7 @@ impl UpArgs {
             self.model.validate(),
             self.indexing.validate(),
             self.query.validate(),
+            self.invalidation.validate(),
             self.qdrant.validate(),
             self.cache.validate(),
         ]
@@ -109,8 +120,11 @@ impl UpArgs {
         if faults.is_empty() {
             return Ok(());
         }
-        Err(Fault::new(ErrorCode::BadRequest, format!("the configuration is faulty:\n  - {}", faults.join("\n  - ")))
-            .hint("see `toolweaver up --help` for all options and their environment variables"))
+        Err(Fault::new(
+            ErrorCode::BadRequest,
+            format!("the configuration is faulty:\n  - {}", faults.join("\n  - ")),
+        )
+        .hint("see `toolweaver up --help` for all options and their environment variables"))
     }
 }
 
@@ -121,7 +135,10 @@ async fn supervise(args: &UpArgs, data_dir: &DataDir, common: &Common, begin: In
         Some(_) => (args.nats.clone(), None),
         None => {
             let server = start_server(data_dir.path(), args.nats_port).await?;
-            (NatsConfig { nats_url: Some(server.url().to_owned()), ..args.nats.clone() }, Some(Arc::new(server)))
+            (
+                NatsConfig { nats_url: Some(server.url().to_owned()), ..args.nats.clone() },
+                Some(Arc::new(server)),
+            )
         }
     };
     let outcome = work(args, &nats_config, server.clone(), data_dir, common, begin, &runtime).await;
@@ -194,6 +211,10 @@ async fn start_workers(args: &UpArgs, nats: Nats, runtime: &Runtime) -> anyhow::
     };
     // First, because it makes the streams that the others read.
     embedding_worker::run(&args.indexing, &args.streams, parts, runtime).await.context("embedding worker")?;
+    let parts = cache_invalidator::Parts { nats: nats.clone(), store: store.clone() };
+    cache_invalidator::run(&args.invalidation, &args.streams, parts, runtime)
+        .await
+        .context("cache invalidator")?;
     let parts = query_worker::Parts {
         nats,
         embedder: query_worker::query_embedder(model, limits),
@@ -210,8 +231,11 @@ async fn start_server(data_dir: &Path, port: u16) -> Result<LocalServer, Fault> 
             && matches!(error, LocalServerError::Died { .. })
             && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err();
         if is_taken {
-            Fault::new(ErrorCode::Unavailable, format!("port {port} is taken, perhaps by another NATS server"))
-                .hint("use that server with --nats-url, or take a free port with --nats-port 0")
+            Fault::new(
+                ErrorCode::Unavailable,
+                format!("port {port} is taken, perhaps by another NATS server"),
+            )
+            .hint("use that server with --nats-url, or take a free port with --nats-port 0")
         } else {
             Fault::new(ErrorCode::Internal, format!("cannot start nats-server: {}", with_causes(&error)))
         }

@@ -6,7 +6,8 @@ use futures_util::StreamExt as _;
 use indicatif::ProgressBar;
 use tokio::{sync::mpsc, task::JoinHandle};
 use toolweaver_contracts::{
-    Detail, ErrorCode, Fault, Rejection, SearchReply, SearchRequest, StatusReply, StatusRequest, decode, subjects,
+    Detail, ErrorCode, Fault, Rejection, SearchReply, SearchRequest, StatusReply, StatusRequest, decode,
+    subjects,
 };
 use toolweaver_messaging::{consumer, streams};
 
@@ -38,7 +39,8 @@ impl Rejections {
         let fault = |error: &dyn std::error::Error| {
             Fault::new(ErrorCode::Unavailable, format!("cannot listen on {subject}: {}", with_causes(error)))
         };
-        let mut messages = client.nats.client().subscribe(subject.clone()).await.map_err(|error| fault(&error))?;
+        let mut messages =
+            client.nats.client().subscribe(subject.clone()).await.map_err(|error| fault(&error))?;
         client.nats.flush().await.map_err(|error| fault(&error))?;
         let (sender, received) = mpsc::channel(REJECTIONS_MAX);
         let listening = tokio::spawn(async move {
@@ -93,7 +95,8 @@ async fn settled_version(
         Fault::new(ErrorCode::Unavailable, with_causes(error)).hint("look at `toolweaver doctor`")
     };
     let status: StatusReply = client.ask(subjects::STATUS_SUBJECT, &StatusRequest {}, ANSWER_TIMEOUT).await?;
-    let consumer = subjects::embedding_consumer(status.model.get(..FINGERPRINT_SHORT).unwrap_or(&status.model));
+    let consumer =
+        subjects::embedding_consumer(status.model.get(..FINGERPRINT_SHORT).unwrap_or(&status.model));
     loop {
         let lag = consumer::lag(&client.nats, subjects::TOOLS_STREAM, &consumer)
             .await
@@ -144,6 +147,7 @@ fn show(bar: &ProgressBar, unindexed: u64) {
 }
 
 fn too_late(reason: &str) -> Fault {
-    Fault::new(ErrorCode::Deadline, format!("not searchable in time: {reason}"))
-        .hint("it is stored and will become searchable; look at `toolweaver status`, or wait longer with --timeout")
+    Fault::new(ErrorCode::Deadline, format!("not searchable in time: {reason}")).hint(
+        "it is stored and will become searchable; look at `toolweaver status`, or wait longer with --timeout",
+    )
 }

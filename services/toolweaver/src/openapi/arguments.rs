@@ -31,16 +31,16 @@ struct Argument<'a> {
 }
 
 /// The arguments of an operation of a path item.
-pub(crate) fn arguments_of<'a>(document: &Document<'a>, item: &'a Value, operation: &'a Value) -> Arguments {
-    let mut arguments = parameters(*document, item, operation);
-    body(*document, operation, &mut arguments);
+pub(crate) fn arguments_of<'a>(document: Document<'a>, item: &'a Value, operation: &'a Value) -> Arguments {
+    let mut arguments = parameters(document, item, operation);
+    body(document, operation, &mut arguments);
     // Size only grows with depth, so the deepest that fits is found by halving; a shallow cut is always small enough
     // unless the arguments alone are too many.
     let (mut fitting, mut too_deep) = (ARGUMENT_DEPTH - 1, PARAMETERS_DEPTH_MAX + 1);
     let mut best = None;
     let mut depth = PARAMETERS_DEPTH_MAX;
     while fitting < depth && depth < too_deep {
-        match expand(*document, &arguments, depth) {
+        match expand(document, &arguments, depth) {
             Ok((schema, losses)) => {
                 best = Some((schema, losses));
                 fitting = depth;
@@ -71,12 +71,13 @@ fn expand(
         }
         properties.insert(argument.name.clone(), schema);
     }
-    let required: Vec<Value> =
-        arguments.iter().filter(|argument| argument.required).map(|argument| argument.name.clone().into()).collect();
-    let mut schema = Map::from_iter([
-        ("type".to_owned(), "object".into()),
-        ("properties".to_owned(), properties.into()),
-    ]);
+    let required: Vec<Value> = arguments
+        .iter()
+        .filter(|argument| argument.required)
+        .map(|argument| argument.name.clone().into())
+        .collect();
+    let mut schema =
+        Map::from_iter([("type".to_owned(), "object".into()), ("properties".to_owned(), properties.into())]);
     if !required.is_empty() {
         schema.insert("required".to_owned(), required.into());
     }

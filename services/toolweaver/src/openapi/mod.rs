@@ -55,7 +55,8 @@ pub(crate) fn parse(text: &[u8]) -> Result<Value, Fault> {
 pub(crate) fn import(root: &Value, domain: &Domain) -> Result<Import, Fault> {
     check_version(root)?;
     let document = Document::new(root);
-    let label = |pointer| root.pointer(pointer).and_then(Value::as_str).map(|text| cut(text, LABEL_BYTES_MAX));
+    let label =
+        |pointer| root.pointer(pointer).and_then(Value::as_str).map(|text| cut(text, LABEL_BYTES_MAX));
     let version = label("/info/version").filter(|text| !text.is_empty());
     let publisher = label("/info/title").filter(|text| !text.is_empty());
     let mut import = Import { tools: Vec::new(), pruned: 0, tools_pruned: 0, unresolved: 0 };
@@ -63,8 +64,10 @@ pub(crate) fn import(root: &Value, domain: &Domain) -> Result<Import, Fault> {
     for (path, item) in root.pointer("/paths").and_then(Value::as_object).into_iter().flatten() {
         let item = document.follow(item);
         for method in METHODS {
-            let Some(operation) = item.get(method).filter(|operation| operation.is_object()) else { continue };
-            let arguments = arguments_of(&document, item, operation);
+            let Some(operation) = item.get(method).filter(|operation| operation.is_object()) else {
+                continue;
+            };
+            let arguments = arguments_of(document, item, operation);
             import.pruned += arguments.pruned;
             import.tools_pruned += usize::from(arguments.pruned > 0);
             import.unresolved += arguments.unresolved;
@@ -84,8 +87,9 @@ pub(crate) fn import(root: &Value, domain: &Domain) -> Result<Import, Fault> {
         }
     }
     if import.tools.is_empty() {
-        return Err(Fault::bad("/paths", "the document has no operations")
-            .hint("give a document with `paths`; webhooks and callbacks cannot be called, so they are no tools"));
+        return Err(Fault::bad("/paths", "the document has no operations").hint(
+            "give a document with `paths`; webhooks and callbacks cannot be called, so they are no tools",
+        ));
     }
     Ok(import)
 }
@@ -114,14 +118,13 @@ fn name_of(method: &str, path: &str, operation: &Value) -> String {
 
 /// The name, with a number behind it where an earlier operation took it.
 fn free_name(name: &str, taken: &mut HashSet<String>) -> ToolName {
-    let free = (1_u32..)
-        .map(|count| {
-            let suffix = if count == 1 { String::new() } else { format!("_{count}") };
-            cut(name, TOOL_NAME_BYTES_MAX - suffix.len()) + &suffix
-        })
-        .find(|candidate| !taken.contains(candidate))
-        .expect("there are more numbers than operations");
-    taken.insert(free.clone());
+    let mut free = cut(name, TOOL_NAME_BYTES_MAX);
+    let mut count = 1_u32;
+    while !taken.insert(free.clone()) {
+        count += 1;
+        let suffix = format!("_{count}");
+        free = cut(name, TOOL_NAME_BYTES_MAX - suffix.len()) + &suffix;
+    }
     free.parse().expect("the name is not blank, short enough and free of control characters")
 }
 
@@ -138,7 +141,11 @@ fn description_of(method: &str, path: &str, operation: &Value) -> String {
     } else {
         format!("{summary}. {description}")
     };
-    if text.is_empty() { format!("{} {path}", method.to_uppercase()) } else { cut(&text, DESCRIPTION_BYTES_MAX) }
+    if text.is_empty() {
+        format!("{} {path}", method.to_uppercase())
+    } else {
+        cut(&text, DESCRIPTION_BYTES_MAX)
+    }
 }
 
 fn tags_of(operation: &Value) -> Vec<String> {

@@ -124,21 +124,35 @@ impl<'a> Expander<'a> {
     ) -> Result<Option<(String, Value)>, TooLarge> {
         let is = |name| fields.get(name) == Some(&Value::Bool(true));
         let expanded = match keyword {
-            "$ref" | "nullable" | "xml" | "externalDocs" | "discriminator" | "$schema" | "$id" | "$anchor"
-            | "$defs" | "definitions" => None,
+            "$ref" | "nullable" | "xml" | "externalDocs" | "discriminator" | "$schema" | "$id"
+            | "$anchor" | "$defs" | "definitions" => None,
             _ if keyword.starts_with("x-") => None,
             "properties" | "patternProperties" | "dependentSchemas" => self.named(value, depth)?,
             "allOf" | "anyOf" | "oneOf" | "prefixItems" => self.listed(value, depth)?,
-            "items" | "additionalProperties" | "not" | "if" | "then" | "else" | "contains" | "propertyNames"
-            | "unevaluatedItems" | "unevaluatedProperties" => self.schema(value, depth)?,
-            "required" => self.literal(value, depth)?.map(|names| without_read_only(self.document, fields, names)),
+            "items"
+            | "additionalProperties"
+            | "not"
+            | "if"
+            | "then"
+            | "else"
+            | "contains"
+            | "propertyNames"
+            | "unevaluatedItems"
+            | "unevaluatedProperties" => self.schema(value, depth)?,
+            "required" => {
+                self.literal(value, depth)?.map(|names| without_read_only(self.document, fields, names))
+            }
             "example" if depth <= self.depth_max => {
                 let example = self.literal(value, depth + 1)?;
                 return Ok(example.map(|example| ("examples".to_owned(), Value::Array(vec![example]))));
             }
             // 3.0 says "exclusive: true" beside the bound, JSON Schema gives the bound itself.
-            "minimum" if is("exclusiveMinimum") => return Ok(Some(("exclusiveMinimum".to_owned(), value.clone()))),
-            "maximum" if is("exclusiveMaximum") => return Ok(Some(("exclusiveMaximum".to_owned(), value.clone()))),
+            "minimum" if is("exclusiveMinimum") => {
+                return Ok(Some(("exclusiveMinimum".to_owned(), value.clone())));
+            }
+            "maximum" if is("exclusiveMaximum") => {
+                return Ok(Some(("exclusiveMaximum".to_owned(), value.clone())));
+            }
             "exclusiveMinimum" | "exclusiveMaximum" if value.is_boolean() => None,
             "description" => value.as_str().map(|text| Value::String(super::text::plain(text))),
             _ => self.literal(value, depth)?,
@@ -203,7 +217,8 @@ impl<'a> Expander<'a> {
 /// Whether a property is only ever sent by the server.
 pub(crate) fn is_read_only(document: Document<'_>, schema: &Value) -> bool {
     let flag = |schema: &Value| schema.get("readOnly") == Some(&Value::Bool(true));
-    flag(schema) || schema.get("$ref").and_then(Value::as_str).and_then(|r| document.target(r)).is_some_and(flag)
+    flag(schema)
+        || schema.get("$ref").and_then(Value::as_str).and_then(|r| document.target(r)).is_some_and(flag)
 }
 
 fn without_read_only(document: Document<'_>, fields: &Map<String, Value>, names: Value) -> Value {
@@ -233,8 +248,12 @@ fn allow_null(fields: &mut Map<String, Value>) {
 
 fn fits(value: &Value, depth: usize, depth_max: usize) -> bool {
     match value {
-        Value::Array(items) => depth <= depth_max && items.iter().all(|item| fits(item, depth + 1, depth_max)),
-        Value::Object(fields) => depth <= depth_max && fields.values().all(|field| fits(field, depth + 1, depth_max)),
+        Value::Array(items) => {
+            depth <= depth_max && items.iter().all(|item| fits(item, depth + 1, depth_max))
+        }
+        Value::Object(fields) => {
+            depth <= depth_max && fields.values().all(|field| fits(field, depth + 1, depth_max))
+        }
         _ => true,
     }
 }

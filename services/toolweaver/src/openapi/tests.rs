@@ -12,8 +12,11 @@ use super::{Import, import, parse};
 fn imported(document: &Value) -> Import {
     let import = import(document, &"shop".parse().unwrap()).unwrap();
     for tool in &import.tools {
-        let key =
-            ToolKey { tenant: Tenant::default(), domain: tool.domain.clone(), tool_name: tool.tool_name.clone() };
+        let key = ToolKey {
+            tenant: Tenant::default(),
+            domain: tool.domain.clone(),
+            tool_name: tool.tool_name.clone(),
+        };
         let event = encode(&ToolEvent::Registered { tool: Box::new(tool.clone()) });
         ToolEvent::decode(&subjects::tools(&key), &event).unwrap();
     }
@@ -139,8 +142,10 @@ fn a_cycle_is_cut_where_it_closes() {
     } });
     let again = json!({ "description": "a Node again", "type": "object" });
     assert_eq!(
-        arguments(&body(&json!({ "properties": { "n": { "$ref": "#/components/schemas/Node" } } })), &components)
-            ["properties"]["n"],
+        arguments(
+            &body(&json!({ "properties": { "n": { "$ref": "#/components/schemas/Node" } } })),
+            &components
+        )["properties"]["n"],
         json!({ "type": "object", "properties": { "next": again, "v": { "type": "string" } } })
     );
     let own = arguments(&body(&json!({ "$ref": "#/components/schemas/Self" })), &components);
@@ -262,7 +267,8 @@ fn what_is_no_openapi_3_is_refused_with_advice() {
         ("{\"openapi\": ", "", "not JSON"),
         ("a: [", "", "not YAML"),
     ] {
-        let fault = parse(text.as_bytes()).and_then(|document| import(&document, &Domain::default())).unwrap_err();
+        let fault =
+            parse(text.as_bytes()).and_then(|document| import(&document, &Domain::default())).unwrap_err();
         assert_eq!(fault.pointer.as_deref(), Some(pointer), "{text}");
         assert!(fault.message.contains(word) && fault.hint.is_some(), "{fault}");
     }

@@ -2,12 +2,38 @@
 
 /// Elements that set their text apart from its neighbours.
 const BLOCKS: [&str; 27] = [
-    "blockquote", "br", "dd", "details", "div", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "img", "li",
-    "ol", "p", "pre", "summary", "table", "tbody", "td", "th", "thead", "tr", "ul",
+    "blockquote",
+    "br",
+    "dd",
+    "details",
+    "div",
+    "dl",
+    "dt",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "hr",
+    "img",
+    "li",
+    "ol",
+    "p",
+    "pre",
+    "summary",
+    "table",
+    "tbody",
+    "td",
+    "th",
+    "thead",
+    "tr",
+    "ul",
 ];
 /// Elements within a sentence. What is in neither list is a placeholder, such as `<owner>`, and stays.
 const INLINES: [&str; 16] = [
-    "a", "b", "code", "del", "em", "font", "i", "kbd", "s", "small", "span", "strong", "sub", "sup", "tt", "u",
+    "a", "b", "code", "del", "em", "font", "i", "kbd", "s", "small", "span", "strong", "sub", "sup", "tt",
+    "u",
 ];
 /// How deep links and images may stand within each other; deeper ones stay as they are written.
 const NESTING_MAX: usize = 4;
@@ -40,7 +66,8 @@ fn without_block_marks(line: &str) -> &str {
     while let Some(quoted) = line.strip_prefix('>') {
         line = quoted.trim_start();
     }
-    let is_rule = !line.is_empty() && line.chars().all(|c| matches!(c, '-' | '=' | '*' | '_' | '|' | ':' | ' '));
+    let is_rule =
+        !line.is_empty() && line.chars().all(|c| matches!(c, '-' | '=' | '*' | '_' | '|' | ':' | ' '));
     if is_rule || line.starts_with("```") || line.starts_with("~~~") || line.starts_with("[!") {
         return "";
     }
@@ -59,9 +86,8 @@ fn inline(line: &str, nesting_max: usize) -> String {
             .unwrap_or_else(|| (Kept::Text(&rest[..c.len_utf8()]), c.len_utf8()));
         match kept {
             Kept::Nothing => {}
-            Kept::Text(text) => out.push_str(text),
             Kept::Inline(text) if nesting_max > 0 => out.push_str(&inline(text, nesting_max - 1)),
-            Kept::Inline(text) => out.push_str(text),
+            Kept::Text(text) | Kept::Inline(text) => out.push_str(text),
         }
         rest = &rest[used..];
     }
@@ -91,10 +117,12 @@ fn mark(rest: &str, before: Option<char>) -> Option<(Kept<'_>, usize)> {
         b'!' if rest.starts_with("![") => link(&rest[1..]).map(|(text, used)| (Kept::Inline(text), used + 1)),
         b'[' => link(rest).map(|(text, used)| (Kept::Inline(text), used)),
         b'<' => angle(rest),
-        b'&' => [("&amp;", "&"), ("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&nbsp;", " ")]
-            .into_iter()
-            .find(|(entity, _)| rest.starts_with(entity))
-            .map(|(entity, text)| (Kept::Text(text), entity.len())),
+        b'&' => {
+            [("&amp;", "&"), ("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&nbsp;", " ")]
+                .into_iter()
+                .find(|(entity, _)| rest.starts_with(entity))
+                .map(|(entity, text)| (Kept::Text(text), entity.len()))
+        }
         _ => None,
     }
 }
