@@ -1,10 +1,7 @@
 //! Bad events: each kind is refused with what was wrong, where, and what to do.
 
 use serde_json::{Value, json};
-use toolweaver_contracts::{
-    DomainsRequest, ErrorCode, Fault, GetRequest, Original, Rejection, SearchRequest, StatusRequest,
-    ToolEvent, decode, encode, limits, subjects,
-};
+use toolweaver_contracts::{ErrorCode, Original, Rejection, ToolEvent, decode, encode, limits};
 
 const SUBJECT: &str = "tools.v1.acme.github.ping";
 
