@@ -18,8 +18,10 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// Builds the command line in the profile that the tests use too.
 pub(crate) fn build() -> Result<PathBuf> {
-    // All of the workspace is selected, because cargo chooses the features of shared dependencies by the selection.
-    run(&mut cargo(&["build", "--workspace", "--bin", "toolweaver"]))?;
+    // Cargo chooses the features of shared dependencies by what is selected, so all of the workspace is, and with the
+    // example also what tests depend on: `cargo xtask test` then finds every dependency built.
+    let selected = ["--workspace", "--bin", "toolweaver", "--example", "write_schemas"];
+    run(cargo(&["build"]).args(selected))?;
     Ok(programs().join("toolweaver"))
 }
 
