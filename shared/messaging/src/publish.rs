@@ -2,6 +2,7 @@
 //! whether it can help ([`PublishError::is_transient`]).
 
 use std::error::Error;
+use std::future::IntoFuture as _;
 use std::time::Duration;
 
 use async_nats::HeaderMap;
@@ -10,12 +11,15 @@ use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::DirectGetErrorKind;
 use bytes::Bytes;
 use time::OffsetDateTime;
+use tokio::sync::watch;
 use tracing::Instrument as _;
 
 use crate::{Nats, trace};
 
 /// The JetStream error for a message that would expire in a stream that does not allow it.
 const MESSAGE_TTL_DISABLED: u64 = 10_166;
+/// How long a publish that saw the connection come back still waits.
+const ACKNOWLEDGED_AFTER_RECONNECT_WITHIN: Duration = Duration::from_millis(500);
 
 /// A message to publish to a stream.
 #[derive(Debug, Clone)]
@@ -154,14 +158,27 @@ async fn publish_in_span(nats: &Nats, message: Outgoing) -> Result<Stored, Publi
     {
         outgoing = outgoing.ttl(ttl.max(Duration::from_secs(1)));
     }
+    let mut connections = nats.connections();
     let acknowledgement = match nats.jetstream().send_publish(subject.clone(), outgoing).await {
-        Ok(pending) => pending.await,
+        Ok(pending) => tokio::select! {
+            answer = pending.into_future() => answer,
+            () = connection_replaced(&mut connections) => return Err(PublishError::TimedOut { subject }),
+        },
         Err(error) => Err(error),
     };
     match acknowledgement {
         Ok(stored) => Ok(Stored { stream_sequence: stored.sequence, duplicate: stored.duplicate }),
         Err(error) => Err(publish_error(subject, error)),
     }
+}
+
+/// An acknowledgement that was on its way when the connection broke never comes; one for a message that waited for
+/// the new connection comes at once.
+async fn connection_replaced(connections: &mut watch::Receiver<u64>) {
+    if connections.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    tokio::time::sleep(ACKNOWLEDGED_AFTER_RECONNECT_WITHIN).await;
 }
 
 fn publish_error(subject: String, source: async_nats::jetstream::context::PublishError) -> PublishError {

@@ -47,11 +47,18 @@ impl Settlement<'_> {
     /// Puts what is rejected into REJECTED. What could not be put there is to be tried again, never dropped.
     pub(crate) async fn store_rejections(&self, outcomes: Vec<Outcome>) -> Vec<Verdict> {
         let mut verdicts = Vec::with_capacity(outcomes.len());
+        // While REJECTED cannot be reached, one wait for it is enough per batch.
+        let mut reachable = true;
         for (delivery, outcome) in self.deliveries.iter().zip(outcomes) {
             verdicts.push(match outcome {
                 Outcome::Done => Verdict::Ack,
                 Outcome::RetryAfter(pause) => Verdict::Nak(pause),
-                Outcome::Reject(reason) => self.reject(delivery, reason).await,
+                Outcome::Reject(reason) if reachable => {
+                    let verdict = self.reject(delivery, reason).await;
+                    reachable = verdict == Verdict::Term;
+                    verdict
+                }
+                Outcome::Reject(_) => Verdict::Nak(REJECT_AGAIN_AFTER),
             });
         }
         verdicts

@@ -5,7 +5,7 @@
 
 mod orphan;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -60,6 +60,12 @@ pub enum LocalServerError {
         #[source]
         source: io::Error,
     },
+    /// Another living process has started a server on this data.
+    #[error("another process uses {data_dir}; stop it, or choose another --data-dir")]
+    InUse {
+        /// The contested directory.
+        data_dir: PathBuf,
+    },
     /// The program could not be run.
     #[error("cannot run {binary}")]
     Spawn {
@@ -102,6 +108,8 @@ pub struct LocalServer {
     paths: Paths,
     url: String,
     process: Mutex<Process>,
+    /// Held as long as we live, and released by the system if we are killed: tells an orphan from another's server.
+    _lock: File,
 }
 
 #[derive(Debug)]
@@ -126,16 +134,17 @@ struct Ports {
 
 impl LocalServer {
     /// Starts a server and waits until a client can connect. A server that an earlier, killed run left behind on the
-    /// same data is stopped first.
+    /// same data is stopped first; data that another living process uses is an error.
     pub async fn start(config: LocalServerConfig) -> Result<Self, LocalServerError> {
         let deadline = Instant::now() + START_WITHIN;
         let binary = find_binary(config.binary)?;
+        let lock = lock(&config.data_dir)?;
         let paths = prepare(&config.data_dir)?;
         orphan::take_over(&binary, &paths.pid, &paths.store).await?;
         let child = spawn(&binary, &paths, config.port)?;
         let ports_file = paths.ports.join(format!("{}_{}.ports", program_name(&binary), child.id()));
-        let mut server =
-            Self { binary, paths, url: String::new(), process: Mutex::new(Process { child, status: None }) };
+        let process = Mutex::new(Process { child, status: None });
+        let mut server = Self { binary, paths, url: String::new(), process, _lock: lock };
         loop {
             if let Some(url) = read_ports(&ports_file)
                 && async_nats::connect(&url).await.is_ok()
@@ -256,11 +265,23 @@ fn find_binary(given: Option<PathBuf>) -> Result<PathBuf, LocalServerError> {
         })
 }
 
+fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LocalServerError {
+    let path = path.to_owned();
+    move |source| LocalServerError::Files { operation, path, source }
+}
+
+fn lock(data_dir: &Path) -> Result<File, LocalServerError> {
+    fs::create_dir_all(data_dir).map_err(failed("create", data_dir))?;
+    let path = data_dir.join("nats-server.lock");
+    let file = File::create(&path).map_err(failed("write", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(LocalServerError::InUse { data_dir: data_dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(failed("lock", &path)(source)),
+    }
+}
+
 fn prepare(data_dir: &Path) -> Result<Paths, LocalServerError> {
-    let failed = |operation, path: &Path| {
-        let path = path.to_owned();
-        move |source| LocalServerError::Files { operation, path, source }
-    };
     let ports = data_dir.join("nats-server.ports");
     // Files of earlier runs: their processes are gone or about to go.
     let _ = fs::remove_dir_all(&ports);
@@ -278,11 +299,7 @@ fn spawn(binary: &Path, paths: &Paths, port: u16) -> Result<Child, LocalServerEr
         let log = OpenOptions::new().create(true).append(true).open(&paths.log)?;
         Ok((log.try_clone()?, log))
     };
-    let (out, err) = open().map_err(|source| LocalServerError::Files {
-        operation: "write",
-        path: paths.log.clone(),
-        source,
-    })?;
+    let (out, err) = open().map_err(failed("write", &paths.log))?;
     let mut command = Command::new(binary);
     command.args(["--addr", "127.0.0.1", "--server_name", "toolweaver-local", "--jetstream", "--port"]);
     // The server takes -1 for "any free port".

@@ -1,0 +1,12 @@
+//! The crate against a real nats-server, each test with its own.
+
+#![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
+
+mod consumer;
+mod local_server;
+mod publish;
+mod replay;
+mod service;
+mod streams;
+mod support;
+mod trace;
