@@ -1,12 +1,15 @@
 //! Makes the collection of a model, checks the one that exists, and points the alias at it.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
-use ::qdrant_client::qdrant::{
-    CollectionInfo, CreateAliasBuilder, CreateCollection, CreateCollectionBuilder,
-    CreateFieldIndexCollectionBuilder, Distance, FieldType, IntegerIndexParamsBuilder,
-    KeywordIndexParamsBuilder, VectorParamsBuilder, VectorsConfigBuilder, payload_index_params::IndexParams,
-    vectors_config,
+use ::qdrant_client::{
+    Qdrant as Client,
+    qdrant::{
+        CollectionInfo, CreateAliasBuilder, CreateCollection, CreateCollectionBuilder,
+        CreateFieldIndexCollectionBuilder, Distance, FieldType, IntegerIndexParamsBuilder,
+        KeywordIndexParamsBuilder, VectorParamsBuilder, VectorsConfigBuilder,
+        payload_index_params::IndexParams, vectors_config,
+    },
 };
 use toolweaver_contracts::TEXT_VECTOR;
 
@@ -30,7 +33,7 @@ impl Qdrant {
     ///
     /// An alias that exists stays where it points: see [`Qdrant::activate`].
     pub async fn ensure(&self) -> Result<Ensured, StoreError> {
-        let ensured = if self.exists().await? { Ensured::Existed } else { Box::pin(self.create()).await? };
+        let ensured = if self.exists().await? { Ensured::Existed } else { self.create().await? };
         let indexed = self.check().await?;
         self.create_indexes(&indexed).await?;
         if self.active_collection().await?.is_none() {
@@ -43,31 +46,41 @@ impl Qdrant {
     pub async fn activate(&self) -> Result<(), StoreError> {
         // Creating an alias that exists moves it.
         let request = CreateAliasBuilder::new(&self.collection, &self.config.qdrant_alias);
-        self.within(COLLECTION_TIMEOUT, "set alias", self.client.create_alias(request)).await?;
+        self.within(
+            COLLECTION_TIMEOUT,
+            "set alias",
+            |client| async move { client.create_alias(request).await },
+        )
+        .await?;
         Ok(())
     }
 
     /// The collection that the alias points at, if there is an alias.
     pub async fn active_collection(&self) -> Result<Option<String>, StoreError> {
-        let answer = self.within(COLLECTION_TIMEOUT, "list aliases", self.client.list_aliases()).await?;
+        let answer = self
+            .within(COLLECTION_TIMEOUT, "list aliases", |client| async move { client.list_aliases().await })
+            .await?;
         let alias = answer.aliases.into_iter().find(|alias| alias.alias_name == self.config.qdrant_alias);
         Ok(alias.map(|alias| alias.collection_name))
     }
 
     /// Deletes the collection with all that is in it, and the alias if it points at it. Meant for a model no longer used.
     pub async fn delete_collection(&self) -> Result<(), StoreError> {
-        let request = self.client.delete_collection(&self.collection);
+        let name = &self.collection;
+        let request = |client: Arc<Client>| async move { client.delete_collection(name).await };
         self.within(COLLECTION_TIMEOUT, "delete collection", request).await?;
         Ok(())
     }
 
     async fn exists(&self) -> Result<bool, StoreError> {
-        let request = self.client.collection_exists(&self.collection);
+        let name = &self.collection;
+        let request = |client: Arc<Client>| async move { client.collection_exists(name).await };
         self.within(COLLECTION_TIMEOUT, "look for collection", request).await
     }
 
     async fn create(&self) -> Result<Ensured, StoreError> {
-        let request = Box::pin(self.client.create_collection(self.definition()));
+        let definition = self.definition();
+        let request = |client: Arc<Client>| async move { client.create_collection(definition).await };
         match self.within(COLLECTION_TIMEOUT, "create collection", request).await {
             Ok(_) => {
                 tracing::info!(collection = %self.collection, dims = self.dims, "collection created");
@@ -103,8 +116,9 @@ impl Qdrant {
 
     /// Checks that the collection fits the model; gives the fields that have an index.
     async fn check(&self) -> Result<HashSet<String>, StoreError> {
-        let request = Box::pin(self.client.collection_info(&self.collection));
-        let answer = Box::pin(self.within(COLLECTION_TIMEOUT, "describe collection", request)).await?;
+        let name = &self.collection;
+        let request = |client: Arc<Client>| async move { client.collection_info(name).await };
+        let answer = self.within(COLLECTION_TIMEOUT, "describe collection", request).await?;
         let info = answer.result.unwrap_or_default();
         self.check_shape(&info)?;
         Ok(info.payload_schema.into_keys().collect())
@@ -149,8 +163,10 @@ impl Qdrant {
             let request = CreateFieldIndexCollectionBuilder::new(&self.collection, name, kind)
                 .field_index_params(params)
                 .wait(true);
-            self.within(COLLECTION_TIMEOUT, "create payload index", self.client.create_field_index(request))
-                .await?;
+            self.within(COLLECTION_TIMEOUT, "create payload index", |client| async move {
+                client.create_field_index(request).await
+            })
+            .await?;
         }
         Ok(())
     }

@@ -1,14 +1,15 @@
 //! Vectors in Qdrant, over gRPC.
 //!
 //! One collection per model, named after the alias and the model's fingerprint, so that vectors of two models never
-//! meet. Here lives the handle and its reads and writes; `collection` makes collections and moves the alias, `filter`
-//! and `payload` translate.
+//! meet. Here lives the handle and its reads and writes; `collection` makes collections and moves the alias, `connection`
+//! bounds and renews, `filter` and `payload` translate.
 
 mod collection;
+mod connection;
 mod filter;
 mod payload;
 
-use std::{collections::HashMap, fmt, future::Future, num::NonZeroUsize, time::Duration};
+use std::{collections::HashMap, fmt, future::Future, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use ::qdrant_client::{
     Qdrant as Client, QdrantError,
@@ -22,6 +23,7 @@ use toolweaver_contracts::{Predicate, TEXT_VECTOR};
 use uuid::Uuid;
 
 pub use self::collection::Ensured;
+use self::connection::{Connection, TimedOut};
 use crate::{Hit, Page, Point, QdrantConfig, StoreError, Tombstone, VectorStore, error::check_vector};
 
 /// Points of one request: the server applies a request as a whole, and the guard grows with it.
@@ -39,7 +41,7 @@ const FINGERPRINT_CHARS: usize = 12;
 /// The collection of one model on a Qdrant server. Cheap to clone; clones share their connections.
 #[derive(Clone)]
 pub struct Qdrant {
-    client: Client,
+    connection: Arc<Connection>,
     config: QdrantConfig,
     collection: String,
     model: String,
@@ -60,21 +62,9 @@ impl fmt::Debug for Qdrant {
 impl Qdrant {
     /// A handle for the vectors of the model with this fingerprint. Connects with the first call, not here.
     pub fn new(config: &QdrantConfig, fingerprint: &str, dims: NonZeroUsize) -> Result<Self, StoreError> {
-        let client = Client::from_url(&config.qdrant_url)
-            .api_key(config.qdrant_api_key.clone())
-            // The check would block this thread until the server answers.
-            .skip_compatibility_check()
-            // The client retries once by itself when *its* time-out strikes, and so doubles it. Ours comes first.
-            .timeout(2 * COLLECTION_TIMEOUT.max(config.qdrant_timeout))
-            .connect_timeout(config.qdrant_timeout)
-            .build()
-            .map_err(|source| StoreError::Address {
-                url: config.qdrant_url.clone(),
-                source: Box::new(source),
-            })?;
         let short: String = fingerprint.chars().take(FINGERPRINT_CHARS).collect();
         Ok(Self {
-            client,
+            connection: Arc::new(Connection::new(config)?),
             collection: format!("{}_{short}", config.qdrant_alias),
             config: config.clone(),
             model: fingerprint.to_owned(),
@@ -88,15 +78,18 @@ impl Qdrant {
     }
 
     /// Waits for an answer, but not longer than `timeout`.
-    async fn within<T>(
+    async fn within<T, F>(
         &self,
         timeout: Duration,
         operation: &'static str,
-        request: impl Future<Output = Result<T, QdrantError>>,
-    ) -> Result<T, StoreError> {
-        match tokio::time::timeout(timeout, request).await {
+        request: impl FnOnce(Arc<Client>) -> F,
+    ) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, QdrantError>>,
+    {
+        match self.connection.within(timeout, request).await {
             Ok(answer) => answer.map_err(|source| StoreError::request(operation, &self.collection, source)),
-            Err(_) => Err(self.timed_out(operation, timeout)),
+            Err(TimedOut) => Err(self.timed_out(operation, timeout)),
         }
     }
 
@@ -129,7 +122,9 @@ impl Qdrant {
             .timeout(self.server_timeout())
             // Only then has the server's log reached the disk.
             .wait(true);
-        let answer = self.within(self.timeout(), operation, self.client.upsert_points(request)).await?;
+        let answer = self
+            .within(self.timeout(), operation, |client| async move { client.upsert_points(request).await })
+            .await?;
         match answer.result.map(|result| result.status()) {
             Some(UpdateStatus::Completed) => Ok(()),
             // Accepted, not applied: it may still come, and the guard makes another try harmless.
@@ -182,8 +177,10 @@ impl VectorStore for Qdrant {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let request = Box::pin(self.client.query(self.nearest(vector, predicate, limit)));
-        let answer = self.within(self.timeout(), "search", request).await?;
+        let request = self.nearest(vector, predicate, limit);
+        let answer = self
+            .within(self.timeout(), "search", |client| async move { client.query(request).await })
+            .await?;
         answer
             .result
             .into_iter()
@@ -196,7 +193,8 @@ impl VectorStore for Qdrant {
             .filter(filter::of_predicate(predicate))
             .exact(true)
             .timeout(self.server_timeout());
-        let answer = self.within(self.timeout(), "count", self.client.count(request)).await?;
+        let answer =
+            self.within(self.timeout(), "count", |client| async move { client.count(request).await }).await?;
         Ok(answer.result.map_or(0, |result| result.count))
     }
 
@@ -214,7 +212,9 @@ impl VectorStore for Qdrant {
         if let Some(from) = from {
             request = request.offset(from.to_string());
         }
-        let answer = self.within(self.timeout(), "scroll", self.client.scroll(request)).await?;
+        let answer = self
+            .within(self.timeout(), "scroll", |client| async move { client.scroll(request).await })
+            .await?;
         let records = answer
             .result
             .into_iter()
@@ -229,7 +229,9 @@ impl VectorStore for Qdrant {
     }
 
     async fn health(&self) -> Result<String, StoreError> {
-        let answer = self.within(self.timeout(), "health check", self.client.health_check()).await?;
+        let answer = self
+            .within(self.timeout(), "health check", |client| async move { client.health_check().await })
+            .await?;
         Ok(format!("qdrant {}", answer.version))
     }
 }
