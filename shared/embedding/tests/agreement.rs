@@ -56,7 +56,7 @@ fn check(texts: &[String], vectors: &[Vec<f32>]) {
         assert!(cosine >= COSINE_MIN, "{cosine}: {text}");
         worst = worst.min(cosine);
     }
-    println!("lowest cosine of {} texts: {worst}", texts.len());
+    eprintln!("lowest cosine of {} texts: {worst}", texts.len());
 }
 
 #[test]

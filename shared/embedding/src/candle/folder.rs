@@ -1,11 +1,9 @@
 //! Reading a sentence-transformers model folder: which files there must be, what they must say, and the
 //! fingerprint they add up to.
 
-use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use candle_core::{Device, Tensor};
 use candle_transformers::models::bert;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -76,13 +74,17 @@ pub enum LoadError {
     },
 }
 
-/// A whole, checked model folder.
+/// A model folder's files in memory, its settings understood.
 pub(super) struct Folder {
-    pub(super) fingerprint: Fingerprint,
     pub(super) config: bert::Config,
-    pub(super) tokenizer: Tokenizer,
-    pub(super) tensors: HashMap<String, Tensor>,
+    /// `model.safetensors`.
+    pub(super) weights: Vec<u8>,
     pub(super) weights_file: PathBuf,
+    config_json: Vec<u8>,
+    tokenizer_json: Vec<u8>,
+    tokenizer_file: PathBuf,
+    tokens_max: usize,
+    name: String,
 }
 
 /// `sentence_bert_config.json`.
@@ -94,7 +96,7 @@ struct SentenceConfig {
 impl Folder {
     pub(super) fn read(dir: &Path) -> Result<Self, LoadError> {
         let (config_file, config_json) = read(dir, "config.json")?;
-        let (_, tokenizer_json) = read(dir, "tokenizer.json")?;
+        let (tokenizer_file, tokenizer_json) = read(dir, "tokenizer.json")?;
         let (pooling_file, pooling_json) = read(dir, "1_Pooling/config.json")?;
         let (sentence_file, sentence_json) = read(dir, "sentence_bert_config.json")?;
         let (weights_file, weights) = read(dir, "model.safetensors")?;
@@ -103,31 +105,46 @@ impl Folder {
         check_pooling(&pooling_file, &pooling_json)?;
         let sentence: SentenceConfig = parse(&sentence_file, &sentence_json)?;
         let tokens_max = sentence.max_seq_length.min(config.max_position_embeddings);
+        let name = name_of(dir);
+        Ok(Self {
+            config,
+            weights,
+            weights_file,
+            config_json,
+            tokenizer_json,
+            tokenizer_file,
+            tokens_max,
+            name,
+        })
+    }
 
-        // Three slow things at once: hashing 90 MB, the vocabulary, and copying the weights.
-        let (weights_hash, tokenizer, tensors) = std::thread::scope(|scope| {
-            let hash = scope.spawn(|| Sha256::digest(&weights));
-            let tokenizer = scope.spawn(|| parse_tokenizer(dir, &tokenizer_json, tokens_max));
-            let tensors = load_tensors(&weights).map_err(|source| LoadError::corrupt(&weights_file, source));
-            (
-                hash.join().expect("hashing bytes cannot panic"),
-                tokenizer.join().expect("the tokenizer reports its errors"),
-                tensors,
-            )
-        });
-        let fingerprint = Fingerprint::new(
-            name_of(dir),
+    /// Slow: it hashes all weights.
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::new(
+            &self.name,
             &[
-                ("weights", &weights_hash),
-                ("config", &config_json),
-                ("tokenizer", &tokenizer_json),
+                ("weights", &Sha256::digest(&self.weights)),
+                ("config", &self.config_json),
+                ("tokenizer", &self.tokenizer_json),
                 ("pooling", b"mean"),
                 ("normalisation", b"l2"),
-                ("tokens_max", tokens_max.to_string().as_bytes()),
+                ("tokens_max", self.tokens_max.to_string().as_bytes()),
                 ("template", TEMPLATE_VERSION.to_string().as_bytes()),
             ],
-        );
-        Ok(Self { fingerprint, config, tokenizer: tokenizer?, tensors: tensors?, weights_file })
+        )
+    }
+
+    /// The tokenizer, set to cut texts at the length that the model reads and never to pad them.
+    pub(super) fn tokenizer(&self) -> Result<Tokenizer, LoadError> {
+        let corrupt = |source| LoadError::corrupt(&self.tokenizer_file, source);
+        let mut tokenizer = Tokenizer::from_bytes(&self.tokenizer_json).map_err(corrupt)?;
+        if tokenizer.get_vocab_size(true) > self.config.vocab_size {
+            return Err(corrupt("it knows more words than the weights have vectors for".into()));
+        }
+        // Some files fix both at other values (all-MiniLM-L6-v2: 128), which are not the model's.
+        let truncation = TruncationParams { max_length: self.tokens_max, ..TruncationParams::default() };
+        tokenizer.with_padding(None).with_truncation(Some(truncation)).map_err(corrupt)?;
+        Ok(tokenizer)
     }
 }
 
@@ -169,6 +186,9 @@ fn parse_config(file: &Path, json: &[u8]) -> Result<bert::Config, LoadError> {
         let found = format!("hidden_act {:?}", config.hidden_act);
         return Err(LoadError::Unsupported { file: file.to_owned(), found, supported: "\"gelu\"" });
     }
+    if config.num_attention_heads == 0 || !config.hidden_size.is_multiple_of(config.num_attention_heads) {
+        return Err(LoadError::corrupt(file, "hidden_size is not a multiple of num_attention_heads"));
+    }
     Ok(config)
 }
 
@@ -184,28 +204,6 @@ fn check_pooling(file: &Path, json: &[u8]) -> Result<(), LoadError> {
     }
     let found = format!("pooling {modes:?}");
     Err(LoadError::Unsupported { file: file.to_owned(), found, supported: "mean_tokens" })
-}
-
-fn parse_tokenizer(dir: &Path, json: &[u8], tokens_max: usize) -> Result<Tokenizer, LoadError> {
-    let file = dir.join("tokenizer.json");
-    let mut tokenizer = Tokenizer::from_bytes(json).map_err(|source| LoadError::corrupt(&file, source))?;
-    // Some files fix both at other values (all-MiniLM-L6-v2: 128), which are not the model's.
-    tokenizer.with_padding(None);
-    tokenizer
-        .with_truncation(Some(TruncationParams { max_length: tokens_max, ..TruncationParams::default() }))
-        .map_err(|source| LoadError::corrupt(&file, source))?;
-    Ok(tokenizer)
-}
-
-/// The weights under the names that BERT alone gives them: some exports put `bert.` in front.
-fn load_tensors(safetensors: &[u8]) -> candle_core::Result<HashMap<String, Tensor>> {
-    let tensors = candle_core::safetensors::load_buffer(safetensors, &Device::Cpu)?;
-    Ok(tensors
-        .into_iter()
-        // Position numbers and the head of another task are not part of the encoder.
-        .filter(|(name, tensor)| tensor.dtype().is_float() && !name.contains("pooler."))
-        .map(|(name, tensor)| (name.strip_prefix("bert.").unwrap_or(&name).to_owned(), tensor))
-        .collect())
 }
 
 fn name_of(dir: &Path) -> String {

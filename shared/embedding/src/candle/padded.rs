@@ -6,6 +6,7 @@ use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert::{BertModel, Config};
 
+use super::encoder_of;
 use crate::Tokens;
 
 pub(super) struct Padded {
@@ -16,16 +17,21 @@ pub(super) struct Padded {
 }
 
 impl Padded {
-    pub(super) fn new(tensors: HashMap<String, Tensor>, config: &Config, device: &Device) -> Result<Self> {
-        let weights = on(tensors, device)?;
-        let builder = VarBuilder::from_tensors(weights.clone(), DType::F32, device);
-        let model = BertModel::load(builder, config)?;
+    /// `weights` are the contents of a safetensors file.
+    pub(super) fn new(weights: &[u8], config: &Config, device: &Device) -> Result<Self> {
+        let weights = candle_core::safetensors::load_buffer(weights, device)?;
+        let model = BertModel::load(
+            encoder_of(&VarBuilder::from_tensors(weights.clone(), DType::F32, device)),
+            config,
+        )?;
         Ok(Self { weights, model, padding: u32::try_from(config.pad_token_id).unwrap_or(0) })
     }
 
-    /// The weights, copied back to the CPU.
-    pub(super) fn weights_on_cpu(&self) -> Result<HashMap<String, Tensor>> {
-        on(self.weights.clone(), &Device::Cpu)
+    /// The weights, copied back from the device.
+    pub(super) fn weights_on_cpu(&self) -> Result<VarBuilder<'static>> {
+        let copy = |(name, tensor): (&String, &Tensor)| Ok((name.clone(), tensor.to_device(&Device::Cpu)?));
+        let weights = self.weights.iter().map(copy).collect::<Result<_>>()?;
+        Ok(VarBuilder::from_tensors(weights, DType::F32, &Device::Cpu))
     }
 
     pub(super) fn encode(&self, batch: &[Tokens]) -> Result<Vec<Vec<f32>>> {
@@ -48,8 +54,4 @@ impl Padded {
         let lengths = sums.sqr()?.sum_keepdim(1)?.sqrt()?;
         sums.broadcast_div(&lengths)?.to_vec2()
     }
-}
-
-fn on(tensors: HashMap<String, Tensor>, device: &Device) -> Result<HashMap<String, Tensor>> {
-    tensors.into_iter().map(|(name, tensor)| Ok((name, tensor.to_device(device)?))).collect()
 }

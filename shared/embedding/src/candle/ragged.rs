@@ -3,14 +3,14 @@
 //! Nothing is padded or masked: linear layers see one long list of tokens, attention looks at one text at a time.
 //! Threads share a batch by texts, never within a layer, so that a single query costs no synchronisation.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::Result;
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert::Config;
 
+use super::encoder_of;
 use super::lanes;
 use super::matrix::{Panels, Rows};
 use crate::{Tokens, plan};
@@ -48,8 +48,9 @@ struct Norm {
 }
 
 impl Ragged {
-    pub(super) fn new(tensors: HashMap<String, Tensor>, config: &Config, threads: usize) -> Result<Self> {
-        let weights = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+    /// `weights` lie on the CPU.
+    pub(super) fn new(weights: &VarBuilder<'_>, config: &Config, threads: usize) -> Result<Self> {
+        let weights = encoder_of(weights);
         let hidden = config.hidden_size;
         let embeddings = weights.pp("embeddings");
         let table = |name: &str, rows: usize| vector(&embeddings, &format!("{name}.weight"), &[rows, hidden]);
