@@ -121,7 +121,8 @@ name!(
         "description": "The name of a tool within its domain: 1 to 256 bytes of UTF-8, not blank, no control characters.",
         "minLength": 1,
         "maxLength": TOOL_NAME_BYTES_MAX,
-        "pattern": "\\S",
+        // Spelled out: what `\s` means differs between regular expressions and Rust.
+        "pattern": "[^ \\u00A0\\u1680\\u2000-\\u200A\\u2028\\u2029\\u202F\\u205F\\u3000]",
         "not": { "pattern": "[\\u0000-\\u001F\\u007F-\\u009F]" }
     })
 );

@@ -371,6 +371,7 @@ fn a_rejection_fits_into_a_message_whatever_was_sent() {
         }
     }
     for byte in [b'"', b'\n', 0, 0xff] {
+        assert_rejection_fits(&vec![byte; limits::REJECTED_ORIGINAL_BYTES_MAX], PAYLOAD_BYTES_MAX);
         assert_rejection_fits(&vec![byte; 8 * PAYLOAD_BYTES_MAX], PAYLOAD_BYTES_MAX);
     }
 }
