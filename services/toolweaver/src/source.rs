@@ -137,14 +137,13 @@ fn document(text: &[u8], first_line: u64, scope: &Scope, emit: &mut impl FnMut(E
 const FORM: &str = "give one tool as a JSON object, a JSON array of tools, or one tool a line";
 
 fn newlines(text: &[u8]) -> u64 {
-    text.iter().filter(|&&byte| byte == b'\n').count() as u64
+    text.split(|&byte| byte == b'\n').count() as u64 - 1
 }
 
 fn prepare_text(text: &[u8], scope: &Scope) -> Result<Prepared, BadTool> {
     let nameless = |fault| BadTool { name: None, fault };
-    let mut tool = match decode::<Value>(text).map_err(nameless)? {
-        Value::Object(tool) => tool,
-        _ => return Err(nameless(Fault::bad("", "a tool must be a JSON object").hint(FORM))),
+    let Value::Object(mut tool) = decode(text).map_err(nameless)? else {
+        return Err(nameless(Fault::bad("", "a tool must be a JSON object").hint(FORM)));
     };
     tool.entry("domain").or_insert_with(|| scope.domain.as_str().into());
     let name = tool.get("tool_name").and_then(Value::as_str).map(str::to_owned);

@@ -70,7 +70,7 @@ async fn consumers(client: &Client, stream: &'static str) -> Vec<Consumer> {
 impl Report {
     fn human(&self) -> String {
         let status = &self.status;
-        let mut text = format!(
+        let head = format!(
             "{} tools of {} tenants searchable, catalogue version {}, {}\nNATS {} at {}, model {}, ranker {}\n",
             status.tools,
             status.tenants,
@@ -107,8 +107,7 @@ impl Report {
             };
             parts.add_row([part.name.as_str(), health, part.detail.as_str()]);
         }
-        text += &format!("\n{streams}\n\n{consumers}\n\n{parts}\n\n{}", self.workers());
-        text
+        format!("{head}\n{streams}\n\n{consumers}\n\n{parts}\n\n{}", self.workers())
     }
 
     fn lag(&self) -> String {

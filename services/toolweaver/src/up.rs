@@ -131,15 +131,11 @@ impl UpArgs {
 async fn supervise(args: &UpArgs, data_dir: &DataDir, common: &Common, begin: Instant) -> Result<(), Fault> {
     let runtime =
         Runtime::start(&args.runtime.http, args.runtime.drain).await.map_err(|error| failed(&error))?;
-    let (nats_config, server) = match args.nats.nats_url {
-        Some(_) => (args.nats.clone(), None),
-        None => {
-            let server = start_server(data_dir.path(), args.nats_port).await?;
-            (
-                NatsConfig { nats_url: Some(server.url().to_owned()), ..args.nats.clone() },
-                Some(Arc::new(server)),
-            )
-        }
+    let (nats_config, server) = if args.nats.nats_url.is_some() {
+        (args.nats.clone(), None)
+    } else {
+        let server = start_server(data_dir.path(), args.nats_port).await?;
+        (NatsConfig { nats_url: Some(server.url().to_owned()), ..args.nats.clone() }, Some(Arc::new(server)))
     };
     let outcome = work(args, &nats_config, server.clone(), data_dir, common, begin, &runtime).await;
     // Even where the wiring failed half-way: what runs already ends in good order.
@@ -176,7 +172,7 @@ async fn work(
     let nats = toolweaver_messaging::connect(nats_config, "toolweaver up")
         .await
         .map_err(|error| no_connection(&error))?;
-    match stop.run_until_cancelled(start_workers(args, nats, runtime)).await {
+    match stop.run_until_cancelled(Box::pin(start_workers(args, nats, runtime))).await {
         None => return Ok(()),
         Some(started) => started.map_err(|error| failed(&error))?,
     }

@@ -109,10 +109,11 @@ fn mark(rest: &str, before: Option<char>) -> Option<(Kept<'_>, usize)> {
         b'`' => Some((Kept::Nothing, 1)),
         b'|' => Some((Kept::Text(" "), 1)),
         b'*' if rest.starts_with("**") => Some((Kept::Nothing, 2)),
-        // A lone star between spaces or digits multiplies; anything else is emphasis.
+        // A star with space on both sides, or digits, multiplies; anything else is emphasis.
         b'*' => {
-            let is_plain = |c: Option<char>| c.is_none_or(|c| c.is_whitespace() || c.is_ascii_digit());
-            (!(is_plain(before) && is_plain(after(1)))).then_some((Kept::Nothing, 1))
+            let both = |is: fn(char) -> bool| before.is_none_or(is) && after(1).is_none_or(is);
+            let multiplies = both(char::is_whitespace) || both(|c| c.is_ascii_digit());
+            (!multiplies).then_some((Kept::Nothing, 1))
         }
         b'!' if rest.starts_with("![") => link(&rest[1..]).map(|(text, used)| (Kept::Inline(text), used + 1)),
         b'[' => link(rest).map(|(text, used)| (Kept::Inline(text), used)),

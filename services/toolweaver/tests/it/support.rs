@@ -1,0 +1,195 @@
+//! Running the program: commands that end, and an `up` that runs.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use toolweaver_testkit::parts;
+
+/// How long anything may take to start or to end.
+pub(crate) const SOON: Duration = Duration::from_mins(1);
+
+/// How a command ended, and what it said.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Outcome {
+    /// Its one JSON document.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in the output of {self:?}"))
+    }
+
+    pub(crate) fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self:#?}");
+        self
+    }
+}
+
+/// The program without anything of the caller's environment that would change what it does.
+pub(crate) fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_toolweaver"));
+    for (name, _) in std::env::vars_os() {
+        let name_text = name.to_string_lossy();
+        let prefixes = ["NATS_", "TOOLWEAVER_", "QDRANT_", "REDIS_", "USE_", "HF_", "EMBEDDING_", "HTTP"];
+        if prefixes.iter().any(|prefix| name_text.starts_with(prefix)) {
+            command.env_remove(name);
+        }
+    }
+    command.env("TOOLWEAVER_NATS_SERVER", parts::nats_server());
+    command
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(args: &[&str], stdin: &str) -> Outcome {
+    let mut command = program();
+    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // A command that does not read its input has closed the pipe.
+    child.stdin.take().unwrap().write_all(stdin.as_bytes()).ok();
+    let output = child.wait_with_output().unwrap();
+    Outcome {
+        code: output.status.code().expect("it ended by itself"),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// A running `up` on a data folder. It ends with this value.
+pub(crate) struct Up {
+    child: Child,
+    data_dir: PathBuf,
+    pub(crate) nats_url: String,
+    pub(crate) http: String,
+    /// Seconds it took to be ready, by its own count.
+    pub(crate) ready_seconds: f64,
+}
+
+/// How texts become vectors in an `up`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum With {
+    /// The real model: takes a second to load.
+    Model,
+    /// Hashed words, where search by meaning is not what the test is about.
+    Hashing,
+}
+
+impl Up {
+    /// Starts one and waits until it is ready.
+    pub(crate) fn start(data_dir: &TempDir, with: With) -> Self {
+        let data_dir = data_dir.path().to_owned();
+        let mut command = program();
+        command.args(["up", "--json", "--nats-port", "0", "--http-addr", "127.0.0.1:0", "--data-dir"]);
+        command.arg(&data_dir);
+        match with {
+            With::Model => command.arg("--model-dir").arg(parts::model_dir()),
+            With::Hashing => command.args(["--model", "hashing"]),
+        };
+        command.stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                sender.send(line).ok();
+            }
+        });
+        let mut up =
+            Self { child, data_dir, nats_url: String::new(), http: String::new(), ready_seconds: 0.0 };
+        let ready: Value =
+            serde_json::from_str(&receiver.recv_timeout(SOON).expect("it becomes ready")).unwrap();
+        up.nats_url = ready["nats_url"].as_str().unwrap().to_owned();
+        up.http = ready["http"].as_str().unwrap().to_owned();
+        up.ready_seconds = ready["seconds"].as_f64().unwrap();
+        up
+    }
+
+    /// A client command that finds it by the data folder, with `--json`.
+    pub(crate) fn run(&self, args: &[&str]) -> Outcome {
+        self.run_with(args, "")
+    }
+
+    pub(crate) fn run_with(&self, args: &[&str], stdin: &str) -> Outcome {
+        let data_dir = self.data_dir.to_str().unwrap();
+        run(&[args, &["--json", "--data-dir", data_dir]].concat(), stdin)
+    }
+
+    /// The sum of a metric over its labels; 0 where it has not been counted yet.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let text =
+            ureq::get(format!("{}/metrics", self.http)).call().unwrap().body_mut().read_to_string().unwrap();
+        let samples = text
+            .lines()
+            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
+        samples.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+    }
+
+    /// Ends it as an operator would; returns its exit code.
+    pub(crate) fn terminate(mut self) -> Option<i32> {
+        self.signal("-TERM");
+        self.wait(SOON).expect("it ends in time")
+    }
+
+    /// Ends it as a crash would; its nats-server lives on.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        // Nothing of `drop`: that would stop the server too.
+        std::mem::forget(self);
+    }
+
+    fn signal(&self, signal: &str) {
+        Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+    }
+
+    /// The exit code, or none while it still runs after this time.
+    fn wait(&mut self, within: Duration) -> Option<Option<i32>> {
+        let deadline = Instant::now() + within;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return Some(status.code());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        None
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        if self.child.try_wait().ok().flatten().is_none() {
+            self.signal("-TERM");
+            if self.wait(SOON).is_none() {
+                self.child.kill().ok();
+                self.child.wait().ok();
+                stop_server(&self.data_dir);
+            }
+        }
+    }
+}
+
+/// Ends the nats-server that a killed `up` left behind, if it did.
+pub(crate) fn stop_server(data_dir: &Path) {
+    if let Ok(pid) = std::fs::read_to_string(data_dir.join("nats-server.pid")) {
+        Command::new("kill").arg(pid.trim()).status().ok();
+    }
+}
+
+/// Tools of these names in a domain, one a line.
+pub(crate) fn json_lines(domain: &str, count: usize) -> String {
+    let line = |i: usize| {
+        let description = format!("Number {i} of many tools that are alike, and do nothing in particular");
+        let tool = serde_json::json!({ "tool_name": format!("tool_{i}"), "domain": domain, "description": description });
+        format!("{tool}\n")
+    };
+    (0..count).map(line).collect()
+}
