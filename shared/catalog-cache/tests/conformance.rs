@@ -40,6 +40,15 @@ macro_rules! conformance {
                 laws::$law(open(&support::redis(&server)).await).await;
             })*
         }
+
+        mod in_redis_cluster {
+            use super::*;
+            $(#[tokio::test]
+            async fn $law() {
+                let server = RedisServer::start_cluster().await;
+                laws::$law(open(&support::redis(&server)).await).await;
+            })*
+        }
     };
 }
 

@@ -22,6 +22,7 @@ pub struct RedisServer {
     /// None while stopped or killed.
     process: Option<Child>,
     port: u16,
+    is_cluster: bool,
     arguments: Vec<String>,
     data: TempDir,
 }
@@ -34,10 +35,32 @@ impl RedisServer {
 
     /// The same with more server arguments, for example `["--appendonly", "yes"]` to keep data over restarts.
     pub async fn start_with(arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(ToString::to_string).collect();
+        Self::start_on_free_port(arguments, false).await
+    }
+
+    /// A Redis Cluster of one node that owns all slots: scripts and keys must obey the rules of a cluster.
+    pub async fn start_cluster() -> Self {
+        // Its other port is the first one plus 10,000 by default, which may be none.
+        let bus = free_port().to_string();
+        let arguments =
+            ["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1", "--cluster-port", &bus];
+        let server = Self::start_on_free_port(arguments.map(ToOwned::to_owned).to_vec(), true).await;
+        let owned = server.command("CLUSTER ADDSLOTSRANGE 0 16383").await;
+        assert!(owned.is_ok_and(|reply| reply.starts_with("+OK")), "the node takes all slots");
+        wait::until("the cluster is formed", START_DEADLINE, async || {
+            server.command("CLUSTER INFO").await.is_ok_and(|reply| reply.contains("cluster_state:ok"))
+        })
+        .await;
+        server
+    }
+
+    async fn start_on_free_port(arguments: Vec<String>, is_cluster: bool) -> Self {
         let mut server = Self {
             process: None,
             port: 0,
-            arguments: arguments.iter().map(ToString::to_string).collect(),
+            is_cluster,
+            arguments,
             data: TempDir::with_prefix("toolweaver-redis-").expect("a temporary folder"),
         };
         for attempt in 1..=START_ATTEMPTS {
@@ -50,9 +73,10 @@ impl RedisServer {
         server
     }
 
-    /// `redis://127.0.0.1:PORT`, the same for the server's whole life.
+    /// `redis://127.0.0.1:PORT`, or `redis-cluster://…`; the same for the server's whole life.
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        let scheme = if self.is_cluster { "redis-cluster" } else { "redis" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
     /// The port on 127.0.0.1, the same for the server's whole life.
