@@ -62,7 +62,7 @@ async def main() -> None:
         print(f"registered {DOMAIN}.{TOOL_NAME} as revision {revision}")
 
         reply = await search(client, "how many yen do I get for 100 francs", revision)
-        print(f"found after {(time.perf_counter() - started) * 1000:.1f} ms, of which the search took {reply['took_ms']} ms:")
+        print(f"found after {(time.perf_counter() - started) * 1000:.1f} ms, of which the search took {reply['took_ms']:.1f} ms:")
         for result in reply["results"]:
             print(f"  {result['score']:.3f}  {result['tool_id']}: {result['description']}")
         if f"{DOMAIN}.{TOOL_NAME}" not in [result["tool_id"] for result in reply["results"]]:

@@ -69,7 +69,8 @@ fn ask(nats: &mut Connection) -> Result<usize> {
         let first = found.first().context("a search found nothing")?;
         let is_right = answers.iter().any(|answer| letters(answer) == letters(first));
         right += usize::from(is_right);
-        println!("\n\"{question}\"  took {} ms, {round_trip_ms:.1} ms with the round trip", reply["took_ms"]);
+        let took_ms = reply["took_ms"].as_f64().context("a reply lacks took_ms")?;
+        println!("\n\"{question}\"  took {took_ms:.1} ms, {round_trip_ms:.1} ms with the round trip");
         println!("  {} {first}", if is_right { "✓" } else { "✗" });
         for other in &found[1..] {
             println!("    {other}");
