@@ -59,7 +59,10 @@ fn in_runtime(command: Command, common: &Common) -> Result<Exit, Fault> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
         Fault::new(ErrorCode::Internal, format!("cannot start the async runtime: {error}"))
     })?;
-    runtime.block_on(run(command, common))
+    let outcome = runtime.block_on(run(command, common));
+    // A thread that still reads stdin must not hold the program.
+    runtime.shutdown_background();
+    outcome
 }
 
 async fn run(command: Command, common: &Common) -> Result<Exit, Fault> {

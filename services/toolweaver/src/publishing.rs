@@ -4,18 +4,22 @@
 //! file ─▶ reading thread ──256──▶ publishing, 512 unacknowledged ──▶ TOOLS
 //! ```
 
-use std::{collections::HashMap, ops::ControlFlow, time::Instant};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::ControlFlow,
+    time::Instant,
+};
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use tokio::sync::mpsc;
-use toolweaver_contracts::{Fault, ToolId, subjects};
-use toolweaver_messaging::{Nats, Outgoing, publish};
+use toolweaver_contracts::{Fault, ToolId, ToolKey, subjects};
+use toolweaver_messaging::{Nats, Outgoing, PublishError, Stored, publish};
 
 use crate::{
     exit::not_stored,
-    source::{BadTool, Entry},
+    source::{BadTool, Entry, Prepared},
 };
 
 /// Tools read ahead of publishing.
@@ -49,15 +53,30 @@ impl Published {
     pub(crate) fn last_revision(&self) -> Option<u64> {
         self.stored.keys().max().copied()
     }
+
+    fn add(&mut self, outcome: Outcome) {
+        let Outcome { line, key, result, .. } = outcome;
+        match result {
+            Ok(stored) => {
+                self.stored.insert(stored.stream_sequence, (line, key.tool_id()));
+            }
+            // Nothing else would get in either. What was stored stays; the rest is for another run.
+            Err(error) if error.is_transient() => self.broken_off = Some(not_stored(&error)),
+            Err(error) => {
+                let tool = Some(key.tool_name.to_string());
+                self.refused.push(Refused { line, tool, reason: not_stored(&error) });
+            }
+        }
+    }
 }
 
 /// Publishes all that `read` hands over. `read` runs on a thread of its own and stops when told to.
-pub(crate) async fn publish_all<R>(nats: &Nats, bar: &ProgressBar, read: R) -> Result<Published, Fault>
+pub(crate) async fn publish_all<R>(nats: &Nats, bar: &ProgressBar, read: R) -> Published
 where
     R: FnOnce(&mut dyn FnMut(Entry) -> ControlFlow<()>) -> Result<(), Fault> + Send + 'static,
 {
     let begin = Instant::now();
-    let (sender, receiver) = mpsc::channel(READ_AHEAD);
+    let (sender, mut receiver) = mpsc::channel(READ_AHEAD);
     let reader = tokio::task::spawn_blocking(move || {
         read(&mut |entry| match sender.blocking_send(entry) {
             Ok(()) => ControlFlow::Continue(()),
@@ -65,63 +84,59 @@ where
             Err(_) => ControlFlow::Break(()),
         })
     });
-    let entries = stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
-    let mut outcomes =
-        std::pin::pin!(entries.map(|entry| publish_one(nats, entry)).buffer_unordered(IN_FLIGHT));
     let mut published = Published::default();
-    while let Some(Outcome { line, position, result }) = outcomes.next().await {
-        bar.set_position(position.max(bar.position()));
-        match result {
-            Ok((revision, tool_id)) => {
-                published.stored.insert(revision, (line, tool_id));
-            }
-            Err(Trouble::Tool(BadTool { name, fault })) => {
-                published.refused.push(Refused { line, tool: name, reason: fault });
-            }
-            Err(Trouble::Log(fault)) => {
-                // Trying again here could store an older registration behind a newer one of the same tool.
-                published.broken_off = Some(fault);
-                break;
+    let mut in_flight = FuturesUnordered::new();
+    // Two registrations of one tool on their way at once could be stored in the wrong order.
+    let mut tools_in_flight = HashSet::new();
+    let mut next: Option<Registration> = None;
+    let mut is_open = true;
+    while published.broken_off.is_none() && (is_open || next.is_some() || !in_flight.is_empty()) {
+        if let Some(registration) = next.take_if(|next| !tools_in_flight.contains(&next.prepared.key)) {
+            tools_in_flight.insert(registration.prepared.key.clone());
+            in_flight.push(publish_one(nats, registration));
+        }
+        tokio::select! {
+            entry = receiver.recv(), if is_open && next.is_none() && in_flight.len() < IN_FLIGHT => match entry {
+                None => is_open = false,
+                Some(Entry { line, position, tool: Ok(prepared) }) => {
+                    next = Some(Registration { line, position, prepared });
+                }
+                Some(Entry { line, tool: Err(BadTool { name, fault }), .. }) => {
+                    published.refused.push(Refused { line, tool: name, reason: fault });
+                }
+            },
+            Some(outcome) = in_flight.next(), if !in_flight.is_empty() => {
+                tools_in_flight.remove(&outcome.key);
+                bar.set_position(outcome.position.max(bar.position()));
+                published.add(outcome);
+                bar.set_message(format!("{} tools", published.stored.len()));
             }
         }
-        bar.set_message(format!("{} tools", published.stored.len()));
     }
     published.seconds = begin.elapsed().as_secs_f64();
     published.refused.sort_by_key(|refused| refused.line);
+    // Broken off, the reader may be waiting for input that never comes; nobody waits for it.
     if published.broken_off.is_none() {
-        reader.await.expect("reading does not panic")?;
+        published.broken_off = reader.await.expect("reading does not panic").err();
     }
-    Ok(published)
+    published
+}
+
+struct Registration {
+    line: u64,
+    position: u64,
+    prepared: Prepared,
 }
 
 struct Outcome {
     line: u64,
     position: u64,
-    result: Result<(u64, ToolId), Trouble>,
+    key: ToolKey,
+    result: Result<Stored, PublishError>,
 }
 
-enum Trouble {
-    /// This tool cannot get in; others can.
-    Tool(BadTool),
-    /// Nothing gets in.
-    Log(Fault),
-}
-
-async fn publish_one(nats: &Nats, entry: Entry) -> Outcome {
-    let Entry { line, position, tool } = entry;
-    let result = match tool {
-        Err(bad) => Err(Trouble::Tool(bad)),
-        Ok(prepared) => {
-            let message = Outgoing::new(subjects::tools(&prepared.key), prepared.event);
-            match publish(nats, message).await {
-                Ok(stored) => Ok((stored.stream_sequence, prepared.key.tool_id())),
-                Err(error) if error.is_transient() => Err(Trouble::Log(not_stored(&error))),
-                Err(error) => {
-                    let name = Some(prepared.key.tool_name.to_string());
-                    Err(Trouble::Tool(BadTool { name, fault: not_stored(&error) }))
-                }
-            }
-        }
-    };
-    Outcome { line, position, result }
+async fn publish_one(nats: &Nats, registration: Registration) -> Outcome {
+    let Registration { line, position, prepared: Prepared { key, event } } = registration;
+    let result = publish(nats, Outgoing::new(subjects::tools(&key), event)).await;
+    Outcome { line, position, key, result }
 }

@@ -130,7 +130,6 @@ impl Job<'_> {
         let progress = bar(self.size, "registering");
         let published = publish_all(&client.nats, &progress, read).await;
         progress.finish_and_clear();
-        let published = published?;
         let mut report = report(&published);
         report.rejected = published.refused;
         report.error = published.broken_off;
