@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing_subscriber::filter::{EnvFilter, ParseError};
+use tracing_subscriber::filter::{EnvFilter, FilterFn, ParseError};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
@@ -33,11 +33,19 @@ pub(super) fn install(
             .with_writer(std::io::stderr)
             .boxed(),
     };
-    let traces = tracing_opentelemetry::layer().with_tracer(tracer_provider.tracer(service_name));
+    let traces = tracing_opentelemetry::layer()
+        .with_tracer(tracer_provider.tracer(service_name))
+        .with_filter(FilterFn::new(|metadata| !is_of_the_exporter(metadata.target())));
     tracing_subscriber::registry()
         .with(filter(config).map_err(TelemetryError::LogFilter)?)
         .with(lines)
         .with(traces)
         .try_init()
         .map_err(TelemetryError::Subscriber)
+}
+
+/// Whether a span comes from what sends spans. With debug logs on, sending one would make more to send.
+fn is_of_the_exporter(target: &str) -> bool {
+    let library = target.split("::").next().unwrap_or(target);
+    ["h2", "hyper", "hyper_util", "tonic", "tower"].contains(&library)
 }
