@@ -132,29 +132,30 @@ mod tests {
 
     use super::*;
 
-    fn held(event: Option<IndexedEvent>) -> Held {
-        Held { sequence: 9, event }
+    fn indexed(revision: u64, model: &str) -> IndexedEvent {
+        let (tool, vectors) = (Arc::new(sample::tool()), BTreeMap::new());
+        IndexedEvent::Indexed { revision, model: model.to_owned(), tool, vectors }
     }
 
-    fn indexed(revision: u64, model: &str) -> Option<IndexedEvent> {
-        let (tool, vectors) = (Arc::new(sample::tool()), BTreeMap::new());
-        Some(IndexedEvent::Indexed { revision, model: model.to_owned(), tool, vectors })
+    fn removed(revision: u64) -> IndexedEvent {
+        IndexedEvent::Removed { revision }
     }
 
     #[test]
     fn newer_wins_and_the_same_is_written_again_only_for_another_model() {
         for (event, revision, standing) in [
             (None, 1, Standing::Newer),
-            (indexed(4, "m"), 5, Standing::Newer),
-            (indexed(5, "m"), 5, Standing::There),
-            (indexed(5, "other"), 5, Standing::Newer),
-            (indexed(6, "m"), 5, Standing::Stale),
-            (indexed(6, "other"), 5, Standing::Stale),
-            (Some(IndexedEvent::Removed { revision: 4 }), 5, Standing::Newer),
-            (Some(IndexedEvent::Removed { revision: 5 }), 5, Standing::There),
-            (Some(IndexedEvent::Removed { revision: 6 }), 5, Standing::Stale),
+            (Some(indexed(4, "m")), 5, Standing::Newer),
+            (Some(indexed(5, "m")), 5, Standing::There),
+            (Some(indexed(5, "other")), 5, Standing::Newer),
+            (Some(indexed(6, "m")), 5, Standing::Stale),
+            (Some(indexed(6, "other")), 5, Standing::Stale),
+            (Some(removed(4)), 5, Standing::Newer),
+            (Some(removed(5)), 5, Standing::There),
+            (Some(removed(6)), 5, Standing::Stale),
         ] {
-            assert_eq!(held(event.clone()).standing(revision, "m"), standing, "{event:?} {revision}");
+            let held = Held { sequence: 9, event };
+            assert_eq!(held.standing(revision, "m"), standing, "{held:?} {revision}");
         }
     }
 }

@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
-use toolweaver_contracts::subjects::{self, TOOLS_STREAM};
+use toolweaver_contracts::subjects::{self, INDEXED_STREAM, TOOLS_STREAM};
 use toolweaver_embedding::Embedder;
 use toolweaver_messaging::consumer::ConsumerError;
 use toolweaver_messaging::streams::{self, EnsureError};
@@ -63,27 +63,33 @@ pub async fn run(
     let (patience, stop) = (Policy::for_ever(), runtime.shutdown.soft());
     metrics::observe(&embedder);
 
-    retry(&patience, stop, "make the streams", EnsureError::is_transient, || {
-        streams::ensure(&nats, streams_config)
-    })
-    .await
-    .context("cannot make the streams")?;
+    let make_streams = async || {
+        streams::ensure(&nats, streams_config).await?;
+        streams::state(&nats, INDEXED_STREAM).await
+    };
+    let indexed = retry(&patience, stop, "make the streams", EnsureError::is_transient, make_streams)
+        .await
+        .context("cannot make the streams")?;
     streams_gate.ready();
 
-    let durable = subjects::embedding_consumer(embedder.fingerprint().short());
+    // Whichever is new misses what was acknowledged before.
+    let mut incomplete = indexed.last_sequence == 0;
     if let Some(vectors) = &vectors {
         let ensured =
             retry(&patience, stop, "make the collection", StoreError::is_transient, || vectors.ensure())
                 .await
                 .context("cannot make the collection")?;
-        if ensured == Ensured::Created {
-            read_again(&nats, &durable).await;
-        }
+        incomplete |= ensured == Ensured::Created;
     }
     vectors_gate.ready();
 
+    let durable = subjects::embedding_consumer(embedder.fingerprint().short());
     let consumer = Consumer::new(nats.clone(), consumer_config(settings, durable));
-    retry(&patience, stop, "make the consumer", ConsumerError::is_transient, || consumer.ensure())
+    let make_consumer = async || {
+        // Costs no embedding where only the collection is new: INDEXED has the vectors.
+        if incomplete { consumer.start_over().await } else { consumer.ensure().await }
+    };
+    retry(&patience, stop, "make the consumer", ConsumerError::is_transient, make_consumer)
         .await
         .context("cannot make the consumer")?;
 
@@ -110,17 +116,6 @@ fn consumer_config(settings: &IndexingSettings, durable: String) -> ConsumerConf
         ack_wait: ACK_WAIT,
         ack_pending_max: defaults.ack_pending_max.max(BATCHES_UNACKNOWLEDGED_MAX * batch_max.get()),
         ..defaults
-    }
-}
-
-/// Forgets what was acknowledged, so that a new collection is filled from the first event on.
-///
-/// Nothing is embedded for it: INDEXED has the vectors.
-async fn read_again(nats: &toolweaver_messaging::Nats, durable: &str) {
-    match nats.jetstream().delete_consumer_from_stream(durable, TOOLS_STREAM).await {
-        Ok(_) => tracing::info!(durable, "the collection is new: reading TOOLS from its beginning"),
-        // On the first start there is no consumer yet.
-        Err(error) => tracing::debug!(durable, %error, "no consumer to start over"),
     }
 }
 

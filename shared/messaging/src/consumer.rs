@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
-use async_nats::jetstream::{AckKind, Message as StreamMessage};
+use async_nats::jetstream::stream::ConsumerErrorKind;
+use async_nats::jetstream::{AckKind, ErrorCode, Message as StreamMessage};
 use bytes::Bytes;
 use opentelemetry::Context;
 use time::OffsetDateTime;
@@ -158,6 +159,21 @@ impl Consumer {
     /// early, or to have [`Consumer::lag`] before the first batch.
     pub async fn ensure(&self) -> Result<(), ConsumerError> {
         self.open().await.map(|_| ())
+    }
+
+    /// Forgets what was acknowledged: every message the stream still holds is delivered again. Processes that read with
+    /// this consumer go on by themselves.
+    pub async fn start_over(&self) -> Result<(), ConsumerError> {
+        let ConsumerConfig { stream, durable, .. } = &self.config;
+        match self.nats.jetstream().delete_consumer_from_stream(durable, stream).await {
+            Ok(_) => {}
+            Err(error) => match error.kind() {
+                ConsumerErrorKind::JetStream(refusal)
+                    if refusal.error_code() == ErrorCode::CONSUMER_NOT_FOUND => {}
+                _ => return Err(consumer_error("delete", stream, durable, error)),
+            },
+        }
+        self.ensure().await
     }
 
     /// Handles batches until `stop`. Then the batch in hand is finished, its outcomes are confirmed by the server, and

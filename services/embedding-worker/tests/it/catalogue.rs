@@ -38,10 +38,11 @@ async fn ten_thousand_real_tools_are_all_indexed_and_registering_them_again_embe
     let model = Hashing::new();
     for (pass, embedded_max) in [("first", TOOLS as u64), ("unchanged", 0)] {
         let (begin, embedded_before) = (Instant::now(), worker.embedded());
-        stream::iter(&tools).for_each_concurrent(256, async |tool| drop(rig.register(tool).await)).await;
+        let publishes = stream::iter(&tools).map(|tool| rig.register(tool)).buffer_unordered(256);
+        assert_eq!(publishes.count().await, TOOLS);
         let published = begin.elapsed();
         rig.until_acknowledged(model.fingerprint(), DEADLINE).await;
-        let rate = TOOLS as f64 / begin.elapsed().as_secs_f64();
+        let rate = f64::from(u32::try_from(TOOLS).unwrap()) / begin.elapsed().as_secs_f64();
         let embedded = worker.embedded() - embedded_before;
         println!("{pass}: published in {published:.1?}, indexed at {rate:.0} tools/s, {embedded} embeddings");
         assert!(embedded <= embedded_max, "{embedded} embeddings");

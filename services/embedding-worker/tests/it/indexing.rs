@@ -161,3 +161,19 @@ async fn a_new_collection_is_filled_from_what_was_published_before_without_embed
     .await;
     worker.stop().await;
 }
+
+#[tokio::test]
+async fn a_lost_indexed_stream_is_filled_again_from_tools() {
+    let rig = Rig::start().await;
+    let worker = Worker::start(&rig).await;
+    let tool = sample::tool();
+    let revision = rig.register(&tool).await;
+    rig.until_indexed(&tool, revision, SOON).await;
+    rig.until_acknowledged(Hashing::new().fingerprint(), SOON).await;
+    worker.stop().await;
+
+    rig.nats.jetstream().delete_stream(INDEXED_STREAM).await.unwrap();
+    let worker = Worker::start(&rig).await;
+    rig.until_indexed(&tool, revision, SOON).await;
+    worker.stop().await;
+}

@@ -348,3 +348,18 @@ async fn lag_tells_how_far_each_consumer_is() {
     assert_eq!((lags[0].durable.as_str(), lags[0].ack_floor_stream_sequence), ("test-worker", 3));
     assert!(consumers::lag(&nats, "TOOLS", "nobody").await.is_err());
 }
+
+#[tokio::test]
+async fn starting_over_delivers_everything_again_to_a_running_consumer() {
+    let server = TestServer::start().await;
+    let nats = server.ready().await;
+    let consumer = consumer(&nats, |_| {});
+    let script = Arc::new(Script::new(|_| Outcome::Done));
+    consumer.start_over().await.unwrap();
+    let running = Running::start(&consumer, Arc::clone(&script));
+    publish_tools(&nats, 3).await;
+    wait::until("all are delivered", SOON, async || script.deliveries().len() == 3).await;
+    consumer.start_over().await.unwrap();
+    wait::until("all are delivered again", SOON, async || script.deliveries().len() == 6).await;
+    running.stop().await;
+}
