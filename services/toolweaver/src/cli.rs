@@ -1,11 +1,14 @@
 //! The command line: what can be said, not what is done.
 
+mod values;
+
 use std::{num::NonZeroU32, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use toolweaver_contracts::{Detail, Domain, Tenant, ToolId, ToolType};
+use clap::{Args, Parser, Subcommand};
+use toolweaver_contracts::{Domain, Tenant, ToolId};
 use toolweaver_messaging::NatsConfig;
 
+pub(crate) use self::values::{DetailName, TypeName};
 use crate::{doctor::DoctorArgs, exit::EXIT_CODES, model_pull::PullArgs, up::UpArgs};
 
 /// Finds the right tools for an AI agent: registers them, searches them, and runs the workers that make it so.
@@ -215,44 +218,4 @@ pub(crate) struct DomainsArgs {
 pub(crate) enum ModelCommand {
     /// Download the default model, all-MiniLM-L6-v2, and check it
     Pull(PullArgs),
-}
-
-/// A tool type on the command line.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub(crate) enum TypeName {
-    McpWorker,
-    Function,
-    CodeExec,
-}
-
-impl From<TypeName> for ToolType {
-    fn from(name: TypeName) -> Self {
-        match name {
-            TypeName::McpWorker => Self::McpWorker,
-            TypeName::Function => Self::Function,
-            TypeName::CodeExec => Self::CodeExec,
-        }
-    }
-}
-
-/// How much of each tool, on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DetailName {
-    /// Names and scores
-    Name,
-    /// Also the description
-    Summary,
-    /// Also the whole tool
-    Schema,
-}
-
-impl From<DetailName> for Detail {
-    fn from(name: DetailName) -> Self {
-        match name {
-            DetailName::Name => Self::Name,
-            DetailName::Summary => Self::Summary,
-            DetailName::Schema => Self::Schema,
-        }
-    }
 }

@@ -50,8 +50,10 @@ fn main() -> ExitCode {
 }
 
 fn parse() -> Cli {
-    let command = Cli::command()
-        .mut_subcommand("up", |up| up.mut_arg("http_addr", |addr| addr.default_value(up::HTTP_ADDR_DEFAULT)));
+    let command = Cli::command().mut_subcommand("up", |up| {
+        up.mut_arg("http_addr", |addr| addr.default_value(up::HTTP_ADDR_DEFAULT))
+            .mut_arg("log_filter", |filter| filter.default_value(up::LOG_FILTER_DEFAULT))
+    });
     Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
 }
 

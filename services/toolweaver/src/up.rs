@@ -7,17 +7,18 @@
 //! ```
 //! The end goes the other way: the workers drain, then the child stops.
 
+mod ready;
+
 use std::{
     net::{Ipv4Addr, TcpListener},
     num::NonZeroUsize,
     path::Path,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use anyhow::Context as _;
 use clap::Args;
-use serde_json::json;
 use toolweaver_cache_invalidator as cache_invalidator;
 use toolweaver_catalog_cache::{CacheConfig, CatalogCache, Store};
 use toolweaver_contracts::{ErrorCode, Fault};
@@ -32,13 +33,14 @@ use toolweaver_vector_store::{Qdrant, QdrantConfig};
 
 use crate::{
     cli::Common,
-    data_dir::{DataDir, NatsUrlFile},
+    data_dir::DataDir,
     exit::{Exit, no_connection, with_causes},
-    output::line,
 };
 
 /// Where `up` serves health and metrics: on this machine only, unlike a worker in a container.
 pub(crate) const HTTP_ADDR_DEFAULT: &str = "127.0.0.1:9464";
+/// What `up` logs: each connection of a library is no news to who runs everything on one machine.
+pub(crate) const LOG_FILTER_DEFAULT: &str = "info,async_nats=warn,opentelemetry=warn";
 
 #[derive(Debug, Args)]
 pub(crate) struct UpArgs {
@@ -178,7 +180,7 @@ async fn work(
     }
     let _url_file = match stop.run_until_cancelled(runtime.health.ready()).await {
         None => return Ok(()),
-        Some(()) => announce(nats_config, data_dir, common, begin.elapsed(), runtime)?,
+        Some(()) => ready::announce(nats_config, data_dir, common, begin.elapsed(), runtime)?,
     };
     stop.cancelled().await;
     Ok(())
@@ -236,38 +238,6 @@ async fn start_server(data_dir: &Path, port: u16) -> Result<LocalServer, Fault> 
             Fault::new(ErrorCode::Internal, format!("cannot start nats-server: {}", with_causes(&error)))
         }
     })
-}
-
-/// Tells people, programs and the other commands that it is ready, and where.
-fn announce(
-    nats_config: &NatsConfig,
-    data_dir: &DataDir,
-    common: &Common,
-    took: Duration,
-    runtime: &Runtime,
-) -> Result<NatsUrlFile, Fault> {
-    let url = nats_config.url_redacted();
-    let file = data_dir.publish_nats_url(&url)?;
-    let http = runtime.http_address().map(|address| format!("http://{address}")).unwrap_or_default();
-    let folder = data_dir.path().display();
-    if common.json {
-        line(&json!({ "nats_url": url, "data_dir": folder.to_string(), "http": http, "seconds": took.as_secs_f64() }).to_string());
-        return Ok(file);
-    }
-    let option = common.data_dir.as_ref().map(|_| format!(" --data-dir {folder}")).unwrap_or_default();
-    line(&format!(
-        "ToolWeaver is ready after {:.1} s\n\
-         \n  NATS      {url}\
-         \n  data      {folder}\
-         \n  health    {http}/readyz, metrics at {http}/metrics\
-         \n  register  toolweaver register{option} tools.jsonl --wait\
-         \n  import    toolweaver import openapi{option} openapi.json --domain shop --wait\
-         \n  search    toolweaver search{option} open a pull request\
-         \n  agents    nats --server {url} request search.v1.default '{{\"query\": \"open a pull request\"}}'\
-         \n\nCtrl-C ends it; the data stays.",
-        took.as_secs_f64()
-    ));
-    Ok(file)
 }
 
 fn failed(error: &anyhow::Error) -> Fault {

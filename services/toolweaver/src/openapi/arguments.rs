@@ -3,7 +3,10 @@
 use serde_json::{Map, Value, json};
 use toolweaver_contracts::limits::{DESCRIPTION_BYTES_MAX, EVENT_BYTES_MAX, PARAMETERS_DEPTH_MAX};
 
-use super::schema::{Document, Expander, Losses, TooLarge, is_read_only};
+use super::{
+    document::Document,
+    schema::{Expander, Losses, TooLarge, is_read_only},
+};
 
 /// What the schema of a tool's arguments may take: the rest of the event is for its words.
 const SCHEMA_BYTES_MAX: usize = EVENT_BYTES_MAX - 2 * DESCRIPTION_BYTES_MAX;

@@ -1,10 +1,12 @@
 //! Any OpenAPI 3.0 or 3.1 document as tools: one tool per operation.
 //!
 //! Here live reading the document and going through its operations. What an operation's arguments look like is
-//! [`arguments`], how a schema becomes self-contained is [`schema`], how Markdown becomes plain words is [`text`].
+//! [`arguments`], how references are followed is [`document`], how a schema becomes self-contained is [`schema`], how
+//! Markdown becomes plain words is [`text`].
 //! Here does **not** live: publishing; an imported tool takes the same way as a registered one.
 
 mod arguments;
+mod document;
 mod schema;
 mod text;
 
@@ -18,7 +20,7 @@ use toolweaver_contracts::{
 
 use self::{
     arguments::arguments_of,
-    schema::Document,
+    document::Document,
     text::{cut, plain},
 };
 

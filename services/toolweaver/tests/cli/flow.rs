@@ -198,14 +198,9 @@ async fn rejected(nats: &Nats, subject: &str) -> Rejection {
 
 fn quick_updates(up: &Up) {
     let before = up.metric("toolweaver_tool_vectors_total");
-    let lines: String = (1..=100)
-        .map(|i| {
-            format!(
-                "{}\n",
-                json!({ "tool_name": "busy", "domain": "raw", "description": format!("State {i}") })
-            )
-        })
-        .collect();
+    let line =
+        |i| json!({ "tool_name": "busy", "domain": "raw", "description": format!("State {i}") }).to_string();
+    let lines = (1..=100).map(line).collect::<Vec<_>>().join("\n");
     let report = up.run_with(&["register", "-", "--wait"], &lines).expect_code(0).json();
     assert_eq!(report["registered"], 100);
     let tool = up.run(&["get", "raw.busy"]).expect_code(0).json();

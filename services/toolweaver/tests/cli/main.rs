@@ -1,5 +1,7 @@
 //! The real program, as a user runs it: its processes, its exit codes, what it prints, and what is left afterwards.
 
+#![expect(clippy::unwrap_used, reason = "a test says what is wrong by failing there")]
+
 mod flow;
 mod lifecycle;
 mod model_pull;

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use toolweaver_testkit::parts;
 
@@ -188,8 +188,7 @@ pub(crate) fn stop_server(data_dir: &Path) {
 pub(crate) fn json_lines(domain: &str, count: usize) -> String {
     let line = |i: usize| {
         let description = format!("Number {i} of many tools that are alike, and do nothing in particular");
-        let tool = serde_json::json!({ "tool_name": format!("tool_{i}"), "domain": domain, "description": description });
-        format!("{tool}\n")
+        json!({ "tool_name": format!("tool_{i}"), "domain": domain, "description": description }).to_string()
     };
-    (0..count).map(line).collect()
+    (0..count).map(line).collect::<Vec<_>>().join("\n")
 }

@@ -1,0 +1,44 @@
+//! Values of the wire as they are written on the command line.
+
+use clap::ValueEnum;
+use toolweaver_contracts::{Detail, ToolType};
+
+/// A tool type on the command line.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum TypeName {
+    McpWorker,
+    Function,
+    CodeExec,
+}
+
+impl From<TypeName> for ToolType {
+    fn from(name: TypeName) -> Self {
+        match name {
+            TypeName::McpWorker => Self::McpWorker,
+            TypeName::Function => Self::Function,
+            TypeName::CodeExec => Self::CodeExec,
+        }
+    }
+}
+
+/// How much of each tool, on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DetailName {
+    /// Names and scores
+    Name,
+    /// Also the description
+    Summary,
+    /// Also the whole tool
+    Schema,
+}
+
+impl From<DetailName> for Detail {
+    fn from(name: DetailName) -> Self {
+        match name {
+            DetailName::Name => Self::Name,
+            DetailName::Summary => Self::Summary,
+            DetailName::Schema => Self::Schema,
+        }
+    }
+}
