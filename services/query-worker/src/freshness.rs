@@ -2,7 +2,7 @@
 
 use std::{error::Error, time::Duration};
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use toolweaver_contracts::{
     ErrorCode, Fault, SearchRequest,
     subjects::{INDEXED_STREAM, TOOLS_STREAM},
@@ -53,23 +53,25 @@ pub(crate) async fn wait(
 /// The second way covers a revision that never appears in INDEXED, because a newer one of the same tool replaced it or
 /// because it was rejected.
 async fn until_indexed(revision: u64, projection: &Projection, nats: &Nats, consumer: &str) {
-    loop {
-        match settled_version(revision, nats, consumer).await {
-            Ok(Some(version)) => return projection.reach(version).await,
-            Ok(None) => {}
-            Err(error) => debug!(%error, "cannot ask how far the indexing is"),
-        }
-        let next_poll = Instant::now() + POLL_EVERY;
-        while timeout_at(next_poll, projection.changed()).await.is_ok() {
-            if projection.catalog().applied_lately(revision) {
-                return;
-            }
-        }
+    tokio::select! {
+        () = projection.reach_revision(revision) => {}
+        version = settled_version(revision, nats, consumer) => projection.reach(version).await,
     }
 }
 
-/// Once every event in TOOLS up to `revision` is settled: a version of INDEXED that holds them all.
-async fn settled_version(
+/// Waits until every event in TOOLS up to `revision` is settled; returns a version of INDEXED that holds them all.
+async fn settled_version(revision: u64, nats: &Nats, consumer: &str) -> u64 {
+    loop {
+        match version_if_settled(revision, nats, consumer).await {
+            Ok(Some(version)) => return version,
+            Ok(None) => {}
+            Err(error) => debug!(error, "cannot ask how far the indexing is"),
+        }
+        sleep(POLL_EVERY).await;
+    }
+}
+
+async fn version_if_settled(
     revision: u64,
     nats: &Nats,
     consumer: &str,

@@ -90,10 +90,18 @@ impl Projection {
         }
     }
 
-    /// Waits until something more is applied.
-    pub(crate) async fn changed(&self) {
-        if self.applied.clone().changed().await.is_err() {
-            std::future::pending::<()>().await;
+    /// Waits until this revision is applied.
+    pub(crate) async fn reach_revision(&self, revision: u64) {
+        let mut applied = self.applied.clone();
+        loop {
+            // Marked as seen before looking, so that no change between the look and the wait is missed.
+            applied.mark_unchanged();
+            if self.catalog().applied_lately(revision) {
+                return;
+            }
+            if applied.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
         }
     }
 

@@ -22,11 +22,15 @@ const WEIGHTS: Weights = Weights { name: 3.0, description: 1.0, parameters: 0.5,
 /// How the stemmed and the written form of a word share its weight.
 const STEM_SHARE: f32 = 0.7;
 
+/// Names of our analysers. Not `raw`: that is what tantivy itself calls the one of labels, and ours would replace it.
+const STEM_ANALYZER: &str = "words_stem";
+const RAW_ANALYZER: &str = "words_raw";
+
 /// Heap of the writer in bytes, before it flushes a segment by itself.
 const WRITER_HEAP_BYTES: usize = 64 << 20;
 
-/// The label of a tool that everyone may see; no role can be empty, so it collides with none.
-const EVERYONE: &str = "";
+/// The label of a tool that everyone may see. Labels of roles begin with `=`, so none can pass for it.
+const EVERYONE: &str = "*";
 
 struct Weights {
     name: f32,
@@ -85,8 +89,8 @@ pub(crate) struct LexicalReader {
 pub(crate) fn open() -> tantivy::Result<(LexicalWriter, LexicalReader)> {
     let (schema, fields) = schema();
     let index = Index::create_in_ram(schema);
-    index.tokenizers().register("stem", words::stemmed());
-    index.tokenizers().register("raw", words::raw());
+    index.tokenizers().register(STEM_ANALYZER, words::stemmed());
+    index.tokenizers().register(RAW_ANALYZER, words::raw());
     let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
     let writer = index.writer_with_num_threads(1, WRITER_HEAP_BYTES)?;
     Ok((LexicalWriter { writer, reader: reader.clone(), fields }, LexicalReader { reader, fields }))
@@ -175,8 +179,8 @@ impl Fields {
         if !predicate.tags.is_empty() {
             must.push(predicate.tags.iter().map(|tag| label(self.tag, tag)).collect());
         }
-        let roles = std::iter::once(EVERYONE).chain(predicate.roles.iter().map(String::as_str));
-        must.push(roles.map(|role| label(self.role, role)).collect());
+        let roles = predicate.roles.iter().map(|role| role_label(role)).chain([EVERYONE.to_owned()]);
+        must.push(roles.map(|role| label(self.role, &role)).collect());
 
         let mut clauses: Vec<_> = must.into_iter().map(|terms| (Occur::Must, any_of(terms))).collect();
         if !predicate.exclude.is_empty() {
@@ -192,6 +196,10 @@ impl Fields {
         }
         clauses
     }
+}
+
+fn role_label(role: &str) -> String {
+    format!("={role}")
 }
 
 fn boosted(field: Field, term: &str, weight: f32) -> Box<dyn Query> {
@@ -219,7 +227,7 @@ fn schema() -> (Schema, Fields) {
                 TextOptions::default().set_indexing_options(indexing),
             )
         };
-        Forms { stem: text(&mut builder, "stem"), raw: text(&mut builder, "raw") }
+        Forms { stem: text(&mut builder, STEM_ANALYZER), raw: text(&mut builder, RAW_ANALYZER) }
     };
     let (name, description, parameters, tags) =
         (forms("name"), forms("description"), forms("parameters"), forms("tags"));
@@ -257,7 +265,7 @@ fn document(fields: &Fields, key: &ToolKey, tool: &Tool) -> TantivyDocument {
         document.add_text(fields.role, EVERYONE);
     }
     for role in tool.allowed_roles.iter().collect::<BTreeSet<_>>() {
-        document.add_text(fields.role, role);
+        document.add_text(fields.role, role_label(role));
     }
     let parameters = parameter_words(&tool.parameters);
     for (forms, text) in [

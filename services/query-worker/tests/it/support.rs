@@ -129,7 +129,7 @@ impl Rig {
         subject: &str,
         body: &impl Serialize,
     ) -> Result<T, Fault> {
-        match request(&self.nats, subject, encode(body), SOON).await {
+        match request(&self.nats, subject, encode(body), 2 * SOON).await {
             Ok(body) => Ok(decode(&body).expect("a reply of the contract")),
             Err(RequestError::Fault(fault)) => Err(fault),
             Err(other) => panic!("no answer on {subject}: {other}"),
