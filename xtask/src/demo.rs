@@ -40,10 +40,6 @@ pub(crate) fn run(keep: bool) -> Result<()> {
     let mut nats = Connection::open(up.nats_url())?;
     let right = ask(&mut nats)?;
     register(&mut nats)?;
-    if right < RIGHT_ANSWERS_MIN {
-        bail!("only {right} of {} questions found the right operation first", QUESTIONS.len());
-    }
-
     if keep {
         let url = up.nats_url().to_owned();
         let id = up.leave_running();
@@ -51,9 +47,13 @@ pub(crate) fn run(keep: bool) -> Result<()> {
         println!("  nats -s {url} req search.v1.default '{}'", json!({ "query": "merge a pull request" }));
         println!("or with ours:\n  {} search 'merge a pull request' --nats-url {url}", toolweaver.display());
         println!("Its data and log are in {}. Stop it with: kill {id}", data.keep().display());
-        return Ok(());
+    } else {
+        up.stop()?;
     }
-    up.stop()
+    if right < RIGHT_ANSWERS_MIN {
+        bail!("only {right} of {} questions found the right operation first", QUESTIONS.len());
+    }
+    Ok(())
 }
 
 /// Asks every question and returns how many found a right operation first.
