@@ -67,13 +67,13 @@ pub async fn run(
         streams::ensure(&nats, streams_config).await?;
         streams::state(&nats, INDEXED_STREAM).await
     };
-    let indexed = retry(&patience, stop, "make the streams", EnsureError::is_transient, make_streams)
+    let log = retry(&patience, stop, "make the streams", EnsureError::is_transient, make_streams)
         .await
         .context("cannot make the streams")?;
     streams_gate.ready();
 
     // Whichever is new misses what was acknowledged before.
-    let mut incomplete = indexed.last_sequence == 0;
+    let mut incomplete = log.last_sequence == 0;
     if let Some(vectors) = &vectors {
         let ensured =
             retry(&patience, stop, "make the collection", StoreError::is_transient, || vectors.ensure())

@@ -40,11 +40,11 @@ async fn ten_thousand_real_tools_are_all_indexed_and_registering_them_again_embe
         let (begin, embedded_before) = (Instant::now(), worker.embedded());
         let publishes = stream::iter(&tools).map(|tool| rig.register(tool)).buffer_unordered(256);
         assert_eq!(publishes.count().await, TOOLS);
-        let published = begin.elapsed();
+        let sent_in = begin.elapsed();
         rig.until_acknowledged(model.fingerprint(), DEADLINE).await;
         let rate = f64::from(u32::try_from(TOOLS).unwrap()) / begin.elapsed().as_secs_f64();
         let embedded = worker.embedded() - embedded_before;
-        println!("{pass}: published in {published:.1?}, indexed at {rate:.0} tools/s, {embedded} embeddings");
+        println!("{pass}: published in {sent_in:.1?}, indexed at {rate:.0} tools/s, {embedded} embeddings");
         assert!(embedded <= embedded_max, "{embedded} embeddings");
         assert_eq!(rig.messages(INDEXED_STREAM).await, TOOLS as u64);
     }

@@ -6,6 +6,7 @@ use serde_json::json;
 use toolweaver_contracts::subjects::{INDEXED_STREAM, TOOLS_STREAM};
 use toolweaver_contracts::{IndexedEvent, Predicate};
 use toolweaver_embedding::{Hashing, Model, template};
+use toolweaver_service_runtime::telemetry::metrics;
 use toolweaver_testkit::qdrant::QdrantDouble;
 use toolweaver_testkit::{sample, wait};
 use toolweaver_vector_store::VectorStore;
@@ -26,6 +27,35 @@ async fn a_registered_tool_is_indexed_with_its_vector() {
     }
     rig.until_acknowledged(Hashing::new().fingerprint(), SOON).await;
     wait::until("the worker is ready", SOON, async || worker.runtime.health.is_ready()).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn what_operators_watch_is_in_the_metrics() {
+    let rig = Rig::start().await;
+    let worker = Worker::start(&rig).await;
+    let tool = sample::tool();
+    let revision = rig.register(&tool).await;
+    rig.until_indexed(&tool, revision, SOON).await;
+    let names = [
+        "toolweaver_indexed_total{event=\"registered\"}",
+        "toolweaver_tool_vectors_total{source=\"model\"}",
+        "toolweaver_index_batch_events_count",
+        "toolweaver_index_stage_seconds_bucket{stage=\"publish\",le=\"0.0005\"}",
+        "toolweaver_embedded_texts_total",
+        "toolweaver_embedded_tokens_total",
+        "toolweaver_embedded_padded_tokens_total",
+        "toolweaver_embedding_busy_seconds_total",
+        "toolweaver_unindexed_events",
+        "toolweaver_unindexed_age_seconds",
+    ];
+    wait::until("every metric is there", SOON, async || {
+        let page = metrics::render().unwrap();
+        let missing: Vec<_> = names.iter().filter(|name| !page.contains(**name)).collect();
+        println!("missing: {missing:?}");
+        missing.is_empty()
+    })
+    .await;
     worker.stop().await;
 }
 

@@ -1,13 +1,16 @@
 //! Ends in the middle of a batch: asked for, and by force.
 
+use std::process::Stdio;
 use std::sync::Arc;
 
+use tokio::process::Command;
 use toolweaver_contracts::Tool;
 use toolweaver_contracts::subjects::INDEXED_STREAM;
 use toolweaver_embedding::{Embedder, Hashing, Limits, Model};
 use toolweaver_embedding_worker::{Parts, run};
 use toolweaver_messaging::{StreamsConfig, connect};
 use toolweaver_service_runtime::{DrainConfig, Runtime};
+use toolweaver_testkit::wait;
 
 use crate::support::{AFTER_REDELIVERY, Gated, Rig, SOON, Worker, settings, tool};
 
@@ -82,5 +85,31 @@ async fn killed_in_the_middle_of_a_batch_it_has_acknowledged_nothing_and_the_nex
         rig.until_indexed(tool, *revision, AFTER_REDELIVERY).await;
     }
     rig.until_acknowledged(Hashing::new().fingerprint(), SOON).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn as_a_process_it_ends_with_success_on_sigterm_and_loses_nothing() {
+    let rig = Rig::start().await;
+    let mut process = Command::new(env!("CARGO_BIN_EXE_toolweaver-embedding-worker"))
+        .args(["--nats-url", rig.nats_config().url(), "--model", "hashing", "--http-addr", "127.0.0.1:0"])
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let tools = register_many(&rig).await;
+    wait::until("it is at work", SOON, async || rig.messages(INDEXED_STREAM).await > 0).await;
+    let pid = process.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+    let status = tokio::time::timeout(SOON, process.wait()).await.expect("it ends in time").unwrap();
+    assert!(status.success(), "{status}");
+
+    let stored = rig.messages(INDEXED_STREAM).await;
+    let lag = rig.lag(Hashing::new().fingerprint()).await;
+    assert_eq!(stored + lag.pending + lag.ack_pending, TOOLS as u64, "{lag:?}");
+    let worker = Worker::start(&rig).await;
+    for (revision, tool) in &tools {
+        rig.until_indexed(tool, *revision, AFTER_REDELIVERY).await;
+    }
     worker.stop().await;
 }

@@ -15,6 +15,7 @@ use toolweaver_messaging::publish::{StoredMessage, last_message};
 use toolweaver_messaging::{
     LocalServer, LocalServerConfig, Nats, NatsConfig, Outgoing, StreamsConfig, connect, publish, streams,
 };
+use toolweaver_service_runtime::telemetry::metrics;
 use toolweaver_service_runtime::{DrainConfig, Runtime, ServiceError};
 use toolweaver_testkit::{parts, sample, wait};
 use toolweaver_vector_store::{Qdrant, QdrantConfig};
@@ -33,6 +34,7 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) async fn start() -> Self {
+        metrics::install("embedding-worker-test");
         let data = tempfile::tempdir().unwrap();
         let config = LocalServerConfig {
             binary: Some(parts::nats_server()),
