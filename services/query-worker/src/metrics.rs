@@ -1,4 +1,4 @@
-//! The metrics of the query worker. Names as in `docs`; labels are bounded, ids never appear.
+//! The metrics of the query worker. Labels are bounded, ids never appear.
 
 use std::sync::LazyLock;
 
@@ -22,9 +22,12 @@ struct Instruments {
 static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
     let meter = meter();
     Instruments {
-        searches: meter.u64_counter("toolweaver_searches").with_description("Answered searches.").build(),
+        searches: meter
+            .u64_counter("toolweaver_searches_total")
+            .with_description("Answered searches.")
+            .build(),
         degraded: meter
-            .u64_counter("toolweaver_searches_degraded")
+            .u64_counter("toolweaver_searches_degraded_total")
             .with_description("Answers without a part.")
             .build(),
         seconds: meter

@@ -21,11 +21,11 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
     Instruments {
         // The Prometheus exporter adds `_total`.
         deliveries: meter
-            .u64_counter("toolweaver_deliveries")
+            .u64_counter("toolweaver_deliveries_total")
             .with_description("Stream messages handled, by stream and outcome.")
             .build(),
         rejected: meter
-            .u64_counter("toolweaver_rejected")
+            .u64_counter("toolweaver_rejected_total")
             .with_description("Stream messages given up and stored in REJECTED, by error code.")
             .build(),
         batch_seconds: meter
@@ -34,7 +34,7 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
             .with_boundaries(buckets.to_vec())
             .build(),
         requests: meter
-            .u64_counter("toolweaver_requests")
+            .u64_counter("toolweaver_requests_total")
             .with_description("Requests answered, by endpoint and code (200 or an error code).")
             .build(),
         request_seconds: meter
