@@ -19,7 +19,6 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
     let buckets =
         [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
     Instruments {
-        // The Prometheus exporter adds `_total`.
         deliveries: meter
             .u64_counter("toolweaver_deliveries_total")
             .with_description("Stream messages handled, by stream and outcome.")
