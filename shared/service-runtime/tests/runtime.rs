@@ -85,7 +85,8 @@ async fn metrics_have_the_names_that_the_code_gives_them() {
     if cfg!(target_os = "linux") {
         let bytes = value(&text, "process_resident_memory_bytes");
         assert!(bytes > 1e6, "a process of {bytes} bytes");
-        assert!(value(&text, "process_cpu_seconds_total") > 0.0);
+        // A young process may have used less than the hundredth of a second that is the finest step.
+        assert!(value(&text, "process_cpu_seconds_total") >= 0.0);
     }
 }
 
