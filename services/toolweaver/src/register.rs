@@ -90,6 +90,12 @@ pub(crate) async fn import_openapi(args: OpenapiArgs, common: &Common) -> Result
             imported.unresolved
         ));
     }
+    if imported.sentences_shared > 0 {
+        note(&format!(
+            "{} sentences that many operations share are left out: they do not tell one from another",
+            imported.sentences_shared
+        ));
+    }
     if dry_run {
         for tool in &imported.tools {
             line(&String::from_utf8_lossy(&encode(tool)));

@@ -131,8 +131,10 @@ impl UpArgs {
 }
 
 async fn supervise(args: &UpArgs, data_dir: &DataDir, common: &Common, begin: Instant) -> Result<(), Fault> {
-    let runtime =
-        Runtime::start(&args.runtime.http, args.runtime.drain).await.map_err(|error| failed(&error))?;
+    let runtime = Runtime::start(&args.runtime.http, args.runtime.drain).await.map_err(|error| {
+        failed(&error)
+            .hint("take another address for health and metrics with --http-addr, such as 127.0.0.1:0")
+    })?;
     let (nats_config, server) = if args.nats.nats_url.is_some() {
         (args.nats.clone(), None)
     } else {
@@ -171,9 +173,9 @@ async fn work(
             }
         });
     }
-    let nats = toolweaver_messaging::connect(nats_config, "toolweaver up")
-        .await
-        .map_err(|error| no_connection(&error))?;
+    let nats = toolweaver_messaging::connect(nats_config, "toolweaver up").await.map_err(|error| {
+        no_connection(&error).hint("check --nats-url, or leave it out to have a NATS server started here")
+    })?;
     match stop.run_until_cancelled(Box::pin(start_workers(args, nats, runtime))).await {
         None => return Ok(()),
         Some(started) => started.map_err(|error| failed(&error))?,

@@ -2,10 +2,11 @@
 //!
 //! Here live reading the document and going through its operations. What an operation's arguments look like is
 //! [`arguments`], how references are followed is [`document`], how a schema becomes self-contained is [`schema`], how
-//! Markdown becomes plain words is [`text`].
+//! Markdown becomes plain words is [`text`], and what is said of every operation is left out by [`boilerplate`].
 //! Here does **not** live: publishing; an imported tool takes the same way as a registered one.
 
 mod arguments;
+mod boilerplate;
 mod document;
 mod schema;
 mod text;
@@ -35,6 +36,8 @@ pub(crate) struct Import {
     pub(crate) tools_pruned: usize,
     /// References that lead nowhere within the document.
     pub(crate) unresolved: usize,
+    /// Sentences that many operations share, left out of all of them.
+    pub(crate) sentences_shared: usize,
 }
 
 /// The operations of a path item, in the order the specification names them.
@@ -61,7 +64,8 @@ pub(crate) fn import(root: &Value, domain: &Domain) -> Result<Import, Fault> {
         |pointer| root.pointer(pointer).and_then(Value::as_str).map(|text| cut(text, LABEL_BYTES_MAX));
     let version = label("/info/version").filter(|text| !text.is_empty());
     let publisher = label("/info/title").filter(|text| !text.is_empty());
-    let mut import = Import { tools: Vec::new(), pruned: 0, tools_pruned: 0, unresolved: 0 };
+    let mut import =
+        Import { tools: Vec::new(), pruned: 0, tools_pruned: 0, unresolved: 0, sentences_shared: 0 };
     let mut taken = HashSet::new();
     for (path, item) in root.pointer("/paths").and_then(Value::as_object).into_iter().flatten() {
         let item = document.follow(item);
@@ -93,6 +97,7 @@ pub(crate) fn import(root: &Value, domain: &Domain) -> Result<Import, Fault> {
             "give a document with `paths`; webhooks and callbacks cannot be called, so they are no tools",
         ));
     }
+    import.sentences_shared = boilerplate::remove(&mut import.tools);
     Ok(import)
 }
 

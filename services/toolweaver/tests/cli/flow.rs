@@ -127,6 +127,11 @@ fn health(up: &Up) {
     let model_dir = model_dir.to_str().unwrap();
     let doctor = up.run(&["doctor", "--model-dir", model_dir]).expect_code(0).json();
     assert_eq!(doctor["ok"], true);
+    let healthy = ["doctor", "--model-dir", model_dir, "--nats-url", &up.nats_url];
+    let table = run(&healthy, "").expect_code(0).stdout;
+    assert!(table.contains("everything is in order"), "{table}");
+    let table = run(&["status", "--nats-url", &up.nats_url], "").expect_code(0).stdout;
+    assert!(table.contains("no lag") && table.contains("toolweaver-query"), "{table}");
     let unwell =
         ["doctor", "--model-dir", "/nowhere", "--use-vector-db", "--qdrant-url", "http://127.0.0.1:9"];
     let unwell = up.run(&unwell).expect_code(1).json();

@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
     time::{Duration, Instant},
 };
@@ -70,8 +70,6 @@ pub(crate) struct Up {
     data_dir: PathBuf,
     pub(crate) nats_url: String,
     pub(crate) http: String,
-    /// Seconds it took to be ready, by its own count.
-    pub(crate) ready_seconds: f64,
 }
 
 /// How texts become vectors in an `up`.
@@ -103,13 +101,11 @@ impl Up {
                 sender.send(line).ok();
             }
         });
-        let mut up =
-            Self { child, data_dir, nats_url: String::new(), http: String::new(), ready_seconds: 0.0 };
+        let mut up = Self { child, data_dir, nats_url: String::new(), http: String::new() };
         let ready: Value =
             serde_json::from_str(&receiver.recv_timeout(SOON).expect("it becomes ready")).unwrap();
-        up.nats_url = ready["nats_url"].as_str().unwrap().to_owned();
-        up.http = ready["http"].as_str().unwrap().to_owned();
-        up.ready_seconds = ready["seconds"].as_f64().unwrap();
+        ready["nats_url"].as_str().unwrap().clone_into(&mut up.nats_url);
+        ready["http"].as_str().unwrap().clone_into(&mut up.http);
         up
     }
 
@@ -136,7 +132,7 @@ impl Up {
     /// Ends it as an operator would; returns its exit code.
     pub(crate) fn terminate(mut self) -> Option<i32> {
         self.signal("-TERM");
-        self.wait(SOON).expect("it ends in time")
+        self.wait(SOON).expect("it ends in time").code()
     }
 
     /// Ends it as a crash would; its nats-server lives on.
@@ -151,12 +147,12 @@ impl Up {
         Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
     }
 
-    /// The exit code, or none while it still runs after this time.
-    fn wait(&mut self, within: Duration) -> Option<Option<i32>> {
+    /// How it ended, or none if it still runs after this time.
+    fn wait(&mut self, within: Duration) -> Option<ExitStatus> {
         let deadline = Instant::now() + within;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait().unwrap() {
-                return Some(status.code());
+                return Some(status);
             }
             std::thread::sleep(Duration::from_millis(10));
         }

@@ -1,0 +1,81 @@
+//! Sentences that a document repeats from operation to operation: licences, scopes, media types.
+//!
+//! What is said of many operations does not tell one from another. Left in, it makes their texts alike, and a search
+//! for what one of them does finds the others.
+
+use std::collections::{HashMap, HashSet};
+
+use toolweaver_contracts::Tool;
+
+/// In so many operations a sentence may stand.
+const OPERATIONS_MAX: usize = 5;
+/// The same for large documents, as one operation of so many.
+const OPERATIONS_SHARE: usize = 200;
+
+/// Takes the repeated sentences out of the descriptions; returns how many different ones. The first sentence of a
+/// description stays: it is the summary.
+pub(crate) fn remove(tools: &mut [Tool]) -> usize {
+    let operations_max = OPERATIONS_MAX.max(tools.len() / OPERATIONS_SHARE);
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for tool in tools.iter() {
+        let distinct: HashSet<&str> = sentences(&tool.description).skip(1).collect();
+        for sentence in distinct {
+            *counts.entry(sentence.to_owned()).or_default() += 1;
+        }
+    }
+    counts.retain(|_, count| *count > operations_max);
+    if !counts.is_empty() {
+        for tool in tools {
+            let first = sentences(&tool.description).take(1);
+            let rest =
+                sentences(&tool.description).skip(1).filter(|sentence| !counts.contains_key(*sentence));
+            tool.description = first.chain(rest).collect::<Vec<_>>().join(" ");
+        }
+    }
+    counts.len()
+}
+
+/// The sentences of a text on one line. An abbreviation ends one too, which does no harm: all are joined again.
+fn sentences(text: &str) -> impl Iterator<Item = &str> {
+    text.split_inclusive([' '])
+        .scan((0, 0), |(start, end), word| {
+            *end += word.len();
+            if word.trim_end().ends_with(['.', '!', '?', ':']) || *end == text.len() {
+                let sentence = text[*start..*end].trim_end();
+                *start = *end;
+                return Some(Some(sentence));
+            }
+            Some(None)
+        })
+        .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_every_operation_says_is_left_out_once_it_is_not_the_summary() {
+        let tool = |i: usize| -> Tool {
+            let description =
+                format!("Get one. Thing number {i}, e.g. a small one. Needs the repo scope. Made by hand");
+            serde_json::from_value(
+                serde_json::json!({ "tool_name": format!("t{i}"), "description": description }),
+            )
+            .unwrap()
+        };
+        let mut few: Vec<Tool> = (0..OPERATIONS_MAX).map(tool).collect();
+        assert_eq!(remove(&mut few), 0);
+        assert_eq!(few[2].description, tool(2).description);
+        let mut many: Vec<Tool> = (0..=OPERATIONS_MAX).map(tool).collect();
+        assert_eq!(remove(&mut many), 3);
+        assert_eq!(many[2].description, "Get one. Thing number 2, e.g.");
+    }
+
+    #[test]
+    fn sentences_together_are_the_text() {
+        for text in ["", "One.", "One. Two! Three", "a.b c? d", "画像を作る。終わり"] {
+            assert_eq!(sentences(text).collect::<Vec<_>>().join(" "), text);
+        }
+    }
+}
