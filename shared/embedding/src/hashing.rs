@@ -8,11 +8,12 @@ use crate::{DeviceKind, Fingerprint, Model, ModelError, Tokens};
 const DIMENSIONS: usize = 384;
 /// Features of one text; what comes after them is ignored, like the end of a long text by a real model.
 const FEATURES_MAX: usize = 2048;
+/// The lowest bit of a feature tells its weight; the other bits are its hash.
+const WORD: u32 = 0;
+const PIECE: u32 = 1;
 const WORD_WEIGHT: f32 = 1.0;
-/// A word of n letters has about n trigrams: together they weigh less than the word itself.
-const TRIGRAM_WEIGHT: f32 = 0.25;
-/// The lowest bit of a feature tells its kind; the other bits are its hash.
-const TRIGRAM_BIT: u32 = 1;
+/// A word of n letters has about n trigrams and two neighbours: together they weigh little more than the word.
+const PIECE_WEIGHT: f32 = 0.25;
 
 /// Feature hashing of words, pairs of words and character trigrams.
 ///
@@ -55,16 +56,16 @@ impl Model for Hashing {
         let words: Vec<&str> =
             text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
         // Every text has at least one feature, so that an empty one has a vector too.
-        let mut ids = vec![feature(["", ""], 0)];
+        let mut ids = vec![feature(["", ""], WORD)];
         for (i, word) in words.iter().enumerate() {
-            ids.push(feature(["", word], 0));
+            ids.push(feature(["", word], WORD));
             if i > 0 {
-                ids.push(feature([words[i - 1], word], TRIGRAM_BIT));
+                ids.push(feature([words[i - 1], word], PIECE));
             }
             let letters: Vec<char> = format!("^{word}$").chars().collect();
             ids.extend(letters.windows(3).map(|three| {
                 let three: String = three.iter().collect();
-                feature(["^", &three], TRIGRAM_BIT)
+                feature(["^", &three], PIECE)
             }));
         }
         ids.truncate(FEATURES_MAX);
@@ -86,13 +87,13 @@ fn feature(parts: [&str; 2], kind: u32) -> u32 {
     for byte in parts[0].bytes().chain([0xff]).chain(parts[1].bytes()) {
         hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
     }
-    (hash & !TRIGRAM_BIT) | kind
+    (hash & !PIECE) | kind
 }
 
 fn vector(features: &[u32]) -> Vec<f32> {
     let mut vector = vec![0.0; DIMENSIONS];
     for &feature in features {
-        let weight = if feature & TRIGRAM_BIT == 0 { WORD_WEIGHT } else { TRIGRAM_WEIGHT };
+        let weight = if feature & PIECE == 0 { WORD_WEIGHT } else { PIECE_WEIGHT };
         let sign = if feature & 2 == 0 { 1.0 } else { -1.0 };
         vector[(feature >> 2) as usize % DIMENSIONS] += sign * weight;
     }

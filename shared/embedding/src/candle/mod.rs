@@ -1,7 +1,7 @@
 //! BERT-family sentence-transformers models on candle.
 //!
 //! `folder` reads and checks a model folder, `device` chooses where to compute. There are two encoders: `padded`
-//! is candle's own model, for GPUs; `ragged` is for CPUs, where it takes less than half the time of candle's
+//! is candle's own model, for GPUs; `ragged` is for CPUs, where it takes about half the time of candle's
 //! (`matrix` and `lanes` are its arithmetic). Pooling is the mean over a text's tokens, and vectors have length 1.
 
 mod device;
