@@ -7,7 +7,7 @@ use toolweaver_service_runtime::service_main;
 
 fn main() -> ExitCode {
     service_main("query-worker", async |config: Config, runtime| {
-        let parts = Parts::connect(&config).await?;
+        let parts = Parts::connect(&config, runtime.shutdown.soft()).await?;
         run(&config.query, parts, &runtime).await
     })
 }

@@ -3,9 +3,11 @@
 use std::{num::NonZeroUsize, sync::Arc};
 
 use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
 use toolweaver_catalog_cache::{CatalogCache, Store};
 use toolweaver_embedding::{Embedder, Limits};
-use toolweaver_messaging::{Nats, connect};
+use toolweaver_messaging::{ConnectError, Nats, connect};
+use toolweaver_service_runtime::retry::{Policy, retry};
 use toolweaver_vector_store::Qdrant;
 
 use crate::Config;
@@ -27,9 +29,13 @@ pub struct Parts {
 const QUERIES_WAITING_MAX: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
 
 impl Parts {
-    /// Connects everything the configuration names.
-    pub async fn connect(config: &Config) -> anyhow::Result<Self> {
-        let model = toolweaver_embedding::load(&config.model).context("cannot load the embedding model")?;
+    /// Makes everything that the configuration names. Waits for NATS until it is up, or until `stop`.
+    pub async fn connect(config: &Config, stop: &CancellationToken) -> anyhow::Result<Self> {
+        let model_config = config.model.clone();
+        let model = tokio::task::spawn_blocking(move || toolweaver_embedding::load(&model_config))
+            .await
+            .context("loading the embedding model did not end")?
+            .context("cannot load the embedding model")?;
         let embedder = query_embedder(model, config.model.limits());
         let vectors = if config.qdrant.use_vector_db {
             let dims = NonZeroUsize::new(embedder.dimensions()).context("the model has no dimensions")?;
@@ -40,7 +46,11 @@ impl Parts {
         } else {
             None
         };
-        let nats = connect(&config.nats, "query-worker").await.context("cannot connect to NATS")?;
+        let nats = retry(&Policy::for_ever(), stop, "reach NATS", ConnectError::is_transient, || {
+            connect(&config.nats, "query-worker")
+        })
+        .await
+        .context("cannot connect to NATS")?;
         let store = Store::open(&config.cache).context("cannot set up the cache")?;
         let cache = CatalogCache::new(store, &config.cache);
         Ok(Self { nats, embedder, vectors, cache })
