@@ -3,12 +3,18 @@
 use std::{
     env, fs, io,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use toolweaver_contracts::{ErrorCode, Fault};
 
 /// The folder of the default model below `models`.
 pub(crate) const DEFAULT_MODEL: &str = "all-MiniLM-L6-v2";
+
+/// How long a process that was killed may take to disappear: it holds the folder until its memory is given back.
+const LOCK_WITHIN: Duration = Duration::from_secs(3);
+/// How often the lock is tried.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The data folder.
 #[derive(Debug, Clone)]
@@ -58,19 +64,32 @@ impl DataDir {
     }
 
     /// Makes the folder and takes it for this process.
-    pub(crate) fn lock(&self) -> Result<Lock, Fault> {
-        let io_fault = |error: io::Error| self.fault("cannot use the data folder", &error);
-        fs::create_dir_all(&self.path).map_err(io_fault)?;
+    pub(crate) async fn lock(&self) -> Result<Lock, Fault> {
+        let deadline = Instant::now() + LOCK_WITHIN;
+        loop {
+            match self.try_lock()? {
+                Some(lock) => return Ok(lock),
+                None if Instant::now() < deadline => tokio::time::sleep(LOOK_EVERY).await,
+                None => {
+                    let folder = self.path.display();
+                    let message = format!("another `toolweaver up` is running on {folder}");
+                    return Err(Fault::new(ErrorCode::Internal, message)
+                        .hint("use that one, stop it first, or give this one its own --data-dir"));
+                }
+            }
+        }
+    }
+
+    /// The lock, unless another process has it.
+    fn try_lock(&self) -> Result<Option<Lock>, Fault> {
+        let fault = |error: io::Error| self.fault("cannot use the data folder", &error);
+        fs::create_dir_all(&self.path).map_err(fault)?;
         let file =
-            fs::File::options().create(true).append(true).open(self.path.join("lock")).map_err(io_fault)?;
+            fs::File::options().create(true).append(true).open(self.path.join("lock")).map_err(fault)?;
         match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file }),
-            Err(fs::TryLockError::WouldBlock) => Err(Fault::new(
-                ErrorCode::Internal,
-                format!("another `toolweaver up` is running on {}", self.path.display()),
-            )
-            .hint("use that one, stop it first, or give this one its own --data-dir")),
-            Err(fs::TryLockError::Error(error)) => Err(io_fault(error)),
+            Ok(()) => Ok(Some(Lock { _file: file })),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(fault(error)),
         }
     }
 
@@ -121,11 +140,11 @@ mod tests {
     fn a_folder_has_one_up_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         let data = DataDir::new(Some(folder.path())).unwrap();
-        let lock = data.lock().unwrap();
-        let refused = data.lock().unwrap_err();
-        assert!(refused.message.contains("another") && refused.hint.is_some(), "{refused}");
+        let lock = data.try_lock().unwrap();
+        assert!(lock.is_some());
+        assert!(data.try_lock().unwrap().is_none());
         drop(lock);
-        data.lock().unwrap();
+        assert!(data.try_lock().unwrap().is_some());
     }
 
     #[test]

@@ -82,7 +82,7 @@ pub(crate) async fn up(mut args: UpArgs, common: &Common) -> Result<Exit, Fault>
     let data_dir = DataDir::new(common.data_dir.as_deref())?;
     args.find_model(&data_dir)?;
     args.validate()?;
-    let _lock = data_dir.lock()?;
+    let _lock = data_dir.lock().await?;
     let telemetry =
         telemetry::start("toolweaver", &args.runtime.telemetry).map_err(|error| failed(&error.into()))?;
     let outcome = supervise(&args, &data_dir, common, begin).await;

@@ -8,14 +8,11 @@ use std::collections::{HashMap, HashSet};
 use toolweaver_contracts::Tool;
 
 /// In so many operations a sentence may stand.
-const OPERATIONS_MAX: usize = 5;
-/// The same for large documents, as one operation of so many.
-const OPERATIONS_SHARE: usize = 200;
+const OPERATIONS_MAX: usize = 4;
 
 /// Takes the repeated sentences out of the descriptions; returns how many different ones. The first sentence of a
 /// description stays: it is the summary.
 pub(crate) fn remove(tools: &mut [Tool]) -> usize {
-    let operations_max = OPERATIONS_MAX.max(tools.len() / OPERATIONS_SHARE);
     let mut counts: HashMap<String, usize> = HashMap::new();
     for tool in tools.iter() {
         let distinct: HashSet<&str> = sentences(&tool.description).skip(1).collect();
@@ -23,7 +20,7 @@ pub(crate) fn remove(tools: &mut [Tool]) -> usize {
             *counts.entry(sentence.to_owned()).or_default() += 1;
         }
     }
-    counts.retain(|_, count| *count > operations_max);
+    counts.retain(|_, count| *count > OPERATIONS_MAX);
     if !counts.is_empty() {
         for tool in tools {
             let first = sentences(&tool.description).take(1);
