@@ -36,6 +36,12 @@ pub enum IndexedEvent {
 }
 
 impl IndexedEvent {
+    /// Reads an event without looking for the place of a fault: several times faster than
+    /// [`decode`](crate::decode), for a reader that starts with all of INDEXED. Only our own workers write there.
+    pub fn from_json(body: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(body)
+    }
+
     /// Sequence in TOOLS of what this event reports.
     pub const fn revision(&self) -> u64 {
         match self {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use tokio::{sync::watch, task};
-use toolweaver_contracts::{Fault, IndexedEvent, TEXT_VECTOR, Tenant, ToolKey, decode, subjects};
+use toolweaver_contracts::{IndexedEvent, TEXT_VECTOR, Tenant, ToolKey, subjects};
 use toolweaver_messaging::replay::Replayed;
 use toolweaver_vector_store::{Memory, Point, StoreError, Tombstone, VectorStore as _};
 use tracing::warn;
@@ -153,13 +153,16 @@ fn newest_per_tool(batch: &[Replayed]) -> Vec<Change> {
 }
 
 fn change(message: &Replayed) -> Option<Change> {
-    let decoded = subjects::parse_indexed(&message.subject)
-        .and_then(|key| Ok::<_, Fault>((key, decode::<IndexedEvent>(&message.payload)?)));
+    let version = message.stream_sequence;
+    let decoded =
+        subjects::parse_indexed(&message.subject).map_err(|fault| fault.to_string()).and_then(|key| {
+            Ok((key, IndexedEvent::from_json(&message.payload).map_err(|error| error.to_string())?))
+        });
     match decoded {
-        Ok((key, event)) => Some(Change { version: message.stream_sequence, key, event }),
-        Err(fault) => {
+        Ok((key, event)) => Some(Change { version, key, event }),
+        Err(reason) => {
             // Only a foreign publisher can do this; one bad message must not stop all readers for ever.
-            warn!(subject = message.subject, sequence = message.stream_sequence, %fault, "skipping a message of INDEXED");
+            warn!(subject = message.subject, sequence = version, reason, "skipping a message of INDEXED");
             None
         }
     }
