@@ -21,4 +21,4 @@ pub use config::QdrantConfig;
 pub use error::StoreError;
 pub use memory::Memory;
 pub use qdrant::{Ensured, Qdrant};
-pub use store::{AnyStore, Hit, Page, Point, Record, Tombstone, VectorStore};
+pub use store::{Hit, Page, Point, Record, Tombstone, VectorStore};

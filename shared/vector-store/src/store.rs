@@ -1,11 +1,11 @@
-//! The contract of a vector store, and the choice between the two at run time.
+//! The contract of a vector store.
 
 use std::{future::Future, sync::Arc};
 
 use toolweaver_contracts::{Predicate, Tool, ToolKey};
 use uuid::Uuid;
 
-use crate::{Memory, Qdrant, StoreError};
+use crate::StoreError;
 
 /// A tool to be found by its vector.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,79 +92,4 @@ pub trait VectorStore: Send + Sync {
 
     /// Asks the store whether it answers; gives its name and version.
     fn health(&self) -> impl Future<Output = Result<String, StoreError>> + Send;
-}
-
-/// The store that the configuration chose.
-#[derive(Debug, Clone)]
-pub enum AnyStore {
-    /// A Qdrant server or cluster.
-    Qdrant(Arc<Qdrant>),
-    /// Exact search in this process.
-    Memory(Memory),
-}
-
-impl From<Qdrant> for AnyStore {
-    fn from(store: Qdrant) -> Self {
-        Self::Qdrant(Arc::new(store))
-    }
-}
-
-impl From<Memory> for AnyStore {
-    fn from(store: Memory) -> Self {
-        Self::Memory(store)
-    }
-}
-
-impl VectorStore for AnyStore {
-    async fn upsert(&self, points: &[Point]) -> Result<(), StoreError> {
-        match self {
-            Self::Qdrant(store) => store.upsert(points).await,
-            Self::Memory(store) => store.upsert(points).await,
-        }
-    }
-
-    async fn remove(&self, tombstones: &[Tombstone]) -> Result<(), StoreError> {
-        match self {
-            Self::Qdrant(store) => store.remove(tombstones).await,
-            Self::Memory(store) => store.remove(tombstones).await,
-        }
-    }
-
-    async fn search(
-        &self,
-        vector: &[f32],
-        predicate: &Predicate,
-        limit: usize,
-    ) -> Result<Vec<Hit>, StoreError> {
-        match self {
-            Self::Qdrant(store) => store.search(vector, predicate, limit).await,
-            Self::Memory(store) => store.search(vector, predicate, limit).await,
-        }
-    }
-
-    async fn count(&self, predicate: &Predicate) -> Result<u64, StoreError> {
-        match self {
-            Self::Qdrant(store) => store.count(predicate).await,
-            Self::Memory(store) => store.count(predicate).await,
-        }
-    }
-
-    async fn scroll(
-        &self,
-        predicate: &Predicate,
-        from: Option<Uuid>,
-        limit: usize,
-    ) -> Result<Page, StoreError> {
-        match self {
-            Self::Qdrant(store) => store.scroll(predicate, from, limit).await,
-            Self::Memory(store) => store.scroll(predicate, from, limit).await,
-        }
-    }
-
-    async fn health(&self) -> Result<String, StoreError> {
-        match self {
-            Self::Qdrant(store) => store.health().await,
-            Self::Memory(store) => store.health().await,
-        }
-    }
 }

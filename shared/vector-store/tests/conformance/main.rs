@@ -14,7 +14,7 @@ mod suite;
 use std::num::NonZeroUsize;
 
 use toolweaver_testkit::qdrant::QdrantDouble;
-use toolweaver_vector_store::{AnyStore, Memory};
+use toolweaver_vector_store::Memory;
 
 use crate::{scene::DIMS, servers::Namespace};
 
@@ -25,7 +25,6 @@ fn memory() -> Memory {
 #[tokio::test]
 async fn memory_keeps_the_promises() {
     suite::all(&memory()).await;
-    suite::all(&AnyStore::from(memory())).await;
 }
 
 #[tokio::test]
