@@ -15,10 +15,10 @@ use uuid::Uuid;
 use crate::projection::{LexicalHit, Mention};
 
 /// Name of this configuration, in every reply and every cache key. A change of any number below changes it.
-pub(crate) const NAME: &str = "weighted-1";
+pub(crate) const NAME: &str = "weighted-2";
 
 /// Share of the dense arm, 0 to 1.
-const DENSE_SHARE: f32 = 0.7;
+const DENSE_SHARE: f32 = 0.75;
 /// How many lexical hits take part.
 pub(crate) const LEXICAL_HITS: usize = 400;
 /// How many dense hits take part.

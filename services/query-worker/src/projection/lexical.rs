@@ -162,7 +162,9 @@ impl Fields {
             for (field, terms, share) in
                 [(forms.stem, &stems, STEM_SHARE), (forms.raw, &raws, 1.0 - STEM_SHARE)]
             {
-                clauses.extend(terms.iter().map(|term| boosted(field, term, weight * share)));
+                clauses.extend(
+                    terms.iter().map(|term| boosted(field, &term.text, weight * share * term.weight)),
+                );
             }
         }
         clauses

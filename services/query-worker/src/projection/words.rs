@@ -60,19 +60,54 @@ pub(crate) fn stemmed() -> TextAnalyzer {
     TextAnalyzer::builder(Words).filter(LowerCaser).filter(Stemmer::new(Language::English)).build()
 }
 
-/// The distinct terms of a query, in order, without function words; with nothing else in it, all of them.
-pub(crate) fn query_terms(analyzer: &mut TextAnalyzer, query: &str) -> Vec<String> {
-    let distinct = |keep: &dyn Fn(&str) -> bool| {
-        let mut seen = HashSet::new();
-        let words = identifiers::split(query).into_iter().filter(|word| keep(&word.to_lowercase()));
-        words
-            .flat_map(|word| terms(analyzer, word))
-            .filter(|term| seen.insert(term.clone()))
-            .collect::<Vec<_>>()
-    };
-    let mut distinct = distinct;
-    let content = distinct(&|word| !STOP_WORDS.contains(word));
-    if content.is_empty() { distinct(&|_| true) } else { content }
+/// Verbs that authors of tools use for one another.
+const SYNONYMS: [&[&str]; 10] = [
+    &["create", "open", "add", "new", "make", "start", "register"],
+    &["delete", "remove", "drop", "destroy"],
+    &["get", "show", "read", "view", "fetch", "describe", "retrieve"],
+    &["list", "all", "every"],
+    &["update", "edit", "change", "modify", "rename"],
+    &["find", "search", "look", "query"],
+    &["send", "post"],
+    &["login", "logged", "authenticated", "signed"],
+    &["merge", "combine"],
+    &["cancel", "abort", "stop"],
+];
+/// How much a synonym counts beside a word of the query itself.
+const SYNONYM_WEIGHT: f32 = 0.3;
+
+/// A term to look for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct QueryTerm {
+    /// As the analyser writes it.
+    pub(crate) text: String,
+    /// Its share of a full hit: 1 for the query's own words.
+    pub(crate) weight: f32,
+}
+
+/// The distinct terms of a query, in order, without function words; with nothing else in it, all of them. Then the
+/// synonyms of its verbs.
+pub(crate) fn query_terms(analyzer: &mut TextAnalyzer, query: &str) -> Vec<QueryTerm> {
+    let words: Vec<String> = identifiers::split(query).into_iter().map(str::to_lowercase).collect();
+    let mut content: Vec<&str> =
+        words.iter().map(String::as_str).filter(|word| !STOP_WORDS.contains(word)).collect();
+    if content.is_empty() {
+        content = words.iter().map(String::as_str).collect();
+    }
+    let mut stemmer = stemmed();
+    let mut stem = |word: &str| terms(&mut stemmer, word);
+    let stems: Vec<_> = content.iter().map(|word| stem(word)).collect();
+    let meant = SYNONYMS.iter().filter(|group| group.iter().any(|verb| stems.contains(&stem(verb)))).copied();
+    let synonyms: Vec<&str> = meant.flatten().copied().collect();
+
+    let mut seen = HashSet::new();
+    let mut found = Vec::new();
+    for (words, weight) in [(content, 1.0), (synonyms, SYNONYM_WEIGHT)] {
+        let distinct =
+            words.into_iter().flat_map(|word| terms(analyzer, word)).filter(|term| seen.insert(term.clone()));
+        found.extend(distinct.map(|text| QueryTerm { text, weight }));
+    }
+    found
 }
 
 fn terms(analyzer: &mut TextAnalyzer, text: &str) -> Vec<String> {
@@ -98,14 +133,27 @@ static STOP_WORDS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
 
 #[cfg(test)]
 mod tests {
-    use super::{query_terms, raw, stemmed};
+    use super::{QueryTerm, query_terms, raw, stemmed};
 
     #[test]
     fn a_query_loses_function_words_and_repeats_but_never_everything() {
-        let terms = |query: &str| query_terms(&mut stemmed(), query);
-        assert_eq!(terms("Please list the issues of my issue list"), ["list", "issu"]);
+        let terms = |query: &str| own(&query_terms(&mut stemmed(), query));
+        assert_eq!(terms("Please tag the issues of my issue tag"), ["tag", "issu"]);
         assert_eq!(terms("who am I"), ["who", "am", "i"]);
         assert_eq!(terms("…"), Vec::<String>::new());
-        assert_eq!(query_terms(&mut raw(), "createPullRequests now"), ["create", "pull", "requests"]);
+        assert_eq!(own(&query_terms(&mut raw(), "createPullRequests now")), ["create", "pull", "requests"]);
+    }
+
+    #[test]
+    fn a_verb_brings_its_synonyms_at_a_lower_weight() {
+        let terms = query_terms(&mut stemmed(), "removing labels");
+        let verbs: Vec<_> =
+            terms.iter().filter(|term| term.weight < 1.0).map(|term| term.text.as_str()).collect();
+        assert_eq!(verbs, ["delet", "drop", "destroy"]);
+        assert_eq!(own(&terms), ["remov", "label"]);
+    }
+
+    fn own(terms: &[QueryTerm]) -> Vec<String> {
+        terms.iter().filter(|term| term.weight >= 1.0).map(|term| term.text.clone()).collect()
     }
 }
