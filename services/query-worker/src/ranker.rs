@@ -18,7 +18,7 @@ use crate::projection::{LexicalHit, Mention};
 pub(crate) const NAME: &str = "weighted-2";
 
 /// Share of the dense arm, 0 to 1.
-const DENSE_SHARE: f32 = 0.75;
+const DENSE_SHARE: f32 = 0.8;
 /// How many lexical hits take part.
 pub(crate) const LEXICAL_HITS: usize = 400;
 /// How many dense hits take part.

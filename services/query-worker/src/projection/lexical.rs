@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::words;
 
 /// How much a hit in each field counts (measured; see `ranker`).
-const WEIGHTS: Weights = Weights { name: 3.0, description: 1.0, parameters: 0.5, tags: 1.0 };
+const WEIGHTS: Weights = Weights { name: 1.0, description: 1.0, parameters: 0.5, tags: 0.3 };
 /// How the stemmed and the written form of a word share its weight.
 const STEM_SHARE: f32 = 0.7;
 
