@@ -133,7 +133,7 @@ fn nats_url(folder: &Path) -> Option<String> {
 }
 
 fn start_worker(programs: &Programs, name: &str, nats_url: &str, folder: &Path) -> anyhow::Result<Process> {
-    let mut command = Command::new(programs.bin_dir.join(name));
+    let mut command = Command::new(programs.bin_dir.join(format!("toolweaver-{name}")));
     command
         .env("NATS_URL", nats_url)
         .env("TOOLWEAVER_MODEL_DIR", &programs.model_dir)

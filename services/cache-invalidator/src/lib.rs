@@ -18,6 +18,8 @@ mod metrics;
 mod parts;
 mod watch;
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use toolweaver_contracts::subjects::INDEXED_STREAM;
 use toolweaver_messaging::consumer::ConsumerError;
@@ -33,6 +35,9 @@ pub use self::parts::Parts;
 
 /// The consumer that all invalidators share.
 pub const DURABLE: &str = "cache-invalidator";
+
+/// Time after which the server delivers again what nobody acknowledged.
+const ACK_WAIT: Duration = Duration::from_secs(10);
 
 /// Wires the invalidator up and returns; it then runs until `runtime` shuts down.
 ///
@@ -62,6 +67,8 @@ pub async fn run(
         ConsumerConfig {
             batch_max: settings.invalidation_batch_max,
             linger: settings.linger(),
+            // What the server sent to an invalidator that was just then stopping comes back after this time.
+            ack_wait: ACK_WAIT,
             ..ConsumerConfig::new(INDEXED_STREAM, DURABLE)
         },
     );
