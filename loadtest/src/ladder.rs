@@ -124,7 +124,7 @@ async fn register(client: &Client, tools: &[Tool], total: usize) -> anyhow::Resu
 
 /// Times publish → found on a tool that says something new each time.
 async fn freshness(client: &Client, like: &Tool) -> anyhow::Result<(f64, f64)> {
-    let mut times = Histogram::<u64>::new(3)?;
+    let mut times = Histogram::<u64>::new_with_max(FOUND_WITHIN_MS * 1_000, 3)?;
     for i in 0..FRESHNESS_SAMPLES {
         let tool = Tool {
             tool_name: "loadtest_probe".parse()?,
