@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::words;
 
-/// How much a hit in each field counts (measured; see `ranker`).
+/// How much a hit in each field counts. A name no more than the description: fields are scored apart, and short ones high.
 const WEIGHTS: Weights = Weights { name: 1.0, description: 1.0, parameters: 0.5, tags: 0.3 };
 /// How the stemmed and the written form of a word share its weight.
 const STEM_SHARE: f32 = 0.7;
