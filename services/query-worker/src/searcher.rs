@@ -132,7 +132,7 @@ impl Searcher {
 
         let mut found = None;
         let mut routed =
-            Routed { domain: None, by: RoutedBy::None, fell_back: false, strategy: Strategy::Hybrid };
+            Routed { domain: None, by: RoutedBy::None, confidence: None, fell_back: false, strategy: Strategy::Hybrid };
         if let Some(domain) = request.domain.as_ref().filter(|_| few.is_none()) {
             let in_domain = self
                 .find(&request.query, &embedded, &everywhere.clone().in_domain(domain.clone()), &mut degraded)
@@ -177,6 +177,10 @@ impl Searcher {
         Ok(SearchReply {
             search_id: String::new(),
             status,
+            confidence: None,
+            shaped: Vec::new(),
+            budget: None,
+            explain: None,
             results: self.results(ranker::cut(found.ranked, top_k), request, &everywhere),
             catalog_version: 0,
             lag_ms: 0,
@@ -303,6 +307,8 @@ impl Searcher {
                     lexical: found.lexical,
                     dense: found.dense,
                     exact_name: found.mention.is_some(),
+                    contributions: None,
+                    matched: Vec::new(),
                 }),
             })
         };

@@ -74,6 +74,8 @@ fn request_of(args: SearchArgs) -> SearchRequest {
         min_revision: None,
         wait_ms: args.wait_ms,
         detail: args.detail.into(),
+        shape: None,
+        budget_tokens: None,
         explain: args.explain,
     }
 }

@@ -7,6 +7,7 @@
 mod catalog;
 mod decode;
 mod event;
+mod explain;
 mod fault;
 pub mod identifiers;
 mod indexed;
@@ -23,14 +24,18 @@ mod tool;
 pub use catalog::{DomainCount, DomainsReply, DomainsRequest, GetReply, GetRequest, VersionsAnnounced};
 pub use decode::{decode, encode};
 pub use event::ToolEvent;
+pub use explain::{
+    AppliedFilters, ArmScore, Contributions, Explanation, MatchedTerm, RouteCandidate, SearchExplanation,
+    SearchedTerm,
+};
 pub use fault::{ErrorBody, ErrorCode, Fault};
 pub use indexed::{IndexedEvent, TEXT_VECTOR, Vector};
 pub use names::{Domain, NameError, Tenant, ToolId, ToolKey, ToolName};
 pub use predicate::Predicate;
 pub use rejection::{Original, Rejection};
 pub use search::{
-    ArmScore, Detail, Explanation, Routed, RoutedBy, SearchReply, SearchRequest, SearchResult, SearchStatus,
-    ServedFrom, Strategy,
+    Budget, CutTool, Detail, Routed, RoutedBy, SearchReply, SearchRequest, SearchResult, SearchStatus,
+    ServedFrom, Shape, Strategy,
 };
 pub use status::{Health, Part, StatusReply, StatusRequest, StreamStatus};
 pub use tool::{Tool, ToolType};

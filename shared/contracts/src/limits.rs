@@ -22,6 +22,8 @@ pub const QUERY_BYTES_MAX: usize = 8 * 1024;
 pub const TOP_K_MAX: u32 = 100;
 /// Results of a search that does not say how many.
 pub const TOP_K_DEFAULT: u32 = 10;
+/// Most tokens a search may be asked to fill.
+pub const BUDGET_TOKENS_MAX: u32 = 1_000_000;
 /// Longest time a search may wait for a version, in milliseconds.
 pub const WAIT_MS_MAX: u64 = 30_000;
 /// Most tool ids in `exclude`.

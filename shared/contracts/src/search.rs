@@ -2,12 +2,13 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
-    Domain, Fault, Predicate, Tenant, Tool, ToolId, ToolName, ToolType,
+    Domain, Explanation, Fault, Predicate, SearchExplanation, Tenant, Tool, ToolId, ToolName, ToolType,
     limits::{
-        EXCLUDE_ENTRIES_MAX, LABEL_BYTES_MAX, LIST_ENTRIES_MAX, QUERY_BYTES_MAX, TOP_K_DEFAULT, TOP_K_MAX,
-        WAIT_MS_MAX,
+        BUDGET_TOKENS_MAX, EXCLUDE_ENTRIES_MAX, LABEL_BYTES_MAX, LIST_ENTRIES_MAX, QUERY_BYTES_MAX,
+        TOP_K_DEFAULT, TOP_K_MAX, WAIT_MS_MAX,
     },
     tool::check_list,
 };
@@ -53,6 +54,14 @@ pub struct SearchRequest {
     /// How much of each tool to return.
     #[serde(default)]
     pub detail: Detail,
+    /// Also give the tools ready-made for this vendor's interface, in `shaped` of the reply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<Shape>,
+    /// How many tokens of a prompt the tools may take, 1 to 1,000,000: the best that fit are returned, and `budget` of
+    /// the reply says which did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = BUDGET_TOKENS_MAX))]
+    pub budget_tokens: Option<u32>,
     /// Whether to say why each result stands where it stands.
     #[serde(default)]
     pub explain: bool,
@@ -73,6 +82,8 @@ impl SearchRequest {
             min_revision: None,
             wait_ms: None,
             detail: Detail::default(),
+            shape: None,
+            budget_tokens: None,
             explain: false,
         }
     }
@@ -96,6 +107,13 @@ impl SearchRequest {
         if self.wait_ms.is_some_and(|wait_ms| wait_ms > WAIT_MS_MAX) {
             return Err(Fault::bad("/wait_ms", format!("wait_ms must be at most {WAIT_MS_MAX}"))
                 .hint("ask again when it answers 409"));
+        }
+        if self.budget_tokens.is_some_and(|tokens| !(1..=BUDGET_TOKENS_MAX).contains(&tokens)) {
+            return Err(Fault::bad(
+                "/budget_tokens",
+                format!("budget_tokens must be 1 to {BUDGET_TOKENS_MAX}"),
+            )
+            .hint("leave it out where no prompt limits the answer"));
         }
         for (field, list) in [("tags", &self.tags), ("roles", &self.roles)] {
             check_list("", field, list, LABEL_BYTES_MAX)?;
@@ -144,6 +162,20 @@ pub enum Detail {
     Schema,
 }
 
+/// What a model's vendor wants tools to look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    /// `tool_reference` content blocks of Anthropic's Messages API: names only.
+    AnthropicToolReference,
+    /// Tool definitions of Anthropic's Messages API.
+    AnthropicTool,
+    /// Function definitions of OpenAI's Chat Completions API.
+    OpenaiFunction,
+    /// `Tool` objects of the Model Context Protocol.
+    McpTool,
+}
+
 /// The answer to a search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchReply {
@@ -151,8 +183,18 @@ pub struct SearchReply {
     pub search_id: String,
     /// The verdict.
     pub status: SearchStatus,
+    /// How sure the verdict is that something fits, 0 to 1, calibrated for the catalogue; absent where nothing could be
+    /// told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f32>,
     /// Best first.
     pub results: Vec<SearchResult>,
+    /// With `shape`: the results in that shape, in the order of `results`, one for each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shaped: Vec<Value>,
+    /// With `budget_tokens`: what was spent, and what was left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
     /// Every change up to this version of INDEXED is in the answer.
     pub catalog_version: u64,
     /// Age of the oldest change in INDEXED that this worker has not applied yet, in milliseconds; 0 when caught up.
@@ -165,6 +207,9 @@ pub struct SearchReply {
     pub degraded: Vec<String>,
     /// Where was searched, and how.
     pub routed: Routed,
+    /// How the answer came about, with `explain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explain: Option<SearchExplanation>,
     /// Time from request to reply inside the worker, in milliseconds.
     pub took_ms: f64,
 }
@@ -193,26 +238,25 @@ pub struct SearchResult {
     pub explain: Option<Explanation>,
 }
 
-/// Why a result stands where it stands.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Explanation {
-    /// The lexical arm's view, where it found the tool.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lexical: Option<ArmScore>,
-    /// The dense arm's view, where it found the tool.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dense: Option<ArmScore>,
-    /// Whether the tool's name is in the query.
-    pub exact_name: bool,
+/// What a limited prompt was spent on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Budget {
+    /// The request's `budget_tokens`.
+    pub tokens_max: u32,
+    /// Estimated tokens of what is returned.
+    pub tokens_used: u32,
+    /// Tools that were found and did not fit, best first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cut: Vec<CutTool>,
 }
 
-/// One arm's view of a result.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ArmScore {
-    /// Place among the arm's hits, from 1.
-    pub rank: u32,
-    /// BM25 or cosine, as the arm computed it.
-    pub score: f32,
+/// A tool that did not fit into the budget.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CutTool {
+    /// Its id, to get it by.
+    pub tool_id: ToolId,
+    /// Estimated tokens it would have taken.
+    pub tokens: u32,
 }
 
 /// The verdict of a search.
@@ -238,13 +282,16 @@ pub enum ServedFrom {
 }
 
 /// Where was searched, and how.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Routed {
     /// The domain that was searched first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<Domain>,
     /// Who chose it.
     pub by: RoutedBy,
+    /// How sure the choice was, 0 to 1; absent where nobody had to choose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f32>,
     /// Whether the domain had too few good matches, so that the whole tenant was searched.
     pub fell_back: bool,
     /// How was searched.

@@ -1,0 +1,122 @@
+//! Why an answer is what it is: the parts of a search reply that only a request with `explain` gets.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Domain, RoutedBy, Tenant, ToolId, ToolType};
+
+/// Why a result stands where it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Explanation {
+    /// The lexical arm's view, where it found the tool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lexical: Option<ArmScore>,
+    /// The dense arm's view, where it found the tool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dense: Option<ArmScore>,
+    /// Whether the tool's name is in the query.
+    pub exact_name: bool,
+    /// What each part adds to the score; they sum up to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contributions: Option<Contributions>,
+    /// Terms of the query that the tool holds, and where.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub matched: Vec<MatchedTerm>,
+}
+
+/// One arm's view of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ArmScore {
+    /// Place among the arm's hits, from 1.
+    pub rank: u32,
+    /// As the arm computed it, before scaling.
+    pub score: f32,
+}
+
+/// The summands of a score.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Contributions {
+    /// By its words.
+    pub lexical: f32,
+    /// By its meaning.
+    pub dense: f32,
+    /// By its name, where the query is one, or nearly.
+    pub name: f32,
+}
+
+/// A term of the query that a tool holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MatchedTerm {
+    /// The term as it is indexed: lower case, stemmed.
+    pub term: String,
+    /// Fields that hold it.
+    pub fields: Vec<String>,
+}
+
+/// How an answer came about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SearchExplanation {
+    /// Which tools took part.
+    pub filters: AppliedFilters,
+    /// The domains that were weighed, the most likely first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<RouteCandidate>,
+    /// The pieces of the query that were looked for one by one; empty where it was only taken whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<String>,
+    /// The terms that were looked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub terms: Vec<SearchedTerm>,
+    /// Share of the dense arm in the fused score, 0 to 1.
+    pub dense_share: f32,
+    /// Milliseconds by stage: `route`, `embed`, `lexical`, `dense`, `fuse`, `load`.
+    pub stages_ms: BTreeMap<String, f64>,
+}
+
+/// The predicate of a search, as it was applied before ranking.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AppliedFilters {
+    /// Whose tools.
+    pub tenant: Tenant,
+    /// Only this domain, where the search was kept to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<Domain>,
+    /// Only these types; empty means all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_types: Vec<ToolType>,
+    /// Only tools with one of these tags; empty means all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Roles of the caller.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
+    /// Never these tools.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<ToolId>,
+    /// How many tools were left to be ranked.
+    pub candidates: u64,
+}
+
+/// A domain that was weighed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RouteCandidate {
+    /// The domain.
+    pub domain: Domain,
+    /// Who proposed it.
+    pub by: RoutedBy,
+    /// How likely it is the right one, 0 to 1.
+    pub confidence: f32,
+}
+
+/// A term that was looked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SearchedTerm {
+    /// The term as it is indexed: lower case, stemmed.
+    pub term: String,
+    /// What it counts beside a word of the query itself, which counts 1.
+    pub weight: f32,
+    /// Candidates that hold it.
+    pub documents: u64,
+}
