@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
 use toolweaver_contracts::{IndexedEvent, TEXT_VECTOR, Tool, ToolKey, Vector};
-use toolweaver_embedding::{Embedder, template};
+use toolweaver_embedding::{EmbedError, Embedder, template};
 use toolweaver_messaging::{BatchHandler, Delivery, Nats, Outcome};
 use toolweaver_vector_store::VectorStore;
 use tracing::{debug, warn};
@@ -114,7 +114,7 @@ impl<S: VectorStore> Indexer<S> {
     /// delivered again, even to a process that has just started.
     fn vector_held(&self, held: &Held, change: &Change) -> Option<SharedVector> {
         let IndexedEvent::Indexed { model, tool, vectors, .. } = held.event.as_ref()? else { return None };
-        if model != self.log.model() || template::document(tool) != template::document(change.tool.as_ref()?)
+        if model != self.log.model() || template::passages(tool) != template::passages(change.tool.as_ref()?)
         {
             return None;
         }
@@ -126,9 +126,10 @@ impl<S: VectorStore> Indexer<S> {
             .iter()
             .filter(|looked| looked.vector.is_none())
             .filter_map(|looked| looked.change.tool.as_deref())
-            .map(template::document)
+            .flat_map(template::passages)
             .collect();
-        let mut vectors = self.vectors.of(&texts).await.into_iter();
+        let passages = self.vectors.of(&texts).await;
+        let mut vectors = passages.as_chunks::<2>().0.iter().map(combined);
         metrics::vectors(
             VectorSource::Indexed,
             looked.iter().filter(|looked| looked.vector.is_some()).count(),
@@ -244,6 +245,13 @@ impl<S: VectorStore> BatchHandler for Indexer<S> {
         }
         outcomes
     }
+}
+
+/// A tool's vector, unless one of its passages has none.
+fn combined(passages: &[Result<SharedVector, EmbedError>; 2]) -> Result<SharedVector, EmbedError> {
+    let [document, name] = passages;
+    let (document, name) = (document.as_ref().map_err(Clone::clone)?, name.as_ref().map_err(Clone::clone)?);
+    Ok(template::combine([document, name]).into())
 }
 
 async fn timed<T>(stage: Stage, work: impl Future<Output = T>) -> T {

@@ -1,13 +1,16 @@
 //! What an operator may set.
 
-use std::num::NonZeroUsize;
+use std::{collections::BTreeSet, num::NonZeroUsize};
 
 use clap::{Args, Parser};
 use toolweaver_catalog_cache::CacheConfig;
+use toolweaver_contracts::Domain;
 use toolweaver_embedding::ModelConfig;
 use toolweaver_messaging::NatsConfig;
 use toolweaver_service_runtime::{RuntimeConfig, ServiceConfig};
 use toolweaver_vector_store::QdrantConfig;
+
+use crate::router::llm::LlmSettings;
 
 /// Answers search, get, domains and status over NATS, from its own projection of the catalogue.
 #[derive(Debug, Clone, Parser)]
@@ -45,6 +48,12 @@ pub struct QuerySettings {
     /// Changes applied to the projection at once.
     #[arg(long, env = "PROJECTION_BATCH_MAX", default_value = "4096")]
     pub projection_batch_max: NonZeroUsize,
+    /// Index only these domains, separated by commas; other workers own the rest and are asked about it
+    #[arg(long = "domains", env = "QUERY_DOMAINS", value_name = "DOMAIN,...", value_delimiter = ',')]
+    pub query_domains: Vec<Domain>,
+    /// Who is asked for a domain where nothing else is sure.
+    #[command(flatten)]
+    pub llm: LlmSettings,
 }
 
 impl ServiceConfig for Config {
@@ -64,10 +73,15 @@ impl ServiceConfig for Config {
 impl QuerySettings {
     /// All faults at once, each a sentence that names the variable.
     pub fn validate(&self) -> Vec<String> {
+        let mut faults = self.llm.validate();
         if self.query_part_timeout_ms == 0 {
-            vec!["QUERY_PART_TIMEOUT_MS must be at least 1".to_owned()]
-        } else {
-            Vec::new()
+            faults.push("QUERY_PART_TIMEOUT_MS must be at least 1".to_owned());
         }
+        faults
+    }
+
+    /// The domains that this worker owns; `None` means all.
+    pub(crate) fn own_domains(&self) -> Option<BTreeSet<Domain>> {
+        (!self.query_domains.is_empty()).then(|| self.query_domains.iter().cloned().collect())
     }
 }

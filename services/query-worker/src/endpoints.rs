@@ -10,13 +10,28 @@ use toolweaver_contracts::{
 };
 use toolweaver_messaging::service::Request;
 
-use crate::{projection::Projection, searcher::Searcher, status::Status};
+use crate::{
+    freshness::Freshness, projection::Projection, searcher::Searcher, shards::ShardRequest, status::Status,
+};
 
-/// `search.v1.<tenant>`.
-pub(crate) async fn search(searcher: Arc<Searcher>, request: Request) -> Result<Bytes, Fault> {
-    let tenant = subjects::parse_tenant(&request.subject)?;
-    let body: SearchRequest = decode(&request.payload)?;
+/// `search.v1.<tenant>` and `search.v1.<tenant>.<domain>`; the second is a request with that `domain`.
+pub(crate) async fn search(
+    searcher: Arc<Searcher>,
+    freshness: Arc<Freshness>,
+    request: Request,
+) -> Result<Bytes, Fault> {
+    let (tenant, domain) = subjects::parse_search(&request.subject)?;
+    let mut body: SearchRequest = decode(&request.payload)?;
+    body.domain = domain.or(body.domain);
+    body.validate()?;
+    freshness.wait(&body).await?;
     Ok(reply(&searcher.search(tenant, body).await?))
+}
+
+/// What another worker asks about the domains that are owned here.
+pub(crate) async fn shard(searcher: Arc<Searcher>, request: Request) -> Result<Bytes, Fault> {
+    let body: ShardRequest = decode(&request.payload)?;
+    Ok(reply(&searcher.answer_shard(body).await))
 }
 
 /// `get.v1.<tenant>`.

@@ -15,8 +15,22 @@ use crate::projection::Projection;
 /// How often NATS is asked how far the indexing is, while somebody waits for a revision not seen here.
 const POLL_EVERY: Duration = Duration::from_millis(50);
 
-/// Waits for `min_version` and `min_revision` for at most `wait_ms`; the fault says how far it is.
-pub(crate) async fn wait(
+/// Knows how far this worker is, and whom to ask about the rest.
+pub(crate) struct Freshness {
+    pub(crate) nats: Nats,
+    pub(crate) projection: Projection,
+    /// The durable consumer that indexes for this model.
+    pub(crate) consumer: String,
+}
+
+impl Freshness {
+    /// Waits for `min_version` and `min_revision` for at most `wait_ms`; the fault says how far it is.
+    pub(crate) async fn wait(&self, request: &SearchRequest) -> Result<(), Fault> {
+        wait(request, &self.projection, &self.nats, &self.consumer).await
+    }
+}
+
+async fn wait(
     request: &SearchRequest,
     projection: &Projection,
     nats: &Nats,

@@ -10,35 +10,39 @@
 //! It keeps no state of its own: what it knows is rebuilt from INDEXED at every start, and it is ready once it has
 //! caught up. Here does **not** live: indexing, and anything that writes to a stream.
 
+mod calibration;
 mod config;
 mod endpoints;
 mod freshness;
 mod metrics;
+pub mod offline;
 mod parts;
 mod projection;
 mod ranker;
+mod router;
 mod searcher;
+mod shards;
 mod status;
 
-use std::{future::ready, num::NonZeroUsize, sync::Arc};
+use std::{future::ready, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use tokio_util::sync::CancellationToken;
 use toolweaver_contracts::subjects::{
-    DOMAINS_SUBJECTS, GET_SUBJECTS, INDEXED_STREAM, SEARCH_SUBJECTS, STATUS_SUBJECT,
+    self, DOMAINS_SUBJECTS, GET_SUBJECTS, INDEXED_STREAM, SEARCH_SUBJECTS, STATUS_SUBJECT,
 };
 use toolweaver_embedding::Embedder;
 use toolweaver_messaging::{Endpoint, Nats, Replay, Service, ServiceConfig as MicroConfig, ServiceError};
 use toolweaver_service_runtime::{Gate, Health, Runtime};
 
+use self::{
+    calibration::Densities, freshness::Freshness, projection::Applier, router::llm::LlmClassifier,
+    searcher::Searcher, shards::Shards, status::Status,
+};
 pub use self::{
     config::{Config, QuerySettings},
     parts::{Parts, query_embedder},
-};
-use self::{
-    projection::{Applier, Projection},
-    searcher::Searcher,
-    status::Status,
+    router::llm::LlmSettings,
 };
 
 /// Name of the micro service.
@@ -51,10 +55,11 @@ pub async fn run(settings: &QuerySettings, parts: Parts, runtime: &Runtime) -> a
     let caught_up = runtime.health.gate("projection");
     caught_up.not_ready("reading INDEXED");
     let dimensions = NonZeroUsize::new(parts.embedder.dimensions()).context("the model has no dimensions")?;
+    let own = settings.own_domains();
     let memory = parts.vectors.is_none().then_some(dimensions);
     let fingerprint = parts.embedder.fingerprint().hex().to_owned();
     let (applier, projection) =
-        projection::open(fingerprint, memory).context("cannot make the lexical index")?;
+        projection::open(fingerprint, memory, own.clone()).context("cannot make the lexical index")?;
     metrics::observe_projection(&projection);
 
     let replay = Replay::new(&parts.nats, INDEXED_STREAM, 0);
@@ -64,8 +69,26 @@ pub async fn run(settings: &QuerySettings, parts: Parts, runtime: &Runtime) -> a
     runtime.tasks.spawn("embedder", watch(parts.embedder.clone(), stop.clone()));
 
     let nats = parts.nats.clone();
-    let searcher = Arc::new(Searcher::new(parts, projection.clone(), settings));
-    let service = serve(settings, &nats, searcher, projection, runtime.health.clone())
+    let freshness = Arc::new(Freshness {
+        nats: nats.clone(),
+        projection: projection.clone(),
+        consumer: subjects::embedding_consumer(parts.embedder.fingerprint().short()),
+    });
+    let searcher = Arc::new(Searcher {
+        embedder: parts.embedder,
+        vectors: parts.vectors,
+        cache: parts.cache,
+        projection,
+        densities: Densities::default(),
+        shards: own.map(|own| Shards::new(nats.clone(), own)),
+        classifier: LlmClassifier::new(&settings.llm),
+        part_timeout: Duration::from_millis(settings.query_part_timeout_ms),
+    });
+    if let Some(shards) = searcher.shards.clone() {
+        runtime.tasks.spawn("shards", shards.run(stop.clone()));
+    }
+    runtime.tasks.spawn("calibration", calibration::keep(Arc::clone(&searcher), stop.clone()));
+    let service = serve(settings, &nats, searcher, freshness, runtime.health.clone())
         .await
         .context("cannot offer the service on NATS")?;
     let drain_within = runtime.drain_timeout();
@@ -78,25 +101,43 @@ async fn serve(
     settings: &QuerySettings,
     nats: &Nats,
     searcher: Arc<Searcher>,
-    projection: Projection,
+    freshness: Arc<Freshness>,
     health: Health,
 ) -> Result<Service, ServiceError> {
     let micro = MicroConfig::new(SERVICE_NAME, env!("CARGO_PKG_VERSION"));
     let mut service = Service::start(nats, micro.description("Finds the right tools for an agent")).await?;
 
-    let status = Arc::new(Status::new(service.id().to_owned(), Arc::clone(&searcher), health));
+    let id = service.id().to_owned();
+    let status = Arc::new(Status::new(id, Arc::clone(&searcher), Arc::clone(&freshness), health));
     let status = move |_| endpoints::status(Arc::clone(&status));
     service.endpoint(Endpoint::new("status", STATUS_SUBJECT), status).await?;
 
-    let catalogue = projection.clone();
+    let catalogue = searcher.projection.clone();
     let get = move |request| ready(endpoints::get(&catalogue, &request));
     service.endpoint(Endpoint::new("get", GET_SUBJECTS), get).await?;
 
+    let projection = searcher.projection.clone();
     let domains = move |request| ready(endpoints::domains(&projection, &request));
     service.endpoint(Endpoint::new("domains", DOMAINS_SUBJECTS), domains).await?;
 
+    if let Some(shards) = searcher.shards.clone() {
+        let owner = Arc::clone(&searcher);
+        let shard = move |request| endpoints::shard(Arc::clone(&owner), request);
+        let endpoint =
+            Endpoint::new("shard", shards.subject()).concurrency_max(settings.query_concurrency_max);
+        service.endpoint(endpoint, shard).await?;
+        for domain in shards.own() {
+            let (searcher, freshness) = (Arc::clone(&searcher), Arc::clone(&freshness));
+            let search =
+                move |request| endpoints::search(Arc::clone(&searcher), Arc::clone(&freshness), request);
+            let endpoint = Endpoint::new(format!("search-{domain}"), subjects::search_in_domain(domain))
+                .concurrency_max(settings.query_concurrency_max);
+            service.endpoint(endpoint, search).await?;
+        }
+    }
+
     let endpoint = Endpoint::new("search", SEARCH_SUBJECTS).concurrency_max(settings.query_concurrency_max);
-    let search = move |request| endpoints::search(Arc::clone(&searcher), request);
+    let search = move |request| endpoints::search(Arc::clone(&searcher), Arc::clone(&freshness), request);
     service.endpoint(endpoint, search).await?;
     Ok(service)
 }

@@ -6,25 +6,30 @@
 
 mod applier;
 mod catalog;
+mod grams;
 mod lexical;
 mod names;
+mod samples;
 mod words;
 
 use std::{
+    collections::BTreeSet,
     num::NonZeroUsize,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
     time::{Duration, SystemTime},
 };
 
 use tokio::sync::watch;
-use toolweaver_contracts::Predicate;
+use toolweaver_contracts::{Domain, Predicate};
 use toolweaver_vector_store::Memory;
 
 pub(crate) use self::{
     applier::Applier,
     catalog::{Catalog, Entry},
-    lexical::LexicalHit,
-    names::Mention,
+    lexical::{FieldName, LexicalAnswer, LexicalHit},
+    names::{Mention, NameMatch},
+    samples::Samples,
+    words::{Form, is_unspaced, terms},
 };
 
 /// How far a projection is.
@@ -42,24 +47,36 @@ pub(crate) struct Applied {
 #[derive(Clone)]
 pub(crate) struct Projection {
     catalog: Arc<RwLock<Catalog>>,
+    samples: Arc<RwLock<Samples>>,
     lexical: lexical::LexicalReader,
     vectors: Option<Memory>,
     applied: watch::Receiver<Applied>,
 }
 
 /// Makes an empty projection. With `memory_dimensions` it keeps the vectors too, for a worker without a vector
-/// database; vectors of another model than `fingerprint` are left out.
+/// database; vectors of another model than `fingerprint` are left out. With `own`, only tools of these domains are
+/// indexed; the catalogue holds all of them.
 pub(crate) fn open(
     fingerprint: String,
     memory_dimensions: Option<NonZeroUsize>,
+    own: Option<BTreeSet<Domain>>,
 ) -> tantivy::Result<(Applier, Projection)> {
     let (writer, reader) = lexical::open()?;
     let catalog = Arc::<RwLock<Catalog>>::default();
     let vectors = memory_dimensions.map(Memory::new);
     let (publish, published) =
         watch::channel(Applied { version: 0, pending: 0, published_at: SystemTime::UNIX_EPOCH });
-    let applier = Applier::new(fingerprint, Arc::clone(&catalog), writer, vectors.clone(), publish);
-    Ok((applier, Projection { catalog, lexical: reader, vectors, applied: published }))
+    let samples = Arc::<RwLock<Samples>>::default();
+    let applier = Applier {
+        fingerprint,
+        own,
+        catalog: Arc::clone(&catalog),
+        samples: Arc::clone(&samples),
+        lexical: writer,
+        vectors: vectors.clone(),
+        publish,
+    };
+    Ok((applier, Projection { catalog, samples, lexical: reader, vectors, applied: published }))
 }
 
 impl Applied {
@@ -110,14 +127,20 @@ impl Projection {
         self.catalog.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What each domain is about. Never held across an await.
+    pub(crate) fn samples(&self) -> RwLockReadGuard<'_, Samples> {
+        self.samples.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The best `limit` tools by words. Blocks for as long as it computes.
     pub(crate) fn lexical(
         &self,
         query: &str,
+        parts: &[String],
         predicate: &Predicate,
         limit: usize,
-    ) -> tantivy::Result<Vec<LexicalHit>> {
-        self.lexical.search(query, predicate, limit)
+    ) -> tantivy::Result<LexicalAnswer> {
+        self.lexical.search(query, parts, predicate, limit)
     }
 
     /// The vectors, where the projection keeps them.

@@ -1,86 +1,103 @@
 //! A search from request to reply.
 //!
 //! ```text
-//! request ─▶ fresh enough? ─▶ remembered? ─▶ embed ─┬▶ lexical ─┐
-//!                                                   └▶ dense ───┴▶ fuse ─▶ reply ─▶ remember
+//! request ─▶ remembered? ─▶ embed ─┬─▶ route ─▶ dense ─▶ fuse ─▶ verdict ─▶ load ─▶ reply ─▶ remember
+//!                          lexical ┘     │ fewer than 3 good matches in the domain
+//!                                        └──────────▶ the same over the whole tenant
 //! ```
 //! An arm that fails or is late is left out and named in `degraded`; only both gone is an error.
 
+mod arms;
+mod explained;
+mod owners;
+mod stages;
+
 use std::{
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use serde::Serialize;
-use tokio::{task, time::timeout};
-use toolweaver_catalog_cache::SearchKey;
+use toolweaver_catalog_cache::{CatalogCache, SearchKey};
 use toolweaver_contracts::{
-    Detail, Domain, ErrorCode, Explanation, Fault, Predicate, Routed, RoutedBy, SearchReply, SearchRequest,
-    SearchResult, SearchStatus, ServedFrom, Strategy, Tenant, Tool, subjects,
+    Detail, Domain, ErrorCode, Fault, Predicate, RouteCandidate, Routed, RoutedBy, SearchReply,
+    SearchRequest, SearchResult, SearchStatus, ServedFrom, Shape, Strategy, Tenant, Tool,
 };
-use toolweaver_embedding::template;
-use toolweaver_vector_store::{Hit, VectorStore as _};
-use tracing::{Instrument as _, info_span, warn};
+use toolweaver_embedding::Embedder;
+use toolweaver_vector_store::Qdrant;
 use uuid::Uuid;
 
-use crate::{
-    Parts, QuerySettings, freshness, metrics,
-    projection::{Entry, LexicalHit, Mention, Projection},
-    ranker::{self, Ranked},
+use self::{
+    arms::Embedded,
+    owners::Arms,
+    stages::{Stage, Stages},
 };
-
-/// Names in `degraded`.
-const EMBEDDING: &str = "embedding";
-const VECTORS: &str = "vectors";
-const LEXICAL: &str = "lexical";
+use crate::{
+    calibration::Densities,
+    metrics,
+    projection::{Entry, LexicalAnswer, Projection},
+    ranker::{
+        self,
+        fusion::{self, DenseAnswer, Fused, Ranked},
+        parts, verdict,
+    },
+    router::{self, llm::LlmClassifier},
+    shards::Shards,
+};
 
 /// Computes answers. Shared by all requests.
 pub(crate) struct Searcher {
-    pub(crate) parts: Parts,
+    pub(crate) embedder: Embedder,
+    /// The vector database; without one the projection keeps the vectors.
+    pub(crate) vectors: Option<Qdrant>,
+    pub(crate) cache: CatalogCache,
     pub(crate) projection: Projection,
-    /// The durable consumer that indexes for this model; who waits for a revision asks how far it is.
-    pub(crate) consumer: String,
+    pub(crate) densities: Densities,
+    /// Who owns the domains that are not indexed here; `None` where all are.
+    pub(crate) shards: Option<Shards>,
+    /// Asked for a domain where nothing else is sure.
+    pub(crate) classifier: Option<LlmClassifier>,
     pub(crate) part_timeout: Duration,
 }
 
-/// What the arms found.
-struct Found {
-    ranked: Vec<Ranked>,
-    has_dense: bool,
-    has_lexical: bool,
+/// What a request asks for, in the pieces that are looked for.
+struct Question<'a> {
+    request: &'a SearchRequest,
+    parts: Vec<String>,
+    embedded: Embedded,
 }
 
-/// The query vector, or why there is none.
-type Embedded = Result<Arc<[f32]>, &'static str>;
+/// What the arms found under one predicate.
+struct Found {
+    predicate: Predicate,
+    lexical: Option<LexicalAnswer>,
+    dense: Option<DenseAnswer>,
+    fused: Fused,
+}
+
+impl Found {
+    fn good_matches(&self) -> usize {
+        self.fused.ranked.iter().filter(|tool| tool.is_good(self.dense.is_some())).count()
+    }
+}
 
 impl Searcher {
-    pub(crate) fn new(parts: Parts, projection: Projection, settings: &QuerySettings) -> Self {
-        Self {
-            consumer: subjects::embedding_consumer(parts.embedder.fingerprint().short()),
-            part_timeout: Duration::from_millis(settings.query_part_timeout_ms),
-            parts,
-            projection,
-        }
-    }
-
     /// Answers one request.
     pub(crate) async fn search(&self, tenant: Tenant, request: SearchRequest) -> Result<SearchReply, Fault> {
         let started = Instant::now();
-        request.validate()?;
-        freshness::wait(&request, &self.projection, &self.parts.nats, &self.consumer).await?;
-
         // Taken before anything is read: the answer holds every change up to this version, perhaps newer ones.
         let applied = self.projection.applied();
         let tenant_version = self.projection.catalog().version(&tenant);
         let key = self.search_key(&tenant, &request, tenant_version);
-        let remembered: Option<SearchReply> = self.parts.cache.search_results.get(&key).await;
+        let remembered: Option<SearchReply> = self.cache.search_results.get(&key).await;
         let mut reply = if let Some(reply) = remembered {
             SearchReply { served_from: ServedFrom::Cache, ..reply }
         } else {
             let reply = self.compute(tenant, &request).await?;
             // An answer that lacks a part must not outlive the part's absence.
             if reply.degraded.is_empty() {
-                self.parts.cache.search_results.put(&key, &reply).await;
+                self.cache.search_results.put(&key, &reply).await;
             }
             reply
         };
@@ -104,6 +121,8 @@ impl Searcher {
             /// Also whether it was given at all: then it holds for few candidates too.
             top_k: Option<u32>,
             detail: Detail,
+            shape: Option<Shape>,
+            budget_tokens: Option<u32>,
             explain: bool,
             ranker: &'a str,
             model: &'a str,
@@ -114,80 +133,108 @@ impl Searcher {
             domain: &request.domain,
             top_k: request.top_k,
             detail: request.detail,
+            shape: request.shape,
+            budget_tokens: request.budget_tokens,
             explain: request.explain,
             ranker: ranker::NAME,
-            model: self.parts.embedder.fingerprint().hex(),
+            model: self.embedder.fingerprint().hex(),
         };
         SearchKey::new(tenant, &question, version, request.top_k()).expect("a question has string keys only")
     }
 
     async fn compute(&self, tenant: Tenant, request: &SearchRequest) -> Result<SearchReply, Fault> {
+        let mut stages = Stages::default();
+        let mut degraded: Vec<String> = Vec::new();
         let everywhere = request.predicate(tenant);
-        let mut degraded = Vec::new();
         let few = self.few_candidates(&everywhere);
-        let embedded = self.embed(&request.query).await;
-        if let Err(part) = &embedded {
-            degraded.push((*part).to_owned());
-        }
+        let hint = request.domain.as_ref().filter(|_| few.is_none());
 
+        let parts = parts::parts(&request.query);
+        let first =
+            hint.map_or_else(|| everywhere.clone(), |domain| everywhere.clone().in_domain(domain.clone()));
+        let (embedded, words) = tokio::join!(
+            stages::timed(self.embed(&request.query, &parts)),
+            stages::timed(self.lexical(&request.query, &parts, &first)),
+        );
+        let (embedded, words) = (stages.took(Stage::Embed, embedded), stages.took(Stage::Lexical, words));
+        degraded.extend(embedded.as_ref().err().map(|part| (*part).to_owned()));
+        let question = Question { request, parts, embedded };
+
+        let routes = async {
+            match hint {
+                Some(domain) => router::hinted(domain),
+                None if few.is_some() => Vec::new(),
+                None => self.routes(&question, &everywhere).await,
+            }
+        };
+        let routes = stages.took(Stage::Route, stages::timed(routes).await);
+        let mut routed = Routed {
+            domain: None,
+            by: RoutedBy::None,
+            confidence: None,
+            fell_back: false,
+            strategy: Strategy::Hybrid,
+        };
         let mut found = None;
-        let mut routed =
-            Routed { domain: None, by: RoutedBy::None, confidence: None, fell_back: false, strategy: Strategy::Hybrid };
-        if let Some(domain) = request.domain.as_ref().filter(|_| few.is_none()) {
-            let in_domain = self
-                .find(&request.query, &embedded, &everywhere.clone().in_domain(domain.clone()), &mut degraded)
-                .await?;
-            let good = in_domain.ranked.iter().filter(|tool| tool.is_good(in_domain.has_dense)).count();
-            routed = Routed { domain: Some(domain.clone()), by: RoutedBy::Hint, ..routed };
-            routed.fell_back = good < ranker::GOOD_MATCHES_MIN;
+        if let Some(route) = routes.first().filter(|route| route.confidence >= router::CONFIDENCE_MIN) {
+            let predicate = everywhere.clone().in_domain(route.domain.clone());
+            let words = (predicate == first).then(|| words.clone());
+            let in_domain = self.find(&question, predicate, words, &mut stages, &mut degraded).await?;
+            routed.fell_back = in_domain.good_matches() < ranker::GOOD_MATCHES_MIN;
+            routed.domain = Some(route.domain.clone());
+            routed.by = route.by;
+            routed.confidence = hint.is_none().then_some(route.confidence);
             found = Some(in_domain);
         }
         if found.is_none() || routed.fell_back {
-            let mut all = self.find(&request.query, &embedded, &everywhere, &mut degraded).await?;
-            if let Some(in_domain) = found {
-                all.ranked = ranker::first_good_of(&in_domain.ranked, in_domain.has_dense, all.ranked);
+            let words = (everywhere == first).then_some(words);
+            let mut all = self.find(&question, everywhere.clone(), words, &mut stages, &mut degraded).await?;
+            if let Some(in_domain) = found.filter(|_| routed.by == RoutedBy::Hint) {
+                fusion::prefer_good_of(
+                    &mut all.fused.ranked,
+                    &in_domain.fused.ranked,
+                    in_domain.dense.is_some(),
+                );
             }
             found = Some(all);
         }
         let mut found = found.expect("one of the two searches above has run");
 
+        let (status, confidence) = stages.time(Stage::Fuse, || self.verdict(&found, &everywhere));
         let top_k = match &few {
             Some(candidates) => {
                 routed.strategy = Strategy::All;
-                ranker::append_unranked(
-                    &mut found.ranked,
-                    candidates.iter().map(|entry| entry.key.point_id()),
-                );
+                let all = candidates.iter().map(|entry| entry.key.point_id());
+                fusion::append_unranked(&mut found.fused.ranked, all);
                 request.top_k.map_or(candidates.len(), |top_k| top_k as usize)
             }
             None => request.top_k(),
         };
-        if routed.strategy == Strategy::Hybrid && !found.has_dense {
+        if routed.strategy == Strategy::Hybrid && found.dense.is_none() {
             routed.strategy = Strategy::Lexical;
-        } else if routed.strategy == Strategy::Hybrid && !found.has_lexical {
+        } else if routed.strategy == Strategy::Hybrid && found.lexical.is_none() {
             routed.strategy = Strategy::Dense;
         }
-        let status = if ranker::is_relevant(&found.ranked) {
-            SearchStatus::Matched
-        } else {
-            SearchStatus::NothingRelevant
-        };
+        let results = stages.time(Stage::Load, || {
+            let ranked = fusion::cut(std::mem::take(&mut found.fused.ranked), top_k);
+            self.results(ranked, request, &found)
+        });
         degraded.sort_unstable();
         degraded.dedup();
         Ok(SearchReply {
             search_id: String::new(),
             status,
-            confidence: None,
+            confidence,
+            results,
             shaped: Vec::new(),
             budget: None,
-            explain: None,
-            results: self.results(ranker::cut(found.ranked, top_k), request, &everywhere),
             catalog_version: 0,
             lag_ms: 0,
             ranker: ranker::NAME.to_owned(),
             served_from: ServedFrom::Index,
             degraded,
             routed,
+            explain: request.explain.then(|| explained::search(&question, &found, routes, &stages)),
             took_ms: 0.0,
         })
     }
@@ -199,101 +246,67 @@ impl Searcher {
         (some.len() < ranker::CANDIDATES_MIN).then_some(some)
     }
 
-    async fn embed(&self, query: &str) -> Embedded {
-        let (text, model) = (template::query(query), self.parts.embedder.fingerprint().hex());
-        if let Some(vector) =
-            self.parts.cache.embeddings.get(model, &text, self.parts.embedder.dimensions()).await
-        {
-            return Ok(vector.into());
-        }
-        let embedding = self.parts.embedder.embed(vec![text.clone()]).instrument(info_span!("embed query"));
-        let vector = match timeout(self.part_timeout, embedding).await {
-            Ok(Ok(mut vectors)) => vectors.pop().ok_or(EMBEDDING)?,
-            Ok(Err(error)) => {
-                warn!(%error, "cannot embed a query");
-                return Err(EMBEDDING);
-            }
-            Err(_) => return Err(EMBEDDING),
+    /// The domains that the request may be about. A compound request is about several: it has none.
+    async fn routes(&self, question: &Question<'_>, everywhere: &Predicate) -> Vec<RouteCandidate> {
+        let Some(whole) = question.embedded.iter().flatten().next().filter(|_| question.parts.is_empty())
+        else {
+            return Vec::new();
         };
-        self.parts.cache.embeddings.put(model, &text, &vector).await;
-        Ok(vector.into())
+        let (query, tenant) = (&question.request.query, &everywhere.tenant);
+        let mut routes = router::candidates(&self.projection.samples(), tenant, query, whole);
+        let is_sure = routes.first().is_some_and(|route| route.confidence >= router::CONFIDENCE_MIN);
+        if let Some(classifier) = self.classifier.as_ref().filter(|_| !is_sure) {
+            let counts = self.projection.catalog().domain_counts(everywhere);
+            if let Some(domain) = classifier.classify(query, counts.into_keys().collect()).await {
+                let confidence = router::CONFIDENCE_MIN;
+                routes.insert(0, RouteCandidate { domain, by: RoutedBy::Llm, confidence });
+            }
+        }
+        routes
     }
 
-    /// Asks both arms at the same time and merges what they say.
+    /// Asks both arms and merges what they say. `words` is the lexical answer, where it is there already.
     async fn find(
         &self,
-        query: &str,
-        embedded: &Embedded,
-        predicate: &Predicate,
+        question: &Question<'_>,
+        predicate: Predicate,
+        words: Option<arms::Answer<LexicalAnswer>>,
+        stages: &mut Stages,
         degraded: &mut Vec<String>,
     ) -> Result<Found, Fault> {
-        let (lexical, dense) = tokio::join!(self.lexical(query, predicate), self.dense(embedded, predicate));
-        let failed = [lexical.as_ref().err(), dense.as_ref().err()];
-        degraded.extend(failed.into_iter().flatten().map(|part| (*part).to_owned()));
-        let mentions: Vec<(Uuid, Mention)> = {
-            let catalog = self.projection.catalog();
-            let named = catalog.named_in(query, predicate);
-            named.into_iter().map(|(mention, entry)| (entry.key.point_id(), mention)).collect()
-        };
-        let (lexical, dense) = (lexical.ok(), dense.ok());
+        let Arms { lexical, dense, missing } = self.arms(question, &predicate, words, stages).await;
+        degraded.extend(missing);
         if lexical.is_none() && dense.is_none() {
             return Err(Fault::new(ErrorCode::Unavailable, "neither words nor vectors can be searched now")
                 .hint("ask again; the status endpoint says which part is down"));
         }
-        Ok(Found {
-            ranked: ranker::fuse(lexical.as_deref().unwrap_or_default(), dense.as_deref(), &mentions),
-            has_dense: dense.is_some(),
-            has_lexical: lexical.is_some(),
-        })
+        let fused = stages.time(Stage::Fuse, || {
+            let near = lexical.as_ref().map_or(&[][..], |answer| &answer.near_names);
+            let names = self.projection.catalog().named_in(&question.request.query, near, &predicate);
+            fusion::fuse(lexical.as_ref(), dense.as_ref(), &names)
+        });
+        Ok(Found { predicate, lexical, dense, fused })
     }
 
-    async fn lexical(&self, query: &str, predicate: &Predicate) -> Result<Vec<LexicalHit>, &'static str> {
-        let (projection, query, predicate) = (self.projection.clone(), query.to_owned(), predicate.clone());
-        let search =
-            task::spawn_blocking(move || projection.lexical(&query, &predicate, ranker::LEXICAL_HITS));
-        match search.instrument(info_span!("search words")).await {
-            Ok(Ok(hits)) => Ok(hits),
-            Ok(Err(error)) => {
-                warn!(%error, "cannot search words");
-                Err(LEXICAL)
-            }
-            Err(error) => {
-                warn!(%error, "cannot search words");
-                Err(LEXICAL)
-            }
-        }
-    }
-
-    async fn dense(&self, embedded: &Embedded, predicate: &Predicate) -> Result<Vec<Hit>, &'static str> {
-        let vector = embedded.as_ref().map_err(|part| *part)?;
-        let found = async {
-            match (self.projection.vectors(), &self.parts.vectors) {
-                (Some(memory), _) => memory.search(vector, predicate, ranker::DENSE_HITS).await,
-                (None, Some(qdrant)) => qdrant.search(vector, predicate, ranker::DENSE_HITS).await,
-                (None, None) => Ok(Vec::new()),
-            }
-        };
-        match timeout(self.part_timeout, found.instrument(info_span!("search vectors"))).await {
-            Ok(Ok(hits)) => Ok(hits),
-            Ok(Err(error)) => {
-                warn!(%error, "cannot search vectors");
-                Err(VECTORS)
-            }
-            Err(_) => Err(VECTORS),
-        }
+    fn verdict(&self, found: &Found, everywhere: &Predicate) -> (SearchStatus, Option<f32>) {
+        let catalog = self.projection.catalog();
+        let best = found.fused.ranked.iter().take(verdict::RESULTS_READ);
+        let stems: Vec<HashSet<String>> = best
+            .filter_map(|tool| catalog.at(tool.point_id, everywhere))
+            .map(|entry| explained::stems(&entry.tool))
+            .collect();
+        let named = found.fused.ranked.iter().any(Ranked::is_surely_meant);
+        let density = self.densities.of(&everywhere.tenant);
+        verdict::of(found.lexical.as_ref(), found.dense.as_ref(), &stems, named, density)
     }
 
     /// What the caller asked to see of each tool. A tool that was removed meanwhile, or that changed so that the
     /// caller may not see it any more, is left out.
-    fn results(
-        &self,
-        ranked: Vec<Ranked>,
-        request: &SearchRequest,
-        predicate: &Predicate,
-    ) -> Vec<SearchResult> {
+    fn results(&self, ranked: Vec<Ranked>, request: &SearchRequest, found: &Found) -> Vec<SearchResult> {
         let catalog = self.projection.catalog();
-        let result = |found: Ranked| {
-            let entry = catalog.at(found.point_id, predicate)?;
+        let everywhere = Predicate { domain: None, ..found.predicate.clone() };
+        let result = |ranked: Ranked| {
+            let entry = catalog.at(ranked.point_id, &everywhere)?;
             let with_description = request.detail != Detail::Name;
             Some(SearchResult {
                 tool_id: entry.key.tool_id(),
@@ -301,15 +314,9 @@ impl Searcher {
                 domain: entry.key.domain.clone(),
                 tool_type: entry.tool.tool_type,
                 description: if with_description { entry.tool.description.clone() } else { String::new() },
-                score: found.score,
+                score: ranked.score,
                 tool: (request.detail == Detail::Schema).then(|| Tool::clone(&entry.tool)),
-                explain: request.explain.then(|| Explanation {
-                    lexical: found.lexical,
-                    dense: found.dense,
-                    exact_name: found.mention.is_some(),
-                    contributions: None,
-                    matched: Vec::new(),
-                }),
+                explain: request.explain.then(|| explained::result(&ranked, &entry.tool, found)),
             })
         };
         ranked.into_iter().filter_map(result).collect()

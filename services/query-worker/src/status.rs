@@ -14,7 +14,7 @@ use toolweaver_messaging::{Nats, consumer, streams};
 use toolweaver_service_runtime::{Health, telemetry};
 use toolweaver_vector_store::VectorStore as _;
 
-use crate::{ranker, searcher::Searcher};
+use crate::{freshness::Freshness, ranker, searcher::Searcher};
 
 /// How long a part may take to say how it is.
 const PART_TIMEOUT: Duration = Duration::from_secs(1);
@@ -23,20 +23,27 @@ const PART_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) struct Status {
     worker: String,
     searcher: Arc<Searcher>,
+    freshness: Arc<Freshness>,
     health: Health,
     started: Instant,
 }
 
 impl Status {
-    pub(crate) fn new(worker: String, searcher: Arc<Searcher>, health: Health) -> Self {
-        Self { worker, searcher, health, started: Instant::now() }
+    pub(crate) fn new(
+        worker: String,
+        searcher: Arc<Searcher>,
+        freshness: Arc<Freshness>,
+        health: Health,
+    ) -> Self {
+        Self { worker, searcher, freshness, health, started: Instant::now() }
     }
 
     /// Asks every part at the same time; a part that does not answer is reported, not waited for.
     pub(crate) async fn report(&self) -> StatusReply {
-        let Searcher { parts, projection, consumer: indexer, .. } = &*self.searcher;
-        let lag = timeout(PART_TIMEOUT, consumer::lag(&parts.nats, TOOLS_STREAM, indexer));
-        let (lag, streams, vectors) = tokio::join!(lag, stream_states(&parts.nats), self.vectors());
+        let Searcher { embedder, projection, .. } = &*self.searcher;
+        let Freshness { nats, consumer: indexer, .. } = &*self.freshness;
+        let lag = timeout(PART_TIMEOUT, consumer::lag(nats, TOOLS_STREAM, indexer));
+        let (lag, streams, vectors) = tokio::join!(lag, stream_states(nats), self.vectors());
         let applied = projection.applied();
         let (tools, tenants) = {
             let catalog = projection.catalog();
@@ -44,8 +51,8 @@ impl Status {
         };
         let model = Part {
             name: "model".to_owned(),
-            health: if parts.embedder.is_alive() { PartHealth::Ok } else { PartHealth::Down },
-            detail: parts.embedder.fingerprint().name().to_owned(),
+            health: if embedder.is_alive() { PartHealth::Ok } else { PartHealth::Down },
+            detail: embedder.fingerprint().name().to_owned(),
         };
         StatusReply {
             worker: self.worker.clone(),
@@ -57,7 +64,7 @@ impl Status {
             unindexed: lag.ok().and_then(Result::ok).map(|lag| lag.pending + lag.ack_pending),
             tools,
             tenants,
-            model: parts.embedder.fingerprint().hex().to_owned(),
+            model: embedder.fingerprint().hex().to_owned(),
             ranker: ranker::NAME.to_owned(),
             streams,
             parts: vec![model, vectors, self.cache()],
@@ -67,7 +74,7 @@ impl Status {
     }
 
     fn cache(&self) -> Part {
-        let cache = self.searcher.parts.cache.snapshot();
+        let cache = self.searcher.cache.snapshot();
         Part {
             name: "cache".to_owned(),
             health: if cache.healthy { PartHealth::Ok } else { PartHealth::Down },
@@ -77,7 +84,7 @@ impl Status {
 
     async fn vectors(&self) -> Part {
         let name = "vectors".to_owned();
-        let Some(qdrant) = &self.searcher.parts.vectors else {
+        let Some(qdrant) = &self.searcher.vectors else {
             return Part { name, health: PartHealth::Ok, detail: "in memory".to_owned() };
         };
         match timeout(PART_TIMEOUT, qdrant.health()).await {

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Domain, Tenant, Tool, ToolId, ToolKey, ToolType};
 
 /// Which tools a request is about. Every store translates it; [`Predicate::admits`] is what it means.
 ///
 /// Serialised canonically (sorted sets), so that equal predicates are equal cache keys.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Predicate {
     /// Only this tenant's tools.
     pub tenant: Tenant,

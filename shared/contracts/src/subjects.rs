@@ -64,6 +64,11 @@ pub fn search(tenant: &Tenant) -> String {
     format!("search.v1.{tenant}")
 }
 
+/// What the owner of a domain listens on: `search.v1.<tenant>.<domain>`.
+pub fn search_in_domain(domain: &Domain) -> String {
+    format!("search.v1.*.{domain}")
+}
+
 /// `get.v1.<tenant>`.
 pub fn get(tenant: &Tenant) -> String {
     format!("get.v1.{tenant}")
@@ -102,6 +107,18 @@ pub fn parse_tenant(subject: &str) -> Result<Tenant, Fault> {
     token.parse().map_err(|source: NameError| {
         let (endpoint, _) = subject.rsplit_once('.').unwrap_or_default();
         bad_subject(subject, &source).hint(format!("ask on {endpoint}.<tenant>; {SCOPES}"))
+    })
+}
+
+/// Tenant and domain of `search.v1.<tenant>` or `search.v1.<tenant>.<domain>`.
+pub fn parse_search(subject: &str) -> Result<(Tenant, Option<Domain>), Fault> {
+    let rest = subject.strip_prefix("search.v1.").unwrap_or_default();
+    let (tenant, domain) =
+        rest.split_once('.').map_or((rest, None), |(tenant, domain)| (tenant, Some(domain)));
+    let parsed = tenant.parse().and_then(|tenant| Ok((tenant, domain.map(str::parse).transpose()?)));
+    parsed.map_err(|source: NameError| {
+        bad_subject(subject, &source)
+            .hint(format!("ask on search.v1.<tenant> or search.v1.<tenant>.<domain>; {SCOPES}"))
     })
 }
 

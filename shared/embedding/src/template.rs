@@ -2,24 +2,42 @@
 
 use toolweaver_contracts::{Tool, identifiers};
 
-/// Counts the changes of [`document`]. It is part of every model's fingerprint, so that texts of two versions
-/// never meet in one collection. [`query`] is free to change: it only moves along with cached query vectors.
-pub const TEMPLATE_VERSION: u32 = 1;
+/// Counts the changes of [`passages`] and [`combine`]. It is part of every model's fingerprint, so that vectors of two
+/// versions never meet in one collection. [`query`] is free to change: it only moves along with cached query vectors.
+pub const TEMPLATE_VERSION: u32 = 2;
 
-/// The text of a tool: its name in separate words, then its description.
+/// Share of a tool's whole text in its vector; the rest is its name's.
+const DOCUMENT_SHARE: f32 = 0.7;
+
+/// The texts that make up a tool's vector: its name in separate words with its description, and its name alone.
 ///
-/// Parameters stay out: they drown the purpose of a tool in the names of its fields.
-pub fn document(tool: &Tool) -> String {
-    document_of(tool.tool_name.as_str(), &tool.description)
+/// Parameters stay out: they drown the purpose of a tool in the names of its fields. The name alone weighs in because
+/// a request is short as names are, and a long description moves its text away from both.
+pub fn passages(tool: &Tool) -> [String; 2] {
+    passages_of(tool.tool_name.as_str(), &tool.description)
 }
 
-fn document_of(name: &str, description: &str) -> String {
+/// A tool's vector of length 1 from the vectors of its passages.
+pub fn combine([document, name]: [&[f32]; 2]) -> Vec<f32> {
+    let mixed = document.iter().zip(name).map(|(d, n)| DOCUMENT_SHARE * d + (1.0 - DOCUMENT_SHARE) * n);
+    let mut vector: Vec<f32> = mixed.collect();
+    let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+    // Opposite passages cancel out in no model that is worth its name; the document alone is right even then.
+    if length > f32::EPSILON {
+        vector.iter_mut().for_each(|x| *x /= length);
+        vector
+    } else {
+        document.to_vec()
+    }
+}
+
+fn passages_of(name: &str, description: &str) -> [String; 2] {
     let words = identifiers::spaced(name);
     // A name without any letter or digit still says something to the model.
-    let words = if words.is_empty() { name } else { &words };
+    let words = if words.is_empty() { name.to_owned() } else { words };
     match description.trim() {
-        "" => words.to_owned(),
-        description => format!("{words}. {description}"),
+        "" => [words.clone(), words],
+        description => [format!("{words}. {description}"), words],
     }
 }
 
@@ -55,7 +73,7 @@ mod tests {
             ("画像生成", "画像を作る", "画像生成. 画像を作る"),
             ("++", "Adds.", "++. Adds."),
         ] {
-            assert_eq!(document_of(name, description), text);
+            assert_eq!(passages_of(name, description)[0], text);
         }
     }
 
@@ -78,7 +96,15 @@ mod tests {
     #[test]
     fn a_name_asked_for_reads_like_the_name_embedded() {
         for name in ["createPullRequest", "repos/list_for-org", "S3.putObject"] {
-            assert_eq!(query(name), document_of(name, ""));
+            assert_eq!([query(name), query(name)], passages_of(name, ""));
         }
+    }
+
+    #[test]
+    fn both_passages_are_in_the_vector_and_it_has_length_one() {
+        let vector = combine([&[1.0, 0.0], &[0.0, 1.0]]);
+        assert!(vector[0] > vector[1] && vector[1] > 0.0);
+        assert!((vector.iter().map(|x| x * x).sum::<f32>() - 1.0).abs() < 1e-6);
+        assert_eq!(combine([&[0.6, 0.8], &[0.6, 0.8]]), [0.6, 0.8]);
     }
 }

@@ -12,7 +12,7 @@ use toolweaver_contracts::subjects::INDEXED_STREAM;
 use toolweaver_embedding::{Hashing, Model};
 use toolweaver_testkit::data::shared_dir;
 
-use crate::support::{Rig, Worker, key};
+use crate::support::{Rig, Worker, key, texts_of};
 
 const TOOLS: usize = 10_000;
 const DEADLINE: Duration = Duration::from_mins(2);
@@ -36,7 +36,7 @@ async fn ten_thousand_real_tools_are_all_indexed_and_registering_them_again_embe
     let rig = Rig::start().await;
     let worker = Worker::start(&rig).await;
     let model = Hashing::new();
-    for (pass, embedded_max) in [("first", TOOLS as u64), ("unchanged", 0)] {
+    for (pass, embedded_max) in [("first", texts_of(&tools)), ("unchanged", 0)] {
         let (begin, embedded_before) = (Instant::now(), worker.embedded());
         let publishes = stream::iter(&tools).map(|tool| rig.register(tool)).buffer_unordered(256);
         assert_eq!(publishes.count().await, TOOLS);

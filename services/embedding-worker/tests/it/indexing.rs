@@ -11,7 +11,7 @@ use toolweaver_testkit::qdrant::QdrantDouble;
 use toolweaver_testkit::{sample, wait};
 use toolweaver_vector_store::VectorStore;
 
-use crate::support::{Rig, SOON, Worker, key, qdrant, tenant, tool, tool_with, vector_of};
+use crate::support::{Rig, SOON, Worker, key, qdrant, tenant, texts_of, tool, tool_with, vector_of};
 
 #[tokio::test]
 async fn a_registered_tool_is_indexed_with_its_vector() {
@@ -20,7 +20,8 @@ async fn a_registered_tool_is_indexed_with_its_vector() {
     for tool in sample::tools() {
         let revision = rig.register(&tool).await;
         let event = rig.until_indexed(&tool, revision, SOON).await;
-        let expected = worker.embedder.embed(vec![template::document(&tool)]).await.unwrap().remove(0);
+        let passages = worker.embedder.embed(template::passages(&tool).to_vec()).await.unwrap();
+        let expected = template::combine([&passages[0], &passages[1]]);
         assert_eq!(vector_of(&event), (Hashing::new().fingerprint().hex(), &expected[..]));
         let IndexedEvent::Indexed { tool: indexed, .. } = event else { unreachable!("it has a vector") };
         assert_eq!(*indexed, tool);
@@ -125,13 +126,13 @@ async fn registering_unchanged_tools_again_embeds_nothing_not_even_in_a_new_proc
         let revision = rig.register(tool).await;
         rig.until_indexed(tool, revision, SOON).await;
     }
-    assert_eq!(worker.embedded(), tools.len() as u64);
+    assert_eq!(worker.embedded(), texts_of(&tools));
 
     for tool in &tools {
         let revision = rig.register(tool).await;
         rig.until_indexed(tool, revision, SOON).await;
     }
-    assert_eq!(worker.embedded(), tools.len() as u64);
+    assert_eq!(worker.embedded(), texts_of(&tools));
     worker.stop().await;
 
     let worker = Worker::start(&rig).await;
@@ -156,7 +157,7 @@ async fn a_change_outside_the_embedded_text_is_indexed_without_embedding() {
     assert_eq!(vector_of(&event), vector_of(&changed));
     let IndexedEvent::Indexed { tool, .. } = changed else { unreachable!("it has a vector") };
     assert_eq!(tool.tags, ["new"]);
-    assert_eq!(worker.embedded(), 1);
+    assert_eq!(worker.embedded(), texts_of([&before]));
     worker.stop().await;
 }
 

@@ -1,5 +1,6 @@
 //! A server per test, workers on it, and what they left in the streams.
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -8,7 +9,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use toolweaver_contracts::subjects::{self, INDEXED_STREAM, REJECTED_STREAM, TOOLS_STREAM};
 use toolweaver_contracts::{IndexedEvent, Rejection, TEXT_VECTOR, Tenant, Tool, ToolKey, decode};
-use toolweaver_embedding::{DeviceKind, Embedder, Fingerprint, Hashing, Limits, Model, ModelError, Tokens};
+use toolweaver_embedding::{
+    DeviceKind, Embedder, Fingerprint, Hashing, Limits, Model, ModelError, Tokens, template,
+};
 use toolweaver_embedding_worker::{IndexingSettings, Parts, run};
 use toolweaver_messaging::consumer::{Lag, lag};
 use toolweaver_messaging::publish::{StoredMessage, last_message};
@@ -130,7 +133,7 @@ impl Worker {
         worker
     }
 
-    /// Texts that went through the model so far.
+    /// Texts that went through the model so far; compare with [`texts_of`].
     pub(crate) fn embedded(&self) -> u64 {
         self.embedder.stats().texts
     }
@@ -251,4 +254,10 @@ impl Model for Gated {
     fn on_cpu(&self) -> Result<Option<Arc<dyn Model>>, ModelError> {
         Ok(None)
     }
+}
+
+/// How many different texts make up the vectors of these tools.
+pub(crate) fn texts_of<'a>(tools: impl IntoIterator<Item = &'a Tool>) -> u64 {
+    let texts: HashSet<String> = tools.into_iter().flat_map(template::passages).collect();
+    texts.len() as u64
 }

@@ -1,13 +1,13 @@
 //! The writing side of the projection: INDEXED events in, a new version out.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock, RwLockWriteGuard},
     time::SystemTime,
 };
 
 use tokio::{sync::watch, task};
-use toolweaver_contracts::{IndexedEvent, TEXT_VECTOR, Tenant, ToolKey, subjects};
+use toolweaver_contracts::{Domain, IndexedEvent, TEXT_VECTOR, Tenant, ToolKey, subjects};
 use toolweaver_messaging::replay::Replayed;
 use toolweaver_vector_store::{Memory, Point, StoreError, Tombstone, VectorStore as _};
 use tracing::warn;
@@ -16,6 +16,7 @@ use super::{
     Applied,
     catalog::{Catalog, Entry},
     lexical::LexicalWriter,
+    samples::Samples,
 };
 
 /// Why a batch was not applied. The projection may hold part of it; only starting afresh is safe.
@@ -34,11 +35,14 @@ pub(crate) enum ApplyError {
 
 /// Applies INDEXED events in stream order. There is one.
 pub(crate) struct Applier {
-    fingerprint: String,
-    catalog: Arc<RwLock<Catalog>>,
-    lexical: LexicalWriter,
-    vectors: Option<Memory>,
-    publish: watch::Sender<Applied>,
+    pub(super) fingerprint: String,
+    /// Domains whose tools are indexed; `None` for all.
+    pub(super) own: Option<BTreeSet<Domain>>,
+    pub(super) catalog: Arc<RwLock<Catalog>>,
+    pub(super) samples: Arc<RwLock<Samples>>,
+    pub(super) lexical: LexicalWriter,
+    pub(super) vectors: Option<Memory>,
+    pub(super) publish: watch::Sender<Applied>,
 }
 
 /// One change of the catalogue.
@@ -49,16 +53,6 @@ struct Change {
 }
 
 impl Applier {
-    pub(super) fn new(
-        fingerprint: String,
-        catalog: Arc<RwLock<Catalog>>,
-        lexical: LexicalWriter,
-        vectors: Option<Memory>,
-        publish: watch::Sender<Applied>,
-    ) -> Self {
-        Self { fingerprint, catalog, lexical, vectors, publish }
-    }
-
     /// Applies a batch and publishes its last version.
     pub(crate) async fn apply(mut self, batch: Vec<Replayed>) -> Result<Self, ApplyError> {
         let Some(last) = batch.last() else {
@@ -85,7 +79,7 @@ impl Applier {
             return Ok(());
         };
         let (mut points, mut tombstones) = (Vec::new(), Vec::new());
-        for Change { key, event, .. } in changes {
+        for Change { key, event, .. } in changes.iter().filter(|change| self.owns(&change.key)) {
             let revision = event.revision();
             match event {
                 IndexedEvent::Indexed { model, tool, vectors, .. } if *model == self.fingerprint => {
@@ -109,18 +103,24 @@ impl Applier {
         let mut versions: HashMap<Tenant, u64> = HashMap::new();
         for Change { version, key, event } in changes {
             versions.insert(key.tenant.clone(), version);
+            let owned = self.owns(&key);
             match event {
-                IndexedEvent::Indexed { revision, tool, .. } => {
+                IndexedEvent::Indexed { revision, tool, model, vectors } => {
+                    let vector = vectors.get(TEXT_VECTOR).filter(|_| model == self.fingerprint);
+                    self.samples().put(&key, &tool, vector.map(|vector| vector.0.as_slice()));
                     let entry = Entry { key: key.clone(), revision, tool: Arc::clone(&tool) };
                     let replaced = self.catalog().insert(entry);
-                    if replaced {
+                    if owned && replaced {
                         self.lexical.delete(key.point_id());
                     }
-                    self.lexical.add(&key, &tool)?;
+                    if owned {
+                        self.lexical.add(&key, &tool)?;
+                    }
                 }
                 IndexedEvent::Removed { revision } => {
+                    self.samples().remove(&key);
                     let existed = self.catalog().remove(&key, revision);
-                    if existed {
+                    if owned && existed {
                         self.lexical.delete(key.point_id());
                     }
                 }
@@ -132,6 +132,14 @@ impl Applier {
             catalog.set_version(&tenant, version);
         }
         Ok(())
+    }
+
+    fn owns(&self, key: &ToolKey) -> bool {
+        self.own.as_ref().is_none_or(|own| own.contains(&key.domain))
+    }
+
+    fn samples(&self) -> RwLockWriteGuard<'_, Samples> {
+        self.samples.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn catalog(&self) -> RwLockWriteGuard<'_, Catalog> {

@@ -8,7 +8,10 @@ use std::{
 use toolweaver_contracts::{Domain, Predicate, Tenant, Tool, ToolId, ToolKey, ToolName};
 use uuid::Uuid;
 
-use super::names;
+use super::{
+    grams,
+    names::{self, NameMatch},
+};
 
 /// How many of the newest revisions are remembered, so that who waits for one is answered without asking NATS.
 const RECENT_REVISIONS_MAX: usize = 1 << 16;
@@ -122,18 +125,34 @@ impl Catalog {
             .filter(|entry| predicate.admits(&entry.key, &entry.tool))
     }
 
-    /// Admitted tools whose normalised name is all of the query, or stands in it, the longest names first.
-    pub(crate) fn named_in(&self, query: &str, predicate: &Predicate) -> Vec<(names::Mention, Arc<Entry>)> {
+    /// Admitted tools that the query names: those whose normalised name is all of it or stands in it, and those among
+    /// `near` whose name is nearly the query.
+    pub(crate) fn named_in(
+        &self,
+        query: &str,
+        near: &[Uuid],
+        predicate: &Predicate,
+    ) -> Vec<(Uuid, NameMatch)> {
         let Some(tenant) = self.tenants.get(&predicate.tenant) else {
             return Vec::new();
         };
-        let found = names::mentions(query, tenant.name_bytes_max, |name| tenant.names.contains_key(name));
-        let entries = found.into_iter().flat_map(|(name, mention)| {
-            tenant.names[&name]
-                .iter()
-                .filter_map(move |point| Some((mention, self.at(*point, predicate)?.clone())))
-        });
-        entries.collect()
+        let mut found: BTreeMap<Uuid, NameMatch> = BTreeMap::new();
+        for (name, mention) in
+            names::mentions(query, tenant.name_bytes_max, |name| tenant.names.contains_key(name))
+        {
+            for point_id in tenant.names[&name].iter().filter(|id| self.at(**id, predicate).is_some()) {
+                let found = found.entry(*point_id).or_default();
+                found.mention = found.mention.max(Some(mention));
+            }
+        }
+        let whole = names::normalised(query);
+        for entry in near.iter().filter_map(|point_id| self.at(*point_id, predicate)) {
+            let likeness = grams::likeness(&whole, &names::normalised(entry.key.tool_name.as_str()));
+            if likeness >= grams::LIKENESS_MIN {
+                found.entry(entry.key.point_id()).or_default().likeness = likeness;
+            }
+        }
+        found.into_iter().collect()
     }
 
     /// How many admitted tools each domain has; domains without any are left out.
@@ -143,6 +162,11 @@ impl Catalog {
             *counts.entry(entry.key.domain.clone()).or_default() += 1;
         }
         counts
+    }
+
+    /// The domains of a tenant that have a tool.
+    pub(crate) fn domains(&self, tenant: &Tenant) -> Vec<Domain> {
+        self.tenants.get(tenant).map_or_else(Vec::new, |tenant| tenant.domains.keys().cloned().collect())
     }
 
     /// INDEXED sequence of a tenant's newest change; 0 for one that never had any.
@@ -214,7 +238,7 @@ mod tests {
         assert!(catalog.remove(&key, 10));
         assert!(!catalog.remove(&key, 11));
         assert_eq!(catalog.get(&id, &everyone()), None);
-        assert_eq!(catalog.named_in("create issue", &everyone()), []);
+        assert_eq!(catalog.named_in("create issue", &[], &everyone()), []);
         catalog.set_version(&Tenant::default(), 4);
         assert_eq!((catalog.version(&Tenant::default()), catalog.tools(), catalog.tenants()), (4, 0, 0));
         assert!(catalog.applied_lately(7) && catalog.applied_lately(11) && !catalog.applied_lately(8));
@@ -228,7 +252,7 @@ mod tests {
         let admin = everyone().with_roles(["admin".to_owned()]);
         for (predicate, seen) in [(everyone(), 0), (admin, 1)] {
             assert_eq!(catalog.get(&id, &predicate).iter().len(), seen);
-            assert_eq!(catalog.named_in("drop database", &predicate).len(), seen);
+            assert_eq!(catalog.named_in("drop database", &[], &predicate).len(), seen);
             assert_eq!(catalog.domain_counts(&predicate).values().sum::<u64>(), seen as u64);
             assert_eq!(catalog.admitted(&predicate.clone().in_domain(Domain::default())).count(), 0);
         }

@@ -7,6 +7,8 @@ use std::collections::HashMap;
 
 use toolweaver_contracts::identifiers;
 
+use super::words::is_unspaced;
+
 /// How a query names a tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Mention {
@@ -16,6 +18,15 @@ pub(crate) enum Mention {
     Identifier,
     /// The name is all of the query.
     Whole,
+}
+
+/// How a tool's name and a query go together.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct NameMatch {
+    /// The name stands in the query.
+    pub(crate) mention: Option<Mention>,
+    /// How alike the name and the whole query are, 0 to 1; 0 where they are not.
+    pub(crate) likeness: f32,
 }
 
 /// A name with nothing but its letters and digits, in lower case; one without any stays as it is.
@@ -78,13 +89,6 @@ fn units(query: &str) -> Vec<String> {
         }
     }
     units
-}
-
-/// Whether a character belongs to a script that is written without spaces: CJK, kana, Thai, Lao, Khmer, Myanmar.
-fn is_unspaced(c: char) -> bool {
-    matches!(c, '\u{0E00}'..='\u{0EFF}' | '\u{1000}'..='\u{109F}' | '\u{1780}'..='\u{17FF}'
-        | '\u{3040}'..='\u{30FF}' | '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}'
-        | '\u{20000}'..='\u{3134F}')
 }
 
 #[cfg(test)]

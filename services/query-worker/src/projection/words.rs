@@ -1,43 +1,114 @@
 //! Text to index terms: the analysis that index and query share.
+//!
+//! A text falls into words at spaces, punctuation and case. Two forms of every word are indexed side by side: as it is
+//! written, and cut to its stem. An identifier is also kept whole (`create_pull_request` is `create`, `pull`,
+//! `request` and `createpullrequest`), and scripts without spaces fall into overlapping pairs of characters.
 
-use std::{collections::HashSet, sync::LazyLock};
+use std::cell::RefCell;
 
-use tantivy::tokenizer::{Language, LowerCaser, Stemmer, TextAnalyzer, Token, TokenStream, Tokenizer};
+use tantivy::tokenizer::{Language, RawTokenizer, Stemmer, TextAnalyzer, Token, TokenStream, Tokenizer};
 use toolweaver_contracts::identifiers;
 
-/// Longest term; longer runs (base64, hashes) are noise and would bloat the dictionary.
+/// Longest term in bytes; longer runs (base64, hashes) are noise and would bloat the dictionary.
 const TERM_BYTES_MAX: usize = 64;
 
-/// Splits at punctuation and case: `createPullRequest` becomes `create`, `Pull`, `Request`.
-#[derive(Clone, Default)]
-pub(crate) struct Words;
+/// How a word is written in the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Form {
+    /// Lower case.
+    Raw,
+    /// Lower case, cut to its stem.
+    Stem,
+}
 
-pub(crate) struct WordStream<'a> {
-    text: &'a str,
-    words: std::vec::IntoIter<&'a str>,
+/// The terms of a text, in order, with repeats.
+pub(crate) fn terms(text: &str, form: Form) -> Vec<String> {
+    let mut terms = Vec::new();
+    for chunk in text.split_whitespace() {
+        let words = identifiers::split(chunk);
+        for word in &words {
+            if word.len() > TERM_BYTES_MAX {
+                continue;
+            }
+            let word = word.to_lowercase();
+            if word.chars().any(is_unspaced) {
+                push_pairs(&word, &mut terms);
+            } else {
+                terms.push(if form == Form::Stem { stem(&word) } else { word });
+            }
+        }
+        if form == Form::Raw && words.len() > 1 {
+            let whole = words.concat().to_lowercase();
+            if whole.len() <= TERM_BYTES_MAX && !whole.chars().any(is_unspaced) {
+                terms.push(whole);
+            }
+        }
+    }
+    terms
+}
+
+/// Whether a character belongs to a script that is written without spaces: CJK, kana, Thai, Lao, Khmer, Myanmar.
+pub(crate) fn is_unspaced(c: char) -> bool {
+    matches!(c, '\u{0E00}'..='\u{0EFF}' | '\u{1000}'..='\u{109F}' | '\u{1780}'..='\u{17FF}'
+        | '\u{3040}'..='\u{30FF}' | '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}'
+        | '\u{20000}'..='\u{3134F}')
+}
+
+/// Overlapping pairs of the unspaced runs of a word, a run of one character as it is, other runs as words.
+fn push_pairs(word: &str, terms: &mut Vec<String>) {
+    let chars: Vec<char> = word.chars().collect();
+    for run in chars.chunk_by(|a, b| is_unspaced(*a) == is_unspaced(*b)) {
+        if run.len() < 2 || !is_unspaced(run[0]) {
+            terms.push(run.iter().collect());
+        } else {
+            terms.extend(run.windows(2).map(|pair| pair.iter().collect::<String>()));
+        }
+    }
+}
+
+/// The Snowball stem of a lower-case word. Its script names the language; Latin letters are taken for English.
+pub(crate) fn stem(word: &str) -> String {
+    thread_local! {
+        static STEMMERS: RefCell<[TextAnalyzer; 4]> =
+            RefCell::new([Language::English, Language::Russian, Language::Greek, Language::Arabic].map(|language| {
+                TextAnalyzer::builder(RawTokenizer::default()).filter(Stemmer::new(language)).build()
+            }));
+    }
+    let language = match word.chars().next() {
+        Some('\u{0400}'..='\u{052F}') => 1,
+        Some('\u{0370}'..='\u{03FF}') => 2,
+        Some('\u{0600}'..='\u{06FF}') => 3,
+        _ => 0,
+    };
+    STEMMERS.with_borrow_mut(|stemmers| {
+        let mut stream = stemmers[language].token_stream(word);
+        if stream.advance() { stream.token().text.clone() } else { word.to_owned() }
+    })
+}
+
+/// [`terms`] as the index asks for them.
+#[derive(Clone)]
+pub(crate) struct Words(pub(crate) Form);
+
+pub(crate) struct WordStream {
+    terms: std::vec::IntoIter<String>,
     token: Token,
 }
 
 impl Tokenizer for Words {
-    type TokenStream<'a> = WordStream<'a>;
+    type TokenStream<'a> = WordStream;
 
-    fn token_stream<'a>(&'a mut self, text: &'a str) -> WordStream<'a> {
-        WordStream { text, words: identifiers::split(text).into_iter(), token: Token::default() }
+    fn token_stream<'a>(&'a mut self, text: &'a str) -> WordStream {
+        WordStream { terms: terms(text, self.0).into_iter(), token: Token::default() }
     }
 }
 
-impl TokenStream for WordStream<'_> {
+/// Tokens carry no offsets: nothing is highlighted, and phrases are not searched.
+impl TokenStream for WordStream {
     fn advance(&mut self) -> bool {
-        let Some(word) = self.words.by_ref().find(|word| word.len() <= TERM_BYTES_MAX) else {
-            return false;
-        };
-        // A word is a slice of the text, so the distance of their starts is its offset.
-        let offset = word.as_ptr() as usize - self.text.as_ptr() as usize;
-        self.token.offset_from = offset;
-        self.token.offset_to = offset + word.len();
+        let Some(term) = self.terms.next() else { return false };
         self.token.position = self.token.position.wrapping_add(1);
-        self.token.text.clear();
-        self.token.text.push_str(word);
+        self.token.text = term;
         true
     }
 
@@ -50,110 +121,27 @@ impl TokenStream for WordStream<'_> {
     }
 }
 
-/// Lower-cased words as they are written.
-pub(crate) fn raw() -> TextAnalyzer {
-    TextAnalyzer::builder(Words).filter(LowerCaser).build()
-}
-
-/// Lower-cased words cut to their English stems.
-pub(crate) fn stemmed() -> TextAnalyzer {
-    TextAnalyzer::builder(Words).filter(LowerCaser).filter(Stemmer::new(Language::English)).build()
-}
-
-/// Verbs that authors of tools use for one another.
-const SYNONYMS: [&[&str]; 10] = [
-    &["create", "open", "add", "new", "make", "start", "register"],
-    &["delete", "remove", "drop", "destroy"],
-    &["get", "show", "read", "view", "fetch", "describe", "retrieve"],
-    &["list", "all", "every"],
-    &["update", "edit", "change", "modify", "rename"],
-    &["find", "search", "look", "query"],
-    &["send", "post"],
-    &["login", "logged", "authenticated", "signed"],
-    &["merge", "combine"],
-    &["cancel", "abort", "stop"],
-];
-/// How much a synonym counts beside a word of the query itself.
-const SYNONYM_WEIGHT: f32 = 0.3;
-
-/// A term to look for.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct QueryTerm {
-    /// As the analyser writes it.
-    pub(crate) text: String,
-    /// Its share of a full hit: 1 for the query's own words.
-    pub(crate) weight: f32,
-}
-
-/// The distinct terms of a query, in order, without function words; with nothing else in it, all of them. Then the
-/// synonyms of its verbs.
-pub(crate) fn query_terms(analyzer: &mut TextAnalyzer, query: &str) -> Vec<QueryTerm> {
-    let words: Vec<String> = identifiers::split(query).into_iter().map(str::to_lowercase).collect();
-    let mut content: Vec<&str> =
-        words.iter().map(String::as_str).filter(|word| !STOP_WORDS.contains(word)).collect();
-    if content.is_empty() {
-        content = words.iter().map(String::as_str).collect();
-    }
-    let mut stemmer = stemmed();
-    let mut stem = |word: &str| terms(&mut stemmer, word);
-    let stems: Vec<_> = content.iter().map(|word| stem(word)).collect();
-    let meant = SYNONYMS.iter().filter(|group| group.iter().any(|verb| stems.contains(&stem(verb)))).copied();
-    let synonyms: Vec<&str> = meant.flatten().copied().collect();
-
-    let mut seen = HashSet::new();
-    let mut found = Vec::new();
-    for (words, weight) in [(content, 1.0), (synonyms, SYNONYM_WEIGHT)] {
-        let distinct =
-            words.into_iter().flat_map(|word| terms(analyzer, word)).filter(|term| seen.insert(term.clone()));
-        found.extend(distinct.map(|text| QueryTerm { text, weight }));
-    }
-    found
-}
-
-fn terms(analyzer: &mut TextAnalyzer, text: &str) -> Vec<String> {
-    let mut stream = analyzer.token_stream(text);
-    let mut terms = Vec::new();
-    while stream.advance() {
-        terms.push(stream.token().text.clone());
-    }
-    terms
-}
-
-/// Function words and politeness. Verbs that name operations (get, list, show, create, use) are content here.
-static STOP_WORDS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
-    "a about above after again all also am an and any are as at be because been before being below between both but by \
-     can could did do does doing don down during each few for from further had has have having he hello help her here \
-     hers hey hi him his how i if in into is it its itself just let like me more most my myself need no nor not now of \
-     off on once only or other our ours out over own please re s same she should so some such t than thank thanks that \
-     the their theirs them then there these they this those through to too under until up us very want was we were what \
-     when where which while who whom why will with would you your yours"
-        .split_whitespace()
-        .collect()
-});
-
 #[cfg(test)]
 mod tests {
-    use super::{QueryTerm, query_terms, raw, stemmed};
+    use super::{Form, terms};
 
     #[test]
-    fn a_query_loses_function_words_and_repeats_but_never_everything() {
-        let terms = |query: &str| own(&query_terms(&mut stemmed(), query));
-        assert_eq!(terms("Please tag the issues of my issue tag"), ["tag", "issu"]);
-        assert_eq!(terms("who am I"), ["who", "am", "i"]);
-        assert_eq!(terms("…"), Vec::<String>::new());
-        assert_eq!(own(&query_terms(&mut raw(), "createPullRequests now")), ["create", "pull", "requests"]);
-    }
-
-    #[test]
-    fn a_verb_brings_its_synonyms_at_a_lower_weight() {
-        let terms = query_terms(&mut stemmed(), "removing labels");
-        let verbs: Vec<_> =
-            terms.iter().filter(|term| term.weight < 1.0).map(|term| term.text.as_str()).collect();
-        assert_eq!(verbs, ["delet", "drop", "destroy"]);
-        assert_eq!(own(&terms), ["remov", "label"]);
-    }
-
-    fn own(terms: &[QueryTerm]) -> Vec<String> {
-        terms.iter().filter(|term| term.weight >= 1.0).map(|term| term.text.clone()).collect()
+    fn words_fall_apart_and_identifiers_stay_whole_too() {
+        for (text, raw, stems) in [
+            ("Creating labels", vec!["creating", "labels"], vec!["creat", "label"]),
+            ("createIssue", vec!["create", "issue", "createissue"], vec!["creat", "issu"]),
+            ("aws.s3 buckets", vec!["aws", "s3", "awss3", "buckets"], vec!["aw", "s3", "bucket"]),
+            ("Открыть заявки", vec!["открыть", "заявки"], vec!["откр", "заявк"]),
+            (
+                "画像を生成 API",
+                vec!["画像", "像を", "を生", "生成", "api"],
+                vec!["画像", "像を", "を生", "生成", "api"],
+            ),
+            ("天气2", vec!["天气", "2"], vec!["天气", "2"]),
+            ("…", vec![], vec![]),
+        ] {
+            assert_eq!(terms(text, Form::Raw), raw, "{text}");
+            assert_eq!(terms(text, Form::Stem), stems, "{text}");
+        }
     }
 }

@@ -81,8 +81,8 @@ impl Rig {
 
     /// The vector of a tool's text.
     pub(crate) async fn vector(&self, tool: &Tool) -> Vec<f32> {
-        let vectors = self.embedder.embed(vec![template::document(tool)]).await.expect("a vector");
-        vectors.into_iter().next().expect("one vector a text")
+        let passages = self.embedder.embed(template::passages(tool).to_vec()).await.expect("vectors");
+        template::combine([&passages[0], &passages[1]])
     }
 
     pub(crate) fn fingerprint(&self) -> &str {

@@ -1,0 +1,111 @@
+//! The read side without NATS: the same projection and the same searcher, fed by hand.
+//!
+//! For whoever tunes or measures the ranking. What a running worker does with an INDEXED event and a request happens
+//! here too; only the wire is missing.
+
+use std::{
+    collections::BTreeMap,
+    num::NonZeroUsize,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::Context as _;
+use toolweaver_catalog_cache::CatalogCache;
+use toolweaver_contracts::{
+    Fault, IndexedEvent, SearchReply, SearchRequest, TEXT_VECTOR, Tenant, Tool, ToolKey, Vector, encode,
+    subjects,
+};
+use toolweaver_embedding::{Embedder, template};
+use toolweaver_messaging::replay::Replayed;
+
+use crate::{
+    calibration::{self, Densities},
+    projection::{self, Applier},
+    searcher::Searcher,
+};
+
+/// Tools that are embedded and applied at a time.
+const BATCH_MAX: usize = 512;
+/// As long as no part is remote, none is late.
+const PART_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A catalogue in this process, and searches over it.
+pub struct Engine {
+    /// `None` after a batch that could not be applied.
+    applier: Option<Applier>,
+    searcher: Searcher,
+    version: u64,
+}
+
+impl Engine {
+    /// An empty catalogue.
+    pub fn new(embedder: Embedder, cache: CatalogCache) -> anyhow::Result<Self> {
+        let dimensions = NonZeroUsize::new(embedder.dimensions()).context("the model has no dimensions")?;
+        let (applier, projection) =
+            projection::open(embedder.fingerprint().hex().to_owned(), Some(dimensions), None)
+                .context("cannot make the lexical index")?;
+        let searcher = Searcher {
+            embedder,
+            vectors: None,
+            cache,
+            projection,
+            densities: Densities::default(),
+            shards: None,
+            classifier: None,
+            part_timeout: PART_TIMEOUT,
+        };
+        Ok(Self { applier: Some(applier), searcher, version: 0 })
+    }
+
+    /// Embeds and adds tools; `added` learns how many each time some are searchable.
+    pub async fn add(
+        &mut self,
+        tenant: &Tenant,
+        tools: Vec<Tool>,
+        mut added: impl FnMut(usize),
+    ) -> anyhow::Result<()> {
+        for batch in tools.chunks(BATCH_MAX) {
+            let texts = batch.iter().flat_map(template::passages).collect();
+            let passages = self.searcher.embedder.embed(texts).await.context("cannot embed the tools")?;
+            let mut events = Vec::with_capacity(batch.len());
+            for (tool, [document, name]) in batch.iter().zip(passages.as_chunks::<2>().0) {
+                self.version += 1;
+                events.push(self.event(tenant, tool, template::combine([document, name])));
+            }
+            let applier = self.applier.take().context("an earlier batch could not be applied")?;
+            self.applier = Some(applier.apply(events).await?);
+            added(batch.len());
+        }
+        calibration::measure_stale(&self.searcher).await;
+        Ok(())
+    }
+
+    /// Answers a request as a worker does.
+    pub async fn search(&self, tenant: &Tenant, request: SearchRequest) -> Result<SearchReply, Fault> {
+        request.validate()?;
+        self.searcher.search(tenant.clone(), request).await
+    }
+
+    /// The newest message of INDEXED, as it would be.
+    fn event(&self, tenant: &Tenant, tool: &Tool, vector: Vec<f32>) -> Replayed {
+        let key = ToolKey {
+            tenant: tenant.clone(),
+            domain: tool.domain.clone(),
+            tool_name: tool.tool_name.clone(),
+        };
+        let event = IndexedEvent::Indexed {
+            revision: self.version,
+            model: self.searcher.embedder.fingerprint().hex().to_owned(),
+            tool: Arc::new(tool.clone()),
+            vectors: BTreeMap::from([(TEXT_VECTOR.to_owned(), Vector(vector))]),
+        };
+        Replayed {
+            subject: subjects::indexed(&key),
+            payload: encode(&event).into(),
+            stream_sequence: self.version,
+            published_at: SystemTime::now().into(),
+            pending: 0,
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! BM25F: the lexical score.
+//!
+//! For a term *t* in a document *d* the frequencies of all fields are weighted, divided by how long each field is, and
+//! summed up before they saturate (Robertson, Zaragoza, Taylor: Simple BM25 Extension to Multiple Weighted Fields,
+//! CIKM 2004):
+//!
+//! ```text
+//! tf(t,d)  = Σ_f w_f · tf_f(t,d) / (1 − b + b · len_f(d) / mean_len_f)
+//! c(t,d)   = w_t · idf(t) · tf(t,d) / (k1 + tf(t,d))        idf(t) = ln(1 + (N − n_t + ½) / (n_t + ½))
+//! bm25f(d) = 0.7 · Σ c over stems + 0.3 · Σ c over words as written
+//! ```
+//! *N*, *n_t* and the mean lengths are counted over the candidates of this search. A compound request scores
+//! `WHOLE_SHARE` of its whole plus the rest of its best part.
+
+use tantivy::{
+    DocAddress, DocId, DocSet as _, Searcher, SegmentReader, TERMINATED, Term, postings::Postings as _,
+    schema::IndexRecordOption,
+};
+
+use super::{super::words::Form, candidates::Candidates, fields::Fields, query::QueryTerm};
+use crate::ranker::{B, FIELD_WEIGHTS, K1, STEM_SHARE, mix};
+
+/// What scoring found.
+pub(super) struct Scored {
+    /// The best, best first.
+    pub(super) best: Vec<(f32, DocAddress)>,
+    /// Mean score of all candidates.
+    pub(super) mean: f32,
+    /// Their standard deviation.
+    pub(super) spread: f32,
+    /// Candidates that hold each term.
+    pub(super) documents: Vec<u64>,
+}
+
+/// Scores every candidate that holds a term.
+pub(super) fn score(
+    searcher: &Searcher,
+    fields: &Fields,
+    candidates: &Candidates,
+    terms: &[QueryTerm],
+    limit: usize,
+) -> tantivy::Result<Scored> {
+    let segments = searcher.segment_readers();
+    let mut frequencies = Vec::with_capacity(segments.len());
+    for (ord, segment) in segments.iter().enumerate() {
+        let mut scratch = Frequencies::new(segment.max_doc());
+        let of_segment = terms
+            .iter()
+            .map(|term| scratch.of(ord, segment, fields, candidates, term))
+            .collect::<tantivy::Result<Vec<_>>>()?;
+        frequencies.push(of_segment);
+    }
+    let documents: Vec<u64> = (0..terms.len())
+        .map(|term| frequencies.iter().map(|segment| segment[term].len() as u64).sum())
+        .collect();
+
+    let texts = terms.iter().fold(1, |texts, term| texts | term.texts);
+    let width = (u32::BITS - texts.leading_zeros()) as usize;
+    let mut scored = Vec::new();
+    for (ord, (segment, frequencies)) in (0..).zip(segments.iter().zip(&frequencies)) {
+        let mut sums = Sums::new(segment.max_doc(), width);
+        for ((term, found), documents) in terms.iter().zip(frequencies).zip(&documents) {
+            let weight = weight(term, *documents, candidates.count());
+            for (doc, frequency) in found {
+                sums.add(*doc, term.texts, weight * frequency / (K1 + frequency));
+            }
+        }
+        scored.extend(sums.mixed().map(|(doc, score)| (score, DocAddress::new(ord, doc))));
+    }
+    let (mean, spread) = moments(scored.iter().map(|(score, _)| *score), candidates.count());
+    Ok(Scored { best: best(scored, limit), mean, spread, documents })
+}
+
+/// What a term that saturates adds to a score.
+fn weight(term: &QueryTerm, documents: u64, candidates: u64) -> f32 {
+    let share = match term.form {
+        Form::Stem => STEM_SHARE,
+        Form::Raw => 1.0 - STEM_SHARE,
+    };
+    let (n, all) = (documents as f64, candidates as f64);
+    let idf = (1.0 + (all - n + 0.5) / (n + 0.5)).ln();
+    term.weight * share * idf as f32
+}
+
+/// Mean and standard deviation of `scores` and as many zeros as make them `count`.
+fn moments(scores: impl Iterator<Item = f32>, count: u64) -> (f32, f32) {
+    let (sum, squares) = scores.fold((0.0_f64, 0.0_f64), |(sum, squares), score| {
+        let score = f64::from(score);
+        (sum + score, squares + score * score)
+    });
+    let count = count.max(1) as f64;
+    let mean = sum / count;
+    (mean as f32, (squares / count - mean * mean).max(0.0).sqrt() as f32)
+}
+
+fn best(mut scored: Vec<(f32, DocAddress)>, limit: usize) -> Vec<(f32, DocAddress)> {
+    let best_first = |a: &(f32, DocAddress), b: &(f32, DocAddress)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+    if scored.len() > limit && limit > 0 {
+        scored.select_nth_unstable_by(limit - 1, best_first);
+    }
+    scored.truncate(limit);
+    scored.sort_unstable_by(best_first);
+    scored
+}
+
+/// Gathers the frequency of one term after the other in one segment.
+struct Frequencies {
+    /// By document; all zero between two terms.
+    sums: Vec<f32>,
+    touched: Vec<DocId>,
+}
+
+impl Frequencies {
+    fn new(max_doc: DocId) -> Self {
+        Self { sums: vec![0.0; max_doc as usize], touched: Vec::new() }
+    }
+
+    /// `tf(t,d)` of every candidate that holds the term.
+    fn of(
+        &mut self,
+        ord: usize,
+        segment: &SegmentReader,
+        fields: &Fields,
+        candidates: &Candidates,
+        term: &QueryTerm,
+    ) -> tantivy::Result<Vec<(DocId, f32)>> {
+        let mean_lengths = candidates.mean_lengths(term.form);
+        for (place, field) in fields.texts(term.form).into_iter().enumerate() {
+            let index = segment.inverted_index(field)?;
+            let text = Term::from_field_text(field, &term.text);
+            let Some(mut postings) = index.read_postings(&text, IndexRecordOption::WithFreqs)? else {
+                continue;
+            };
+            let lengths = segment.get_fieldnorms_reader(field)?;
+            let mean_length = mean_lengths[place].max(f32::MIN_POSITIVE);
+            while postings.doc() != TERMINATED {
+                let doc = postings.doc();
+                if candidates.admits(ord, doc) {
+                    let length = lengths.fieldnorm(doc) as f32;
+                    let sum = &mut self.sums[doc as usize];
+                    if *sum == 0.0 {
+                        self.touched.push(doc);
+                    }
+                    *sum += FIELD_WEIGHTS[place] * postings.term_freq() as f32
+                        / (1.0 - B + B * length / mean_length);
+                }
+                postings.advance();
+            }
+        }
+        let sums = &mut self.sums;
+        Ok(self.touched.drain(..).map(|doc| (doc, std::mem::take(&mut sums[doc as usize]))).collect())
+    }
+}
+
+/// One sum a text for each document of a segment.
+struct Sums {
+    width: usize,
+    /// Where the sums of a document begin, plus one; 0 for none. The zeroed pages that nobody touches cost nothing.
+    rows: Vec<u32>,
+    docs: Vec<DocId>,
+    sums: Vec<f32>,
+}
+
+impl Sums {
+    fn new(max_doc: DocId, width: usize) -> Self {
+        Self { width, rows: vec![0; max_doc as usize], docs: Vec::new(), sums: Vec::new() }
+    }
+
+    fn add(&mut self, doc: DocId, texts: u32, score: f32) {
+        let row = &mut self.rows[doc as usize];
+        if *row == 0 {
+            self.docs.push(doc);
+            self.sums.resize(self.sums.len() + self.width, 0.0);
+            *row = u32::try_from(self.docs.len()).expect("a segment has less than 2^32 documents");
+        }
+        let begin = (*row as usize - 1) * self.width;
+        for (bit, sum) in self.sums[begin..begin + self.width].iter_mut().enumerate() {
+            if texts & (1 << bit) != 0 {
+                *sum += score;
+            }
+        }
+    }
+
+    fn mixed(&self) -> impl Iterator<Item = (DocId, f32)> {
+        self.docs.iter().zip(self.sums.chunks_exact(self.width)).map(|(doc, sums)| (*doc, mix(sums)))
+    }
+}

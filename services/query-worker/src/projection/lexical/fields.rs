@@ -1,0 +1,205 @@
+//! What of a tool is indexed, and how.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+use tantivy::{
+    DocAddress, Index, Searcher, TantivyDocument,
+    columnar::Column,
+    schema::{
+        FAST, Field, INDEXED, IndexRecordOption, STRING, Schema, SchemaBuilder, TextFieldIndexing,
+        TextOptions,
+    },
+};
+use toolweaver_contracts::{Tool, ToolKey};
+use uuid::Uuid;
+
+use super::super::{
+    grams, names,
+    words::{Form, Words},
+};
+
+/// Names of our analysers. Not `raw`: that is what tantivy itself calls the one of labels, and ours would replace it.
+const STEM_ANALYZER: &str = "words_stem";
+const RAW_ANALYZER: &str = "words_raw";
+
+/// The label of a tool that everyone may see. Labels of roles begin with `=`, so none can pass for it.
+pub(super) const EVERYONE: &str = "*";
+
+/// A text of a tool that words are looked for in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FieldName {
+    Name,
+    Description,
+    ParameterNames,
+    ParameterDescriptions,
+    Tags,
+    Examples,
+}
+
+impl FieldName {
+    /// All, in the order of [`Fields::texts`].
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Name,
+        Self::Description,
+        Self::ParameterNames,
+        Self::ParameterDescriptions,
+        Self::Tags,
+        Self::Examples,
+    ];
+
+    /// As an explanation calls it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Description => "description",
+            Self::ParameterNames => "parameter_names",
+            Self::ParameterDescriptions => "parameter_descriptions",
+            Self::Tags => "tags",
+            Self::Examples => "examples",
+        }
+    }
+
+    /// What of a tool stands in it.
+    pub(crate) fn text(self, tool: &Tool) -> String {
+        match self {
+            Self::Name => tool.tool_name.as_str().to_owned(),
+            Self::Description => tool.description.clone(),
+            Self::ParameterNames => {
+                parameters(&tool.parameters).map(|(name, _)| name).collect::<Vec<_>>().join(" ")
+            }
+            Self::ParameterDescriptions => parameters(&tool.parameters)
+                .map(|(_, description)| description)
+                .collect::<Vec<_>>()
+                .join("\n"),
+            Self::Tags => tool.tags.join(" "),
+            Self::Examples => tool.examples.join("\n"),
+        }
+    }
+}
+
+/// The handles of every field.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fields {
+    pub(super) point: Field,
+    point_high: Field,
+    point_low: Field,
+    pub(super) tenant: Field,
+    pub(super) domain: Field,
+    pub(super) tool_type: Field,
+    pub(super) tag: Field,
+    pub(super) role: Field,
+    /// Trigrams of the normalised name.
+    pub(super) name_grams: Field,
+    /// The two forms of each text, in the order of [`FieldName::ALL`].
+    texts: [Forms; FieldName::ALL.len()],
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Forms {
+    stem: Field,
+    raw: Field,
+}
+
+impl Fields {
+    /// The field of each text in one form, in the order of [`FieldName::ALL`].
+    pub(super) fn texts(&self, form: Form) -> [Field; FieldName::ALL.len()] {
+        self.texts.map(|forms| match form {
+            Form::Stem => forms.stem,
+            Form::Raw => forms.raw,
+        })
+    }
+}
+
+pub(super) fn register_analyzers(index: &Index) {
+    index.tokenizers().register(STEM_ANALYZER, Words(Form::Stem));
+    index.tokenizers().register(RAW_ANALYZER, Words(Form::Raw));
+}
+
+pub(super) fn schema() -> (Schema, Fields) {
+    let mut builder = Schema::builder();
+    let texts = FieldName::ALL.map(|name| Forms {
+        stem: text(&mut builder, &format!("{}_stem", name.as_str()), STEM_ANALYZER),
+        raw: text(&mut builder, &format!("{}_raw", name.as_str()), RAW_ANALYZER),
+    });
+    let fields = Fields {
+        texts,
+        point: builder.add_bytes_field("point", INDEXED),
+        point_high: builder.add_u64_field("point_high", FAST),
+        point_low: builder.add_u64_field("point_low", FAST),
+        tenant: builder.add_text_field("tenant", STRING),
+        domain: builder.add_text_field("domain", STRING),
+        tool_type: builder.add_text_field("tool_type", STRING),
+        tag: builder.add_text_field("tag", STRING),
+        role: builder.add_text_field("role", STRING),
+        name_grams: builder.add_text_field("name_grams", STRING),
+    };
+    (builder.build(), fields)
+}
+
+fn text(builder: &mut SchemaBuilder, name: &str, analyzer: &str) -> Field {
+    let indexing =
+        TextFieldIndexing::default().set_tokenizer(analyzer).set_index_option(IndexRecordOption::WithFreqs);
+    builder.add_text_field(name, TextOptions::default().set_indexing_options(indexing))
+}
+
+pub(super) fn document(fields: &Fields, key: &ToolKey, tool: &Tool) -> TantivyDocument {
+    let mut document = TantivyDocument::default();
+    let point_id = key.point_id();
+    let (high, low) = point_id.as_u64_pair();
+    document.add_bytes(fields.point, point_id.as_bytes());
+    document.add_u64(fields.point_high, high);
+    document.add_u64(fields.point_low, low);
+    document.add_text(fields.tenant, key.tenant.as_str());
+    document.add_text(fields.domain, key.domain.as_str());
+    document.add_text(fields.tool_type, tool.tool_type.as_str());
+    for tag in tool.tags.iter().collect::<BTreeSet<_>>() {
+        document.add_text(fields.tag, tag);
+    }
+    if tool.allowed_roles.is_empty() {
+        document.add_text(fields.role, EVERYONE);
+    }
+    for role in tool.allowed_roles.iter().collect::<BTreeSet<_>>() {
+        document.add_text(fields.role, role_label(role));
+    }
+    for gram in grams::grams(&names::normalised(tool.tool_name.as_str())) {
+        document.add_text(fields.name_grams, gram);
+    }
+    for (name, forms) in FieldName::ALL.into_iter().zip(fields.texts) {
+        let text = name.text(tool);
+        if !text.is_empty() {
+            document.add_text(forms.stem, &text);
+            document.add_text(forms.raw, &text);
+        }
+    }
+    document
+}
+
+pub(super) fn role_label(role: &str) -> String {
+    format!("={role}")
+}
+
+/// Name and description of each top-level parameter.
+fn parameters(schema: &Map<String, Value>) -> impl Iterator<Item = (&str, &str)> {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    properties.into_iter().flatten().map(|(name, property)| {
+        (name.as_str(), property.get("description").and_then(Value::as_str).unwrap_or_default())
+    })
+}
+
+/// The point ids of all documents of a snapshot.
+pub(super) struct PointIds(Vec<(Column<u64>, Column<u64>)>);
+
+impl PointIds {
+    pub(super) fn open(searcher: &Searcher) -> tantivy::Result<Self> {
+        let halves = searcher.segment_readers().iter().map(|segment| {
+            Ok((segment.fast_fields().u64("point_high")?, segment.fast_fields().u64("point_low")?))
+        });
+        halves.collect::<tantivy::Result<_>>().map(Self)
+    }
+
+    pub(super) fn of(&self, at: DocAddress) -> Option<Uuid> {
+        let (high, low) = &self.0[at.segment_ord as usize];
+        Some(Uuid::from_u64_pair(high.first(at.doc_id)?, low.first(at.doc_id)?))
+    }
+}

@@ -1,0 +1,122 @@
+//! What each domain is about: the vectors of some of its tools.
+//!
+//! Only tools that everyone may see are in here, so that nothing learned from them tells of any other.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use toolweaver_contracts::{Domain, Tenant, Tool, ToolKey};
+use uuid::Uuid;
+
+/// Vectors kept of a domain.
+const SAMPLE_MAX: usize = 64;
+
+/// The samples of all tenants.
+#[derive(Debug, Default)]
+pub(crate) struct Samples(HashMap<Tenant, BTreeMap<Domain, DomainSample>>);
+
+/// Some tools of a domain.
+#[derive(Debug, Default)]
+pub(crate) struct DomainSample {
+    /// All tools that everyone may see.
+    members: HashSet<Uuid>,
+    /// The members with the smallest ids, which are hashes: a uniform choice, and the same in every worker. After a
+    /// removal the next tools to come fill the gap, whatever their ids.
+    vectors: BTreeMap<Uuid, Box<[f32]>>,
+}
+
+impl Samples {
+    /// Takes note of a tool in place of what it was before; `vector` is `None` where it has none of this model.
+    pub(crate) fn put(&mut self, key: &ToolKey, tool: &Tool, vector: Option<&[f32]>) {
+        let (Some(vector), true) = (vector, tool.allowed_roles.is_empty()) else {
+            self.remove(key);
+            return;
+        };
+        let point_id = key.point_id();
+        let domain = self.0.entry(key.tenant.clone()).or_default().entry(key.domain.clone()).or_default();
+        domain.members.insert(point_id);
+        domain.vectors.insert(point_id, vector.into());
+        if domain.vectors.len() > SAMPLE_MAX {
+            domain.vectors.pop_last();
+        }
+    }
+
+    /// Forgets a tool.
+    pub(crate) fn remove(&mut self, key: &ToolKey) {
+        let Some(domains) = self.0.get_mut(&key.tenant) else { return };
+        let Some(domain) = domains.get_mut(&key.domain) else { return };
+        let point_id = key.point_id();
+        domain.members.remove(&point_id);
+        domain.vectors.remove(&point_id);
+        if domain.members.is_empty() {
+            domains.remove(&key.domain);
+        }
+    }
+
+    /// The domains of a tenant, each with its sample.
+    pub(crate) fn of(&self, tenant: &Tenant) -> impl Iterator<Item = (&Domain, &DomainSample)> {
+        self.0.get(tenant).into_iter().flatten()
+    }
+
+    /// All tenants with a tool that everyone may see.
+    pub(crate) fn tenants(&self) -> Vec<Tenant> {
+        self.0.iter().filter(|(_, domains)| !domains.is_empty()).map(|(tenant, _)| tenant.clone()).collect()
+    }
+}
+
+impl DomainSample {
+    /// Tools in the domain that everyone may see.
+    pub(crate) fn tools(&self) -> usize {
+        self.members.len()
+    }
+
+    /// The sampled tools and their vectors.
+    pub(crate) fn vectors(&self) -> impl ExactSizeIterator<Item = (Uuid, &[f32])> {
+        self.vectors.iter().map(|(point_id, vector)| (*point_id, &**vector))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use toolweaver_contracts::{Tenant, Tool, ToolKey};
+
+    use super::{SAMPLE_MAX, Samples};
+
+    fn tool(name: &str, roles: &[&str]) -> (ToolKey, Tool) {
+        let json = serde_json::json!({ "tool_name": name, "domain": "ops", "allowed_roles": roles });
+        let tool: Tool = serde_json::from_value(json).unwrap();
+        let (domain, tool_name) = (tool.domain.clone(), tool.tool_name.clone());
+        (ToolKey { tenant: Tenant::default(), domain, tool_name }, tool)
+    }
+
+    #[test]
+    fn a_sample_is_bounded_the_same_in_any_order_and_of_public_tools_only() {
+        let tools: Vec<_> = (0..200).map(|i| tool(&format!("tool {i}"), &[])).collect();
+        let (mut forward, mut backward) = (Samples::default(), Samples::default());
+        tools.iter().for_each(|(key, tool)| forward.put(key, tool, Some(&[1.0])));
+        tools.iter().rev().for_each(|(key, tool)| backward.put(key, tool, Some(&[1.0])));
+        let (secret_key, secret) = tool("secret", &["admin"]);
+        forward.put(&secret_key, &secret, Some(&[1.0]));
+        let ids = |samples: &Samples| -> Vec<_> {
+            samples
+                .of(&Tenant::default())
+                .flat_map(|(_, domain)| domain.vectors().map(|(id, _)| id))
+                .collect()
+        };
+        assert_eq!(ids(&forward), ids(&backward));
+        assert_eq!(ids(&forward).len(), SAMPLE_MAX);
+        assert_eq!(forward.of(&Tenant::default()).map(|(_, domain)| domain.tools()).sum::<usize>(), 200);
+    }
+
+    #[test]
+    fn what_is_gone_or_hidden_is_forgotten() {
+        let mut samples = Samples::default();
+        let (key, open) = tool("one", &[]);
+        samples.put(&key, &open, Some(&[1.0]));
+        assert_eq!(samples.tenants().len(), 1);
+        samples.put(&key, &tool("one", &["admin"]).1, Some(&[1.0]));
+        assert_eq!(samples.of(&Tenant::default()).count(), 0);
+        samples.put(&key, &open, Some(&[1.0]));
+        samples.remove(&key);
+        assert!(samples.tenants().is_empty());
+    }
+}

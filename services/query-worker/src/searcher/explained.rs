@@ -1,0 +1,73 @@
+//! The explanation of an answer.
+
+use std::collections::HashSet;
+
+use toolweaver_contracts::{
+    AppliedFilters, Explanation, MatchedTerm, RouteCandidate, SearchExplanation, Tool,
+};
+
+use super::{Found, Question, stages::Stages};
+use crate::{
+    projection::{FieldName, Form, terms},
+    ranker::fusion::Ranked,
+};
+
+/// How the whole answer came about.
+pub(super) fn search(
+    question: &Question<'_>,
+    found: &Found,
+    routes: Vec<RouteCandidate>,
+    stages: &Stages,
+) -> SearchExplanation {
+    let predicate = &found.predicate;
+    SearchExplanation {
+        filters: AppliedFilters {
+            tenant: predicate.tenant.clone(),
+            domain: predicate.domain.clone(),
+            tool_types: predicate.tool_types.iter().copied().collect(),
+            tags: predicate.tags.iter().cloned().collect(),
+            roles: predicate.roles.iter().cloned().collect(),
+            exclude: predicate.exclude.iter().cloned().collect(),
+            candidates: found.lexical.as_ref().map_or(0, |answer| answer.candidates),
+        },
+        routes,
+        parts: question.parts.clone(),
+        terms: found.lexical.as_ref().map_or_else(Vec::new, |answer| answer.terms.clone()),
+        dense_share: found.fused.dense_share,
+        stages_ms: stages.milliseconds(),
+    }
+}
+
+/// Why one tool stands where it stands.
+pub(super) fn result(ranked: &Ranked, tool: &Tool, found: &Found) -> Explanation {
+    Explanation {
+        lexical: ranked.lexical,
+        dense: ranked.dense,
+        exact_name: ranked.is_named(),
+        contributions: Some(ranked.contributions),
+        matched: matched(tool, found),
+    }
+}
+
+/// The stems of all texts of a tool.
+pub(super) fn stems(tool: &Tool) -> HashSet<String> {
+    FieldName::ALL.into_iter().flat_map(|field| terms(&field.text(tool), Form::Stem)).collect()
+}
+
+/// The terms that were looked for and stand in the tool. Analysed again rather than carried along with every hit:
+/// only who asks for an explanation pays for it.
+fn matched(tool: &Tool, found: &Found) -> Vec<MatchedTerm> {
+    let held: Vec<(FieldName, HashSet<String>)> = FieldName::ALL
+        .into_iter()
+        .map(|field| (field, terms(&field.text(tool), Form::Stem).into_iter().collect()))
+        .collect();
+    let searched = found.lexical.iter().flat_map(|answer| &answer.terms);
+    let matched = searched.map(|searched| {
+        let holding = held.iter().filter(|(_, terms)| terms.contains(&searched.term));
+        MatchedTerm {
+            term: searched.term.clone(),
+            fields: holding.map(|(field, _)| field.as_str().to_owned()).collect(),
+        }
+    });
+    matched.filter(|matched| !matched.fields.is_empty()).collect()
+}
