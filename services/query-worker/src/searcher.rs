@@ -18,7 +18,7 @@ use toolweaver_contracts::{
     Detail, Domain, ErrorCode, Explanation, Fault, Predicate, Routed, RoutedBy, SearchReply, SearchRequest,
     SearchResult, SearchStatus, ServedFrom, Strategy, Tenant, Tool, subjects,
 };
-use toolweaver_embedding::template;
+use toolweaver_embedding::{Role, template};
 use toolweaver_vector_store::{Hit, VectorStore as _};
 use tracing::{Instrument as _, info_span, warn};
 use uuid::Uuid;
@@ -116,7 +116,7 @@ impl Searcher {
             detail: request.detail,
             explain: request.explain,
             ranker: ranker::NAME,
-            model: self.parts.embedder.fingerprint().hex(),
+            model: self.parts.embedder.fingerprint().query_hex(),
         };
         SearchKey::new(tenant, &question, version, request.top_k()).expect("a question has string keys only")
     }
@@ -196,13 +196,14 @@ impl Searcher {
     }
 
     async fn embed(&self, query: &str) -> Embedded {
-        let (text, model) = (template::query(query), self.parts.embedder.fingerprint().hex());
+        let (text, model) = (template::query(query), self.parts.embedder.fingerprint().query_hex());
         if let Some(vector) =
             self.parts.cache.embeddings.get(model, &text, self.parts.embedder.dimensions()).await
         {
             return Ok(vector.into());
         }
-        let embedding = self.parts.embedder.embed(vec![text.clone()]).instrument(info_span!("embed query"));
+        let embedding = self.parts.embedder.embed(Role::Query, vec![text.clone()]);
+        let embedding = embedding.instrument(info_span!("embed query"));
         let vector = match timeout(self.part_timeout, embedding).await {
             Ok(Ok(mut vectors)) => vectors.pop().ok_or(EMBEDDING)?,
             Ok(Err(error)) => {

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use toolweaver_contracts::subjects::{self, INDEXED_STREAM, REJECTED_STREAM, TOOLS_STREAM};
 use toolweaver_contracts::{IndexedEvent, Rejection, TEXT_VECTOR, Tenant, Tool, ToolKey, decode};
-use toolweaver_embedding::{DeviceKind, Embedder, Fingerprint, Hashing, Limits, Model, ModelError, Tokens};
+use toolweaver_embedding::{
+    DeviceKind, Embedder, Fingerprint, Hashing, Limits, Model, ModelError, Role, Tokens,
+};
 use toolweaver_embedding_worker::{IndexingSettings, Parts, run};
 use toolweaver_messaging::consumer::{Lag, lag};
 use toolweaver_messaging::publish::{StoredMessage, last_message};
@@ -233,8 +235,8 @@ impl Model for Gated {
         self.model.device()
     }
 
-    fn tokenize(&self, text: &str) -> Result<Tokens, ModelError> {
-        self.model.tokenize(text)
+    fn tokenize(&self, role: Role, text: &str) -> Result<Tokens, ModelError> {
+        self.model.tokenize(role, text)
     }
 
     fn encode(&self, batch: &[Tokens]) -> Result<Vec<Vec<f32>>, ModelError> {

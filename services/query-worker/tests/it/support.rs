@@ -12,7 +12,7 @@ use toolweaver_contracts::{
     Fault, GetReply, GetRequest, IndexedEvent, SearchReply, SearchRequest, StatusReply, StatusRequest,
     TEXT_VECTOR, Tenant, Tool, ToolKey, Vector, decode, encode, subjects,
 };
-use toolweaver_embedding::{Embedder, Hashing, Limits, template};
+use toolweaver_embedding::{Embedder, Hashing, Limits, Role, template};
 use toolweaver_messaging::{
     LocalServer, LocalServerConfig, Nats, NatsConfig, Outgoing, RequestError, StreamsConfig, connect,
     publish, request, streams,
@@ -81,7 +81,8 @@ impl Rig {
 
     /// The vector of a tool's text.
     pub(crate) async fn vector(&self, tool: &Tool) -> Vec<f32> {
-        let vectors = self.embedder.embed(vec![template::document(tool)]).await.expect("a vector");
+        let vectors =
+            self.embedder.embed(Role::Passage, vec![template::document(tool)]).await.expect("a vector");
         vectors.into_iter().next().expect("one vector a text")
     }
 
