@@ -3,14 +3,15 @@
 use std::fs;
 
 use tempfile::TempDir;
-use toolweaver_embedding::{LoadError, Model, Role};
+use toolweaver_embedding::{LoadError, Model, Role, Tokens};
 
 use crate::support::{
     BERT, DISTILBERT, MPNET, XLM_ROBERTA, copy, edit, folder, load, remove, tokenize, try_load, write,
 };
 
 fn longest(dir: &TempDir) -> usize {
-    tokenize(&load(dir.path()), Role::Passage).iter().map(toolweaver_embedding::Tokens::len).max().unwrap()
+    let texts = tokenize(&load(dir.path()), Role::Passage);
+    texts.iter().map(Tokens::len).max().expect("there are texts")
 }
 
 fn error(dir: &TempDir) -> LoadError {

@@ -1,10 +1,12 @@
 //! Prefixes: whose they are, what they change, and what they are part of.
 
+use std::sync::Arc;
+
 use clap::Parser;
 use toolweaver_embedding::{Candle, DeviceChoice, Embedder, Limits, Model, ModelConfig, Prefixes, Role};
 
 use crate::support::{
-    DISTILBERT, XLM_ROBERTA, copy, edit, embed, folder, load, lowest_cosine, tokenize, write,
+    DISTILBERT, XLM_ROBERTA, copy, edit, embed, folder, load, lowest_cosine, texts, tokenize, write,
 };
 
 fn prefixes(query: Option<&str>, passage: Option<&str>) -> Prefixes {
@@ -12,7 +14,7 @@ fn prefixes(query: Option<&str>, passage: Option<&str>) -> Prefixes {
 }
 
 fn load_with(name: &str, prefixes: &Prefixes) -> Candle {
-    Candle::load(&folder(name), DeviceChoice::Cpu, None, prefixes).unwrap()
+    Candle::load(&folder(name), DeviceChoice::Cpu, None, prefixes).expect("the folder loads")
 }
 
 #[test]
@@ -87,9 +89,9 @@ fn a_folder_s_own_passage_prefix_is_the_same_identity_as_one_configured() {
 
 #[tokio::test]
 async fn an_embedder_puts_each_request_s_own_prefix_before_it() {
-    let model = std::sync::Arc::new(load(&folder(XLM_ROBERTA)));
-    let embedder = Embedder::spawn(std::sync::Arc::clone(&model) as _, Limits::default());
-    let texts = crate::support::texts();
+    let model = Arc::new(load(&folder(XLM_ROBERTA)));
+    let embedder = Embedder::spawn(Arc::clone(&model) as _, Limits::default());
+    let texts = texts();
     let (queries, passages) =
         tokio::join!(embedder.embed(Role::Query, texts.clone()), embedder.embed(Role::Passage, texts));
     assert!(lowest_cosine(&queries.unwrap(), &embed(&model, Role::Query)) > 0.999_99);
