@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use moka::sync::Cache;
-use toolweaver_embedding::{EmbedError, Embedder};
+use toolweaver_embedding::{EmbedError, Embedder, Role};
 
 use crate::metrics::{self, VectorSource};
 
@@ -75,7 +75,7 @@ impl Vectors {
 
     async fn embed_together(&self, texts: &[&str]) -> Result<Vec<SharedVector>, EmbedError> {
         let owned = texts.iter().map(|text| (*text).to_owned()).collect();
-        let vectors = self.embedder.embed(owned).await?;
+        let vectors = self.embedder.embed(Role::Passage, owned).await?;
         metrics::vectors(VectorSource::Model, vectors.len());
         Ok(vectors.into_iter().map(Arc::from).collect())
     }
@@ -103,11 +103,11 @@ mod tests {
             self.0.device()
         }
 
-        fn tokenize(&self, text: &str) -> Result<Tokens, ModelError> {
+        fn tokenize(&self, role: Role, text: &str) -> Result<Tokens, ModelError> {
             if text.contains("poison") {
                 return Err(ModelError::Tokenize("poison".into()));
             }
-            self.0.tokenize(text)
+            self.0.tokenize(role, text)
         }
 
         fn encode(&self, batch: &[Tokens]) -> Result<Vec<Vec<f32>>, ModelError> {

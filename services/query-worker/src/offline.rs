@@ -16,7 +16,7 @@ use toolweaver_contracts::{
     Fault, IndexedEvent, SearchReply, SearchRequest, TEXT_VECTOR, Tenant, Tool, ToolKey, Vector, encode,
     subjects,
 };
-use toolweaver_embedding::{Embedder, template};
+use toolweaver_embedding::{Embedder, Role, template};
 use toolweaver_messaging::replay::Replayed;
 
 use crate::{
@@ -67,7 +67,7 @@ impl Engine {
     ) -> anyhow::Result<()> {
         for batch in tools.chunks(BATCH_MAX) {
             let texts = batch.iter().flat_map(template::passages).collect();
-            let passages = self.searcher.embedder.embed(texts).await.context("cannot embed the tools")?;
+            let passages = self.searcher.embedder.embed(Role::Passage, texts).await.context("cannot embed the tools")?;
             let mut events = Vec::with_capacity(batch.len());
             for (tool, [document, name]) in batch.iter().zip(passages.as_chunks::<2>().0) {
                 self.version += 1;

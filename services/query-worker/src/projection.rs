@@ -26,11 +26,14 @@ use toolweaver_vector_store::Memory;
 pub(crate) use self::{
     applier::Applier,
     catalog::{Catalog, Entry},
-    lexical::{FieldName, LexicalAnswer, LexicalHit},
+    lexical::{FieldName, LexicalAnswer},
     names::{Mention, NameMatch},
     samples::Samples,
     words::{Form, is_unspaced, terms},
 };
+
+#[cfg(test)]
+pub(crate) use self::lexical::LexicalHit;
 
 /// How far a projection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

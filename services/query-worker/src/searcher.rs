@@ -137,7 +137,7 @@ impl Searcher {
             budget_tokens: request.budget_tokens,
             explain: request.explain,
             ranker: ranker::NAME,
-            model: self.embedder.fingerprint().hex(),
+            model: self.embedder.fingerprint().query_hex(),
         };
         SearchKey::new(tenant, &question, version, request.top_k()).expect("a question has string keys only")
     }

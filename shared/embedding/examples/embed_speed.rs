@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use toolweaver_embedding::{Candle, DeviceChoice, DeviceKind, Model, Tokens};
+use toolweaver_embedding::{Candle, DeviceChoice, DeviceKind, Model, Prefixes, Tokens};
 
 /// Texts and tokens of each.
 const SHAPES: [(usize, usize); 7] = [(1, 8), (1, 16), (1, 32), (8, 32), (32, 48), (32, 128), (256, 48)];
@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cores = std::thread::available_parallelism()?;
 
     let started = Instant::now();
-    let first_choice = Candle::load(&dir, DeviceChoice::Auto, None)?;
+    let first_choice = Candle::load(&dir, DeviceChoice::Auto, None, &Prefixes::default())?;
     println!("{} loaded in {} ms", first_choice.fingerprint(), started.elapsed().as_millis());
     if first_choice.device() == DeviceKind::Cuda {
         measure(&first_choice, "device=cuda")?;
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     for threads in [NonZeroUsize::MIN, cores] {
         measure(
-            &Candle::load(&dir, DeviceChoice::Cpu, Some(threads))?,
+            &Candle::load(&dir, DeviceChoice::Cpu, Some(threads), &Prefixes::default())?,
             &format!("device=cpu threads={threads}"),
         )?;
     }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::{Candle, Hashing, Limits, LoadError, Model};
+use crate::{Candle, Hashing, Limits, LoadError, Model, Prefixes};
 
 /// Options of the embedding model.
 #[derive(Debug, Clone, clap::Args)]
@@ -28,6 +28,10 @@ pub struct ModelConfig {
     /// Tokens in one batch, padding included: more is faster on a GPU and needs more memory
     #[arg(long, env = "TOOLWEAVER_TOKENS_PER_BATCH_MAX", value_name = "N", default_value = "4096")]
     pub tokens_per_batch_max: NonZeroUsize,
+
+    /// Not for hashed words, which have none
+    #[command(flatten)]
+    pub prefixes: Prefixes,
 }
 
 impl ModelConfig {
@@ -87,7 +91,7 @@ pub fn load(config: &ModelConfig) -> Result<Arc<dyn Model>, LoadError> {
         }
         ModelKind::Candle => {
             let dir = config.model_dir.as_deref().ok_or(LoadError::NoFolder)?;
-            Arc::new(Candle::load(dir, config.device, config.embedding_threads)?)
+            Arc::new(Candle::load(dir, config.device, config.embedding_threads, &config.prefixes)?)
         }
     };
     tracing::info!(

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::stats::Counters;
-use crate::{DeviceKind, Fingerprint, Model, ModelError, Stats, Tokens, plan};
+use crate::{DeviceKind, Fingerprint, Model, ModelError, Role, Stats, Tokens, plan};
 
 /// A handle to one thread that embeds. Clones share the thread; dropping the last one ends it.
 #[derive(Debug, Clone)]
@@ -89,15 +89,17 @@ impl Embedder {
         handle
     }
 
-    /// One vector of length 1 for each text, in the order of the texts.
+    /// One vector of length 1 for each text, in the order of the texts, all of the same `role`.
+    ///
+    /// The texts come without prefix; the model puts it before them.
     ///
     /// Waits for its turn. A caller that gives up (drops the future) before its turn costs nothing.
-    pub async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, EmbedError> {
+    pub async fn embed(&self, role: Role, texts: Vec<String>) -> Result<Vec<Vec<f32>>, EmbedError> {
         if texts.is_empty() {
             return Ok(Vec::new());
         }
         let (reply, answer) = oneshot::channel();
-        self.requests.send(Request { texts, reply }).await.map_err(|_| EmbedError::Stopped)?;
+        self.requests.send(Request { role, texts, reply }).await.map_err(|_| EmbedError::Stopped)?;
         answer.await.map_err(|_| EmbedError::Stopped)?
     }
 
@@ -129,6 +131,7 @@ impl Embedder {
 
 #[derive(Debug)]
 struct Request {
+    role: Role,
     texts: Vec<String>,
     reply: oneshot::Sender<Result<Vec<Vec<f32>>, EmbedError>>,
 }
@@ -204,7 +207,12 @@ impl Worker {
     fn open(&self, request: Request, open: &mut Vec<Open>, work: &mut Vec<(Place, Tokens)>) -> usize {
         let texts = request.texts.len();
         let mut entry = Open { vectors: vec![Vec::new(); texts], missing: texts, reply: Some(request.reply) };
-        match request.texts.iter().map(|text| self.model.tokenize(text)).collect::<Result<Vec<_>, _>>() {
+        match request
+            .texts
+            .iter()
+            .map(|text| self.model.tokenize(request.role, text))
+            .collect::<Result<Vec<_>, _>>()
+        {
             Ok(tokens) => {
                 let total = tokens.iter().map(Tokens::len).sum();
                 work.extend(

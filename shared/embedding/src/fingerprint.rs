@@ -6,13 +6,18 @@ use sha2::{Digest, Sha256};
 
 /// A name for people and a hash for programs.
 ///
-/// The hash covers the weights, the tokenizer, the shape, pooling, normalisation, the length limit and the
-/// version of the [text template](crate::template). Equal hashes mean interchangeable vectors; the name is
-/// the folder's and decides nothing.
+/// The hash covers the weights, the tokenizer, the shape, pooling, normalisation, the length limit, the prefix of
+/// passages and the version of the [text template](crate::template). Equal hashes mean interchangeable vectors; the
+/// name is the folder's and decides nothing.
+///
+/// The prefix of queries is not part of it: it changes no vector that is stored, so another one must not ask for
+/// another index, nor keep a search apart from tools that were indexed without knowing it. It does change the vectors
+/// of queries, and what is remembered of them goes by [`Fingerprint::query_hex`].
 #[derive(Debug, Clone)]
 pub struct Fingerprint {
     name: String,
     hex: String,
+    query_hex: String,
 }
 
 impl Fingerprint {
@@ -26,7 +31,19 @@ impl Fingerprint {
                 hasher.update(field);
             }
         }
-        Self { name: name.into(), hex: hex(&hasher.finalize()) }
+        let hex = hex(&hasher.finalize());
+        Self { name: name.into(), query_hex: hex.clone(), hex }
+    }
+
+    /// The same model, with this prefix before its queries.
+    pub(crate) fn with_query_prefix(mut self, prefix: &str) -> Self {
+        self.query_hex = match prefix {
+            "" => self.hex.clone(),
+            prefix => {
+                Self::new("", &[("model", self.hex.as_bytes()), ("query_prefix", prefix.as_bytes())]).hex
+            }
+        };
+        self
     }
 
     /// The model's name, for people.
@@ -37,6 +54,12 @@ impl Fingerprint {
     /// The whole hash: 64 hexadecimal digits.
     pub fn hex(&self) -> &str {
         &self.hex
+    }
+
+    /// A hash for what is remembered of queries: it covers the prefix of queries too. The same as [`Self::hex`] for a
+    /// model without one.
+    pub fn query_hex(&self) -> &str {
+        &self.query_hex
     }
 
     /// The first 12 hexadecimal digits: enough to tell models apart in the names of collections and consumers.
@@ -76,6 +99,16 @@ mod tests {
         assert_eq!(one, Fingerprint::new("two", parts));
         assert_ne!(one, Fingerprint::new("one", &[("weights", b"w"), ("pooling", b"cls")]));
         assert_ne!(one, Fingerprint::new("one", &[("weights", b"wp"), ("ooling", b"mean")]));
+    }
+
+    #[test]
+    fn a_query_prefix_changes_what_is_remembered_of_queries_alone() {
+        let plain = Fingerprint::new("tiny", &[]);
+        let prefixed = plain.clone().with_query_prefix("query: ");
+        assert_eq!(plain, prefixed);
+        assert_eq!(plain.query_hex(), plain.hex());
+        assert_ne!(prefixed.query_hex(), plain.query_hex());
+        assert_ne!(prefixed.query_hex(), plain.clone().with_query_prefix("query:").query_hex());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::Fingerprint;
+use crate::{Fingerprint, Role};
 
 /// Turns texts into vectors of length 1. Shared by reference: two embedders may use one copy of the weights.
 pub trait Model: Send + Sync {
@@ -16,8 +16,9 @@ pub trait Model: Send + Sync {
     /// Where [`Model::encode`] computes.
     fn device(&self) -> DeviceKind;
 
-    /// Cuts one text into tokens, at most as many as the model reads; the rest of the text is ignored.
-    fn tokenize(&self, text: &str) -> Result<Tokens, ModelError>;
+    /// Cuts one text into tokens, the prefix of its role before it: at most as many as the model reads; the rest of
+    /// the text is ignored.
+    fn tokenize(&self, role: Role, text: &str) -> Result<Tokens, ModelError>;
 
     /// One vector for each element of `batch`, in its order. Memory grows with the padded token count,
     /// `batch.len()` times the longest element.

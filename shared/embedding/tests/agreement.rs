@@ -4,7 +4,7 @@ use std::path::Path;
 
 use base64::Engine;
 use serde::Deserialize;
-use toolweaver_embedding::{Candle, DeviceChoice, Model, Tokens};
+use toolweaver_embedding::{Candle, DeviceChoice, Model, Prefixes, Role, Tokens};
 use toolweaver_testkit::parts;
 
 const COSINE_MIN: f32 = 0.9999;
@@ -38,11 +38,12 @@ fn cosine(a: &[f32], b: &[f32]) -> f32 {
 }
 
 fn model() -> Candle {
-    Candle::load(&parts::model_dir(), DeviceChoice::Auto, None).expect("the model loads")
+    Candle::load(&parts::model_dir(), DeviceChoice::Auto, None, &Prefixes::default())
+        .expect("the model loads")
 }
 
 fn tokenize(model: &Candle) -> Vec<Tokens> {
-    texts().iter().map(|text| model.tokenize(text).expect("every text has tokens")).collect()
+    texts().iter().map(|text| model.tokenize(Role::Passage, text).expect("every text has tokens")).collect()
 }
 
 fn check(texts: &[String], vectors: &[Vec<f32>]) {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use toolweaver_embedding::{
-    DeviceKind, EmbedError, Embedder, Fingerprint, Hashing, Limits, Model, ModelError, Tokens,
+    DeviceKind, EmbedError, Embedder, Fingerprint, Hashing, Limits, Model, ModelError, Role, Tokens,
 };
 
 /// A GPU with room for so many texts at once, and hashing for weights.
@@ -36,8 +36,8 @@ impl Model for SmallGpu {
     fn device(&self) -> DeviceKind {
         DeviceKind::Cuda
     }
-    fn tokenize(&self, text: &str) -> Result<Tokens, ModelError> {
-        self.hashing.tokenize(text)
+    fn tokenize(&self, role: Role, text: &str) -> Result<Tokens, ModelError> {
+        self.hashing.tokenize(role, text)
     }
     fn encode(&self, batch: &[Tokens]) -> Result<Vec<Vec<f32>>, ModelError> {
         if batch.len() > self.texts_max {
@@ -88,11 +88,11 @@ impl Model for Gated {
     fn device(&self) -> DeviceKind {
         DeviceKind::Cpu
     }
-    fn tokenize(&self, text: &str) -> Result<Tokens, ModelError> {
+    fn tokenize(&self, role: Role, text: &str) -> Result<Tokens, ModelError> {
         if text == "untokenizable" {
             return Err(ModelError::Tokenize("as the test wants it".into()));
         }
-        self.hashing.tokenize(text)
+        self.hashing.tokenize(role, text)
     }
     fn encode(&self, batch: &[Tokens]) -> Result<Vec<Vec<f32>>, ModelError> {
         self.entered.send(()).expect("the test waits");
@@ -112,7 +112,8 @@ fn texts(count: usize) -> Vec<String> {
 
 fn directly(texts: &[String]) -> Vec<Vec<f32>> {
     let model = Hashing::new();
-    let tokens: Vec<_> = texts.iter().map(|text| model.tokenize(text).expect("it hashes anything")).collect();
+    let tokens: Vec<_> =
+        texts.iter().map(|text| model.tokenize(Role::Passage, text).expect("it hashes anything")).collect();
     model.encode(&tokens).expect("it hashes anything")
 }
 
@@ -129,7 +130,7 @@ async fn vectors_come_in_the_order_of_the_texts_whatever_the_batches() {
     let texts = texts(40);
     for tokens_per_batch_max in [1, 100, 1000, 1_000_000] {
         let embedder = Embedder::spawn(Arc::new(Hashing::new()), limits(tokens_per_batch_max, 1));
-        assert_eq!(embedder.embed(texts.clone()).await.unwrap(), directly(&texts));
+        assert_eq!(embedder.embed(Role::Passage, texts.clone()).await.unwrap(), directly(&texts));
         let stats = embedder.stats();
         assert_eq!(stats.texts, 40);
         assert!(stats.padded_tokens >= stats.tokens && stats.tokens > 40);
@@ -140,7 +141,7 @@ async fn vectors_come_in_the_order_of_the_texts_whatever_the_batches() {
 #[tokio::test]
 async fn no_texts_are_no_work() {
     let embedder = Embedder::spawn(Arc::new(Hashing::new()), Limits::default());
-    assert!(embedder.embed(Vec::new()).await.unwrap().is_empty());
+    assert!(embedder.embed(Role::Passage, Vec::new()).await.unwrap().is_empty());
     assert_eq!(embedder.stats().batches, 0);
 }
 
@@ -148,7 +149,7 @@ async fn no_texts_are_no_work() {
 async fn a_batch_that_does_not_fit_is_halved() {
     let texts = texts(16);
     let embedder = Embedder::spawn(SmallGpu::new(4), limits(1_000_000, 1));
-    assert_eq!(embedder.embed(texts.clone()).await.unwrap(), directly(&texts));
+    assert_eq!(embedder.embed(Role::Passage, texts.clone()).await.unwrap(), directly(&texts));
     let stats = embedder.stats();
     // 16 and twice 8 were too many; four times 4 fitted.
     assert_eq!((stats.out_of_memory, stats.batches, stats.texts), (3, 4, 16));
@@ -160,10 +161,10 @@ async fn the_cpu_takes_over_when_not_even_one_text_fits() {
     let texts = texts(4);
     let embedder = Embedder::spawn(SmallGpu::new(0), limits(1_000_000, 1));
     assert_eq!(embedder.stats().device, DeviceKind::Cuda);
-    assert_eq!(embedder.embed(texts.clone()).await.unwrap(), directly(&texts));
+    assert_eq!(embedder.embed(Role::Passage, texts.clone()).await.unwrap(), directly(&texts));
     assert_eq!(embedder.stats().device, DeviceKind::Cpu);
     let out_of_memory = embedder.stats().out_of_memory;
-    embedder.embed(texts).await.unwrap();
+    embedder.embed(Role::Passage, texts).await.unwrap();
     assert_eq!(embedder.stats().out_of_memory, out_of_memory, "it stays on the cpu for a while");
 }
 
@@ -172,7 +173,7 @@ async fn the_device_is_tried_again_later() {
     let limits = Limits { device_retry_after: Duration::ZERO, ..Limits::default() };
     let embedder = Embedder::spawn(SmallGpu::new(0), limits);
     for i in 1..=3 {
-        assert_eq!(embedder.embed(texts(1)).await.unwrap(), directly(&texts(1)));
+        assert_eq!(embedder.embed(Role::Passage, texts(1)).await.unwrap(), directly(&texts(1)));
         assert_eq!(embedder.stats().out_of_memory, i);
     }
 }
@@ -181,7 +182,7 @@ async fn the_device_is_tried_again_later() {
 async fn without_a_cpu_to_go_to_the_error_is_told_and_the_thread_lives_on() {
     let model = SmallGpu { hashing: Hashing::new(), texts_max: 0, cpu: None };
     let embedder = Embedder::spawn(Arc::new(model), Limits::default());
-    let error = embedder.embed(texts(2)).await.unwrap_err();
+    let error = embedder.embed(Role::Passage, texts(2)).await.unwrap_err();
     assert!(matches!(&error, EmbedError::Model { source, .. } if source.is_out_of_memory()), "{error:?}");
     assert!(error.is_transient());
     assert!(embedder.is_alive());
@@ -193,14 +194,14 @@ async fn requests_that_wait_together_are_computed_together() {
     let embedder = Embedder::spawn(gate.model, limits(1_000_000, 8));
     let first = tokio::spawn({
         let embedder = embedder.clone();
-        async move { embedder.embed(texts(1)).await }
+        async move { embedder.embed(Role::Passage, texts(1)).await }
     });
     gate.entered.recv().await.expect("the first request reaches the model");
     // Each is polled once, and so waits in the channel, before the gate opens.
     let (a, b, c, ()) = tokio::join!(
-        embedder.embed(texts(3)),
-        embedder.embed(vec!["untokenizable".to_owned()]),
-        embedder.embed(texts(2)),
+        embedder.embed(Role::Passage, texts(3)),
+        embedder.embed(Role::Passage, vec!["untokenizable".to_owned()]),
+        embedder.embed(Role::Passage, texts(2)),
         async {
             gate.go_on.send(()).expect("the model waits");
             gate.go_on.send(()).expect("the model waits");
@@ -219,12 +220,12 @@ async fn a_caller_that_left_costs_nothing() {
     let embedder = Embedder::spawn(gate.model, limits(1_000_000, 8));
     for _ in 0..3 {
         // Times out after the one poll that puts the request into the channel.
-        let left = tokio::time::timeout(Duration::ZERO, embedder.embed(texts(5))).await;
+        let left = tokio::time::timeout(Duration::ZERO, embedder.embed(Role::Passage, texts(5))).await;
         assert!(left.is_err());
     }
     gate.go_on.send(()).unwrap();
     gate.go_on.send(()).unwrap();
-    assert_eq!(embedder.embed(texts(1)).await.unwrap(), directly(&texts(1)));
+    assert_eq!(embedder.embed(Role::Passage, texts(1)).await.unwrap(), directly(&texts(1)));
     let computed = embedder.stats().texts;
     assert!(computed == 1 || computed == 6, "at most the one that had begun was computed: {computed}");
 }
@@ -235,14 +236,17 @@ async fn a_panic_reaches_every_caller_and_ends_the_embedder() {
     gate.model.panics.store(true, Ordering::Relaxed);
     let embedder = Embedder::spawn(gate.model, limits(1_000_000, 1));
     gate.go_on.send(()).unwrap();
-    let (a, b, c) =
-        tokio::join!(embedder.embed(texts(1)), embedder.embed(texts(1)), embedder.embed(texts(1)));
+    let (a, b, c) = tokio::join!(
+        embedder.embed(Role::Passage, texts(1)),
+        embedder.embed(Role::Passage, texts(1)),
+        embedder.embed(Role::Passage, texts(1))
+    );
     for result in [a, b, c] {
         assert!(matches!(result, Err(EmbedError::Stopped)), "{result:?}");
     }
     tokio::time::timeout(Duration::from_secs(10), embedder.stopped()).await.expect("it has stopped");
     assert!(!embedder.is_alive());
-    assert!(matches!(embedder.embed(texts(1)).await, Err(EmbedError::Stopped)));
+    assert!(matches!(embedder.embed(Role::Passage, texts(1)).await, Err(EmbedError::Stopped)));
 }
 
 #[tokio::test]
@@ -251,7 +255,7 @@ async fn dropping_the_last_handle_ends_the_thread() {
     let embedder = Embedder::spawn(Arc::clone(&model) as Arc<dyn Model>, Limits::default());
     let clone = embedder.clone();
     drop(embedder);
-    assert_eq!(clone.embed(texts(1)).await.unwrap().len(), 1);
+    assert_eq!(clone.embed(Role::Passage, texts(1)).await.unwrap().len(), 1);
     drop(clone);
     let deadline = Instant::now() + Duration::from_secs(10);
     while Arc::strong_count(&model) > 1 {

@@ -5,16 +5,19 @@ use std::fs;
 use std::path::Path;
 
 use tempfile::TempDir;
-use toolweaver_embedding::{Candle, DeviceChoice, LoadError, Model, ModelConfig, ModelKind, load};
+use toolweaver_embedding::{Candle, DeviceChoice, LoadError, Model, ModelConfig, ModelKind, Prefixes, load};
 use toolweaver_testkit::parts;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "config.json",
     "tokenizer.json",
-    "1_Pooling/config.json",
-    "sentence_bert_config.json",
     "model.safetensors",
+    "1_Pooling/config.json",
+    "modules.json",
+    "sentence_bert_config.json",
 ];
+/// Of these, the ones that no folder can do without; a folder with `modules.json` needs the pooling that it names.
+const FILES_NEEDED: usize = 4;
 
 /// A folder that shares its files with the real one.
 fn linked() -> TempDir {
@@ -41,7 +44,7 @@ fn edit(dir: &TempDir, file: &str, from: &str, to: &str) {
 }
 
 fn load_dir(dir: &Path) -> Result<Candle, LoadError> {
-    Candle::load(dir, DeviceChoice::Cpu, None)
+    Candle::load(dir, DeviceChoice::Cpu, None, &Prefixes::default())
 }
 
 fn error(dir: &TempDir) -> LoadError {
@@ -50,7 +53,7 @@ fn error(dir: &TempDir) -> LoadError {
 
 #[test]
 fn a_missing_file_is_named_with_what_to_do() {
-    for file in FILES {
+    for file in &FILES[..FILES_NEEDED] {
         let dir = linked();
         fs::remove_file(dir.path().join(file)).unwrap();
         let error = error(&dir);
@@ -96,8 +99,8 @@ fn a_tokenizer_of_another_model_is_refused() {
 #[test]
 fn models_of_another_shape_are_refused_by_name() {
     for (file, from, to, found) in [
-        ("config.json", "\"model_type\": \"bert\"", "\"model_type\": \"mpnet\"", "mpnet"),
-        ("config.json", "\"hidden_act\": \"gelu\"", "\"hidden_act\": \"relu\"", "Relu"),
+        ("config.json", "\"model_type\": \"bert\"", "\"model_type\": \"t5\"", "t5"),
+        ("config.json", "\"hidden_act\": \"gelu\"", "\"hidden_act\": \"relu\"", "relu"),
         (
             "1_Pooling/config.json",
             "\"pooling_mode_max_tokens\": false",
@@ -136,6 +139,7 @@ fn without_a_folder_only_hashing_loads() {
         device: DeviceChoice::Auto,
         embedding_threads: None,
         tokens_per_batch_max: std::num::NonZeroUsize::MIN,
+        prefixes: Prefixes::default(),
     };
     assert_eq!(load(&config).unwrap().fingerprint().name(), "hashing");
     config.kind = ModelKind::Candle;
@@ -147,8 +151,9 @@ fn without_a_folder_only_hashing_loads() {
 #[cfg(not(feature = "cuda"))]
 #[test]
 fn a_gpu_that_cannot_be_used_is_an_error_only_if_asked_for() {
-    let error = Candle::load(&parts::model_dir(), DeviceChoice::Cuda, None).err().unwrap();
+    let error =
+        Candle::load(&parts::model_dir(), DeviceChoice::Cuda, None, &Prefixes::default()).err().unwrap();
     assert!(matches!(error, LoadError::Device { .. }), "{error:?}");
-    let model = Candle::load(&parts::model_dir(), DeviceChoice::Auto, None).unwrap();
+    let model = Candle::load(&parts::model_dir(), DeviceChoice::Auto, None, &Prefixes::default()).unwrap();
     assert_eq!(model.device().to_string(), "cpu");
 }

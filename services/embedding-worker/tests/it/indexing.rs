@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use toolweaver_contracts::subjects::{INDEXED_STREAM, TOOLS_STREAM};
 use toolweaver_contracts::{IndexedEvent, Predicate};
-use toolweaver_embedding::{Hashing, Model, template};
+use toolweaver_embedding::{Hashing, Model, Role, template};
 use toolweaver_service_runtime::telemetry::metrics;
 use toolweaver_testkit::qdrant::QdrantDouble;
 use toolweaver_testkit::{sample, wait};
@@ -20,7 +20,7 @@ async fn a_registered_tool_is_indexed_with_its_vector() {
     for tool in sample::tools() {
         let revision = rig.register(&tool).await;
         let event = rig.until_indexed(&tool, revision, SOON).await;
-        let passages = worker.embedder.embed(template::passages(&tool).to_vec()).await.unwrap();
+        let passages = worker.embedder.embed(Role::Passage, template::passages(&tool).to_vec()).await.unwrap();
         let expected = template::combine([&passages[0], &passages[1]]);
         assert_eq!(vector_of(&event), (Hashing::new().fingerprint().hex(), &expected[..]));
         let IndexedEvent::Indexed { tool: indexed, .. } = event else { unreachable!("it has a vector") };

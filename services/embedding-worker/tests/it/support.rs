@@ -10,7 +10,8 @@ use tempfile::TempDir;
 use toolweaver_contracts::subjects::{self, INDEXED_STREAM, REJECTED_STREAM, TOOLS_STREAM};
 use toolweaver_contracts::{IndexedEvent, Rejection, TEXT_VECTOR, Tenant, Tool, ToolKey, decode};
 use toolweaver_embedding::{
-    DeviceKind, Embedder, Fingerprint, Hashing, Limits, Model, ModelError, Tokens, template,
+    DeviceKind, Embedder, Fingerprint, Hashing, Limits, Model, ModelError, Role, Tokens,
+    template,
 };
 use toolweaver_embedding_worker::{IndexingSettings, Parts, run};
 use toolweaver_messaging::consumer::{Lag, lag};
@@ -236,8 +237,8 @@ impl Model for Gated {
         self.model.device()
     }
 
-    fn tokenize(&self, text: &str) -> Result<Tokens, ModelError> {
-        self.model.tokenize(text)
+    fn tokenize(&self, role: Role, text: &str) -> Result<Tokens, ModelError> {
+        self.model.tokenize(role, text)
     }
 
     fn encode(&self, batch: &[Tokens]) -> Result<Vec<Vec<f32>>, ModelError> {

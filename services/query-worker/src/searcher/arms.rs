@@ -2,7 +2,7 @@
 
 use tokio::{task, time::timeout};
 use toolweaver_contracts::Predicate;
-use toolweaver_embedding::template;
+use toolweaver_embedding::{Role, template};
 use toolweaver_vector_store::{Scores, StoreError, VectorStore as _};
 use tracing::{Instrument as _, info_span, warn};
 use uuid::Uuid;
@@ -27,7 +27,7 @@ pub(super) type Embedded = Answer<Vec<Vec<f32>>>;
 impl Searcher {
     /// Embeds the whole request and its parts; what is remembered costs nothing.
     pub(super) async fn embed(&self, query: &str, parts: &[String]) -> Embedded {
-        let (model, dimensions) = (self.embedder.fingerprint().hex(), self.embedder.dimensions());
+        let (model, dimensions) = (self.embedder.fingerprint().query_hex(), self.embedder.dimensions());
         let texts = [query].into_iter().chain(parts.iter().map(String::as_str)).map(template::query);
         let texts: Vec<String> = texts.collect();
         let mut vectors = Vec::with_capacity(texts.len());
@@ -36,7 +36,7 @@ impl Searcher {
         }
         let missing: Vec<usize> = (0..texts.len()).filter(|place| vectors[*place].is_none()).collect();
         let wanted = missing.iter().map(|place| texts[*place].clone()).collect();
-        let embedding = self.embedder.embed(wanted).instrument(info_span!("embed query"));
+        let embedding = self.embedder.embed(Role::Query, wanted).instrument(info_span!("embed query"));
         let embedded = match timeout(self.part_timeout, embedding).await {
             Ok(Ok(embedded)) => embedded,
             Ok(Err(error)) => {

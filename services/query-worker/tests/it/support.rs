@@ -12,7 +12,7 @@ use toolweaver_contracts::{
     Fault, GetReply, GetRequest, IndexedEvent, SearchReply, SearchRequest, StatusReply, StatusRequest,
     TEXT_VECTOR, Tenant, Tool, ToolKey, Vector, decode, encode, subjects,
 };
-use toolweaver_embedding::{Embedder, Hashing, Limits, template};
+use toolweaver_embedding::{Embedder, Hashing, Limits, Role, template};
 use toolweaver_messaging::{
     LocalServer, LocalServerConfig, Nats, NatsConfig, Outgoing, RequestError, StreamsConfig, connect,
     publish, request, streams,
@@ -81,7 +81,7 @@ impl Rig {
 
     /// The vector of a tool's text.
     pub(crate) async fn vector(&self, tool: &Tool) -> Vec<f32> {
-        let passages = self.embedder.embed(template::passages(tool).to_vec()).await.expect("vectors");
+        let passages = self.embedder.embed(Role::Passage, template::passages(tool).to_vec()).await.expect("vectors");
         template::combine([&passages[0], &passages[1]])
     }
 

@@ -1,82 +1,25 @@
-//! Reading a sentence-transformers model folder: which files there must be, what they must say, and the
-//! fingerprint they add up to.
+//! Reading a sentence-transformers model folder: which files there must be, and the fingerprint they add up to.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
-use candle_transformers::models::bert;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use tokenizers::{Tokenizer, TruncationParams};
 
-use crate::Fingerprint;
+use super::LoadError;
+use super::family::Shape;
+use super::file::read;
+use super::pooling::Pooling;
+use super::sentence::Sentence;
 use crate::template::TEMPLATE_VERSION;
-
-/// Why a model could not be loaded, and what to do about it.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LoadError {
-    /// No folder was named.
-    #[error(
-        "no model folder is named: fetch the default model with `toolweaver model pull`, or name a folder with \
-         --model-dir or TOOLWEAVER_MODEL_DIR"
-    )]
-    NoFolder,
-    /// A file is not there.
-    #[error(
-        "{} is missing: fetch the model with `toolweaver model pull`, or name a whole \
-         sentence-transformers folder with --model-dir or TOOLWEAVER_MODEL_DIR", file.display()
-    )]
-    Missing {
-        /// The file.
-        file: PathBuf,
-    },
-    /// A file is there but cannot be read.
-    #[error("cannot read {}", file.display())]
-    Read {
-        /// The file.
-        file: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// A file does not hold what its name says.
-    #[error(
-        "{} is damaged or of another kind: fetch the model again with `toolweaver model pull`", file.display()
-    )]
-    Corrupt {
-        /// The file.
-        file: PathBuf,
-        /// What does not fit.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The model is sound but of a shape that is not supported.
-    #[error("{} asks for {found}, but only {supported} is supported: name another model with --model-dir",
-        file.display())]
-    Unsupported {
-        /// The file that says so.
-        file: PathBuf,
-        /// What it says.
-        found: String,
-        /// What it would have to say.
-        supported: &'static str,
-    },
-    /// The device cannot be used.
-    #[error("cannot compute on {device}: choose another one with --device or TOOLWEAVER_DEVICE")]
-    Device {
-        /// The device asked for.
-        device: crate::DeviceKind,
-        /// What is wrong with it.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-}
+use crate::{Fingerprint, Prefixes, Role};
 
 /// A model folder's files in memory, its settings understood.
 pub(super) struct Folder {
-    pub(super) config: bert::Config,
+    pub(super) shape: Shape,
+    pub(super) pooling: Pooling,
+    pub(super) prefixes: Prefixes,
+    /// Whether texts are written in small letters before they are cut into tokens.
+    pub(super) lower_case: bool,
     /// `model.safetensors`.
     pub(super) weights: Vec<u8>,
     pub(super) weights_file: PathBuf,
@@ -87,58 +30,58 @@ pub(super) struct Folder {
     name: String,
 }
 
-/// `sentence_bert_config.json`.
-#[derive(Deserialize)]
-struct SentenceConfig {
-    max_seq_length: usize,
-}
-
 impl Folder {
-    pub(super) fn read(dir: &Path) -> Result<Self, LoadError> {
-        let (config_file, config_json) = read(dir, "config.json")?;
-        let (tokenizer_file, tokenizer_json) = read(dir, "tokenizer.json")?;
-        let (pooling_file, pooling_json) = read(dir, "1_Pooling/config.json")?;
-        let (sentence_file, sentence_json) = read(dir, "sentence_bert_config.json")?;
-        let (weights_file, weights) = read(dir, "model.safetensors")?;
-
-        let config = parse_config(&config_file, &config_json)?;
-        check_pooling(&pooling_file, &pooling_json)?;
-        let sentence: SentenceConfig = parse(&sentence_file, &sentence_json)?;
-        let tokens_max = sentence.max_seq_length.min(config.max_position_embeddings);
-        let name = name_of(dir);
+    /// Reads `dir`; `prefixes` go before its own.
+    pub(super) fn read(dir: &Path, prefixes: &Prefixes) -> Result<Self, LoadError> {
+        let sentence = Sentence::read(dir)?;
+        let (config_file, config_json) = read(&sentence.transformer, "config.json")?;
+        let (tokenizer_file, tokenizer_json) = read(&sentence.transformer, "tokenizer.json")?;
+        let (weights_file, weights) = read(&sentence.transformer, "model.safetensors")?;
+        let shape = Shape::parse(&config_file, &config_json)?;
         Ok(Self {
-            config,
+            tokens_max: sentence.tokens_max.unwrap_or(usize::MAX).min(shape.positions),
+            shape,
+            pooling: sentence.pooling,
+            prefixes: prefixes.or(sentence.prefixes),
+            lower_case: sentence.lower_case,
             weights,
             weights_file,
             config_json,
             tokenizer_json,
             tokenizer_file,
-            tokens_max,
-            name,
+            name: name_of(dir),
         })
     }
 
     /// Slow: it hashes all weights.
     pub(super) fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::new(
-            &self.name,
-            &[
-                ("weights", &Sha256::digest(&self.weights)),
-                ("config", &self.config_json),
-                ("tokenizer", &self.tokenizer_json),
-                ("pooling", b"mean"),
-                ("normalisation", b"l2"),
-                ("tokens_max", self.tokens_max.to_string().as_bytes()),
-                ("template", TEMPLATE_VERSION.to_string().as_bytes()),
-            ],
-        )
+        let (weights, tokens_max) = (Sha256::digest(&self.weights), self.tokens_max.to_string());
+        let template = TEMPLATE_VERSION.to_string();
+        let mut parts: Vec<(&str, &[u8])> = vec![
+            ("weights", &weights),
+            ("config", &self.config_json),
+            ("tokenizer", &self.tokenizer_json),
+            ("pooling", self.pooling.name().as_bytes()),
+            ("normalisation", b"l2"),
+            ("tokens_max", tokens_max.as_bytes()),
+            ("template", template.as_bytes()),
+        ];
+        // Only where they say something, so that models without them keep the fingerprints that they had before.
+        if self.lower_case {
+            parts.push(("letters", b"lower case"));
+        }
+        let passage = self.prefixes.of(Role::Passage);
+        if !passage.is_empty() {
+            parts.push(("passage_prefix", passage.as_bytes()));
+        }
+        Fingerprint::new(&self.name, &parts).with_query_prefix(self.prefixes.of(Role::Query))
     }
 
     /// The tokenizer, set to cut texts at the length that the model reads and never to pad them.
     pub(super) fn tokenizer(&self) -> Result<Tokenizer, LoadError> {
         let corrupt = |source| LoadError::corrupt(&self.tokenizer_file, source);
         let mut tokenizer = Tokenizer::from_bytes(&self.tokenizer_json).map_err(corrupt)?;
-        if tokenizer.get_vocab_size(true) > self.config.vocab_size {
+        if tokenizer.get_vocab_size(true) > self.shape.vocabulary {
             return Err(corrupt("it knows more words than the weights have vectors for".into()));
         }
         // Some files fix both at other values (all-MiniLM-L6-v2: 128), which are not the model's.
@@ -146,64 +89,6 @@ impl Folder {
         tokenizer.with_padding(None).with_truncation(Some(truncation)).map_err(corrupt)?;
         Ok(tokenizer)
     }
-}
-
-impl LoadError {
-    pub(super) fn corrupt(file: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::Corrupt { file: file.to_owned(), source: source.into() }
-    }
-}
-
-fn read(dir: &Path, name: &str) -> Result<(PathBuf, Vec<u8>), LoadError> {
-    let file = dir.join(name);
-    match std::fs::read(&file) {
-        Ok(content) => Ok((file, content)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(LoadError::Missing { file }),
-        Err(source) => Err(LoadError::Read { file, source }),
-    }
-}
-
-fn parse<T: DeserializeOwned>(file: &Path, json: &[u8]) -> Result<T, LoadError> {
-    serde_json::from_slice(json).map_err(|source| LoadError::corrupt(file, source))
-}
-
-fn parse_config(file: &Path, json: &[u8]) -> Result<bert::Config, LoadError> {
-    #[derive(Deserialize)]
-    struct Kind {
-        model_type: String,
-    }
-    // First the type: another family's configuration would only be reported as a field that is missing.
-    let kind: Kind = parse(file, json)?;
-    if kind.model_type != "bert" {
-        return Err(LoadError::Unsupported {
-            file: file.to_owned(),
-            found: format!("model_type {:?}", kind.model_type),
-            supported: "\"bert\"",
-        });
-    }
-    let config: bert::Config = parse(file, json)?;
-    if config.hidden_act != bert::HiddenAct::Gelu {
-        let found = format!("hidden_act {:?}", config.hidden_act);
-        return Err(LoadError::Unsupported { file: file.to_owned(), found, supported: "\"gelu\"" });
-    }
-    if config.num_attention_heads == 0 || !config.hidden_size.is_multiple_of(config.num_attention_heads) {
-        return Err(LoadError::corrupt(file, "hidden_size is not a multiple of num_attention_heads"));
-    }
-    Ok(config)
-}
-
-fn check_pooling(file: &Path, json: &[u8]) -> Result<(), LoadError> {
-    let settings: serde_json::Map<String, serde_json::Value> = parse(file, json)?;
-    let modes: Vec<&str> = settings
-        .iter()
-        .filter(|(_, value)| **value == true)
-        .filter_map(|(name, _)| name.strip_prefix("pooling_mode_"))
-        .collect();
-    if modes == ["mean_tokens"] {
-        return Ok(());
-    }
-    let found = format!("pooling {modes:?}");
-    Err(LoadError::Unsupported { file: file.to_owned(), found, supported: "mean_tokens" })
 }
 
 fn name_of(dir: &Path) -> String {

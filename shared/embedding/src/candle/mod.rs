@@ -1,28 +1,41 @@
 //! BERT-family sentence-transformers models on candle.
 //!
-//! `folder` reads and checks a model folder, `device` chooses where to compute. There are two encoders: `padded`
-//! is candle's own model, for GPUs; `ragged` is for CPUs, where it takes about half the time of candle's
-//! (`matrix` and `lanes` are its arithmetic). Pooling is the mean over a text's tokens, and vectors have length 1.
+//! What is read: `folder` takes a model folder together, `family` understands `config.json` (BERT, DistilBERT, MPNet,
+//! RoBERTa and XLM-RoBERTa), `sentence` the files of sentence-transformers (pooling, length, prefixes), and `weights`
+//! gives all weights BERT's names.
+//!
+//! What computes: `device` chooses where. There are two encoders: `padded` is candle's own BERT, for GPUs, and beside
+//! it `mpnet`, which candle does not have; `ragged` is for CPUs, where it takes about half the time of candle's
+//! (`matrix` and `lanes` are its arithmetic). `pooling` makes a text's tokens one vector, always of length 1, whether
+//! the folder asks for that or not: all that is compared are directions.
 
 mod device;
+mod distances;
+mod error;
+mod family;
+mod file;
 mod folder;
 mod lanes;
 mod matrix;
+mod mpnet;
 mod padded;
+mod pooling;
 mod ragged;
+mod sentence;
+mod weights;
 
+use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
-use candle_transformers::models::bert;
 use tokenizers::Tokenizer;
 
-pub use self::folder::LoadError;
-use self::{folder::Folder, padded::Padded, ragged::Ragged};
-use crate::{DeviceChoice, DeviceKind, Fingerprint, Model, ModelError, Tokens};
+pub use self::error::LoadError;
+use self::{family::Shape, folder::Folder, padded::Padded, pooling::Pooling, ragged::Ragged};
+use crate::{DeviceChoice, DeviceKind, Fingerprint, Model, ModelError, Prefixes, Role, Tokens};
 
 /// A model folder's weights, ready to compute.
 pub struct Candle {
@@ -33,7 +46,10 @@ pub struct Candle {
 /// What is the same on every device.
 struct Shared {
     fingerprint: Fingerprint,
-    config: bert::Config,
+    shape: Shape,
+    pooling: Pooling,
+    prefixes: Prefixes,
+    lower_case: bool,
     tokenizer: Tokenizer,
     /// Threads that compute on the CPU.
     threads: usize,
@@ -45,11 +61,17 @@ enum Encoder {
 }
 
 impl Candle {
-    /// Loads the folder `dir`. `threads` are those that compute on the CPU; by default one for each core.
-    pub fn load(dir: &Path, device: DeviceChoice, threads: Option<NonZeroUsize>) -> Result<Self, LoadError> {
+    /// Loads the folder `dir`. `threads` are those that compute on the CPU; by default one for each core. `prefixes`
+    /// go before those that the folder names.
+    pub fn load(
+        dir: &Path,
+        device: DeviceChoice,
+        threads: Option<NonZeroUsize>,
+        prefixes: &Prefixes,
+    ) -> Result<Self, LoadError> {
         let threads =
             threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-        let folder = Folder::read(dir)?;
+        let folder = Folder::read(dir, prefixes)?;
         // Three slow things at once.
         let (fingerprint, tokenizer, encoder) = std::thread::scope(|scope| {
             let fingerprint = scope.spawn(|| folder.fingerprint());
@@ -58,7 +80,15 @@ impl Candle {
             let fingerprint = fingerprint.join().expect("hashing cannot panic");
             (fingerprint, tokenizer.join().expect("the tokenizer reports its errors"), encoder)
         });
-        let shared = Shared { fingerprint, config: folder.config, tokenizer: tokenizer?, threads };
+        let shared = Shared {
+            fingerprint,
+            shape: folder.shape,
+            pooling: folder.pooling,
+            prefixes: folder.prefixes,
+            lower_case: folder.lower_case,
+            tokenizer: tokenizer?,
+            threads,
+        };
         Ok(Self { shared: Arc::new(shared), encoder: encoder? })
     }
 }
@@ -66,14 +96,15 @@ impl Candle {
 impl Encoder {
     fn new(folder: &Folder, choice: DeviceChoice, threads: usize) -> Result<Self, LoadError> {
         let device = device::choose(choice)?;
-        let on_gpu = device.is_cuda().then(|| Padded::new(&folder.weights, &folder.config, &device));
+        let (shape, pooling) = (&folder.shape, folder.pooling);
+        let on_gpu = device.is_cuda().then(|| Padded::new(&folder.weights, shape, pooling, &device));
         let failed = match on_gpu {
             Some(Ok(padded)) => return Ok(Self::Cuda(padded)),
             Some(Err(error)) => Some(error),
             None => None,
         };
         let ragged = VarBuilder::from_slice_safetensors(&folder.weights, DType::F32, &Device::Cpu)
-            .and_then(|weights| Ragged::new(&weights, &folder.config, threads))
+            .and_then(|weights| Ragged::new(&weights, shape, pooling, threads))
             .map_err(|source| LoadError::corrupt(&folder.weights_file, source))?;
         // The weights are sound, so it was the GPU: another process may have filled its memory.
         match failed {
@@ -89,19 +120,13 @@ impl Encoder {
     }
 }
 
-/// The encoder's weights: some exports put `bert.` in front of their names.
-fn encoder_of<'a>(weights: &VarBuilder<'a>) -> VarBuilder<'a> {
-    let inner = weights.pp("bert");
-    if inner.contains_tensor("embeddings.word_embeddings.weight") { inner } else { weights.clone() }
-}
-
 impl Model for Candle {
     fn fingerprint(&self) -> &Fingerprint {
         &self.shared.fingerprint
     }
 
     fn dimensions(&self) -> usize {
-        self.shared.config.hidden_size
+        self.shared.shape.hidden
     }
 
     fn device(&self) -> DeviceKind {
@@ -111,7 +136,15 @@ impl Model for Candle {
         }
     }
 
-    fn tokenize(&self, text: &str) -> Result<Tokens, ModelError> {
+    fn tokenize(&self, role: Role, text: &str) -> Result<Tokens, ModelError> {
+        let mut text = Cow::Borrowed(text);
+        let prefix = self.shared.prefixes.of(role);
+        if !prefix.is_empty() {
+            text = format!("{prefix}{text}").into();
+        }
+        if self.shared.lower_case {
+            text = text.to_lowercase().into();
+        }
         let encoding = self.shared.tokenizer.encode_fast(text, true).map_err(ModelError::Tokenize)?;
         Ok(Tokens::new(encoding.get_ids().to_vec()))
     }
@@ -137,7 +170,9 @@ impl Model for Candle {
         let Encoder::Cuda(padded) = &self.encoder else { return Ok(None) };
         let ragged = padded
             .weights_on_cpu()
-            .and_then(|weights| Ragged::new(&weights, &self.shared.config, self.shared.threads))
+            .and_then(|weights| {
+                Ragged::new(&weights, &self.shared.shape, self.shared.pooling, self.shared.threads)
+            })
             .map_err(|source| ModelError::MoveToCpu(source.into()))?;
         Ok(Some(Arc::new(Self { shared: Arc::clone(&self.shared), encoder: Encoder::Cpu(ragged) })))
     }
@@ -149,20 +184,32 @@ mod tests {
 
     use super::*;
 
+    /// The real model, and the tiny ones of every family.
+    fn folders() -> Vec<Folder> {
+        let families = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/families");
+        let tiny = std::fs::read_dir(families).unwrap().map(|entry| entry.unwrap().path());
+        let mut dirs: Vec<_> = tiny.collect();
+        assert_eq!(dirs.len(), 4);
+        dirs.push(parts::model_dir());
+        dirs.iter().map(|dir| Folder::read(dir, &Prefixes::default()).unwrap()).collect()
+    }
+
     #[test]
     fn both_encoders_agree() {
-        let folder = Folder::read(&parts::model_dir()).unwrap();
-        let tokenizer = folder.tokenizer().unwrap();
-        // Of all lengths, so that one of them is padded most and one not at all.
-        let batch: Vec<Tokens> = (0..6)
-            .map(|i| "open a pull request, ".repeat(i * i))
-            .map(|text| Tokens::new(tokenizer.encode_fast(text, true).unwrap().get_ids().to_vec()))
-            .collect();
-        let padded = Padded::new(&folder.weights, &folder.config, &Device::Cpu).unwrap();
-        let ragged = Ragged::new(&padded.weights_on_cpu().unwrap(), &folder.config, 2).unwrap();
-        for (ours, candles) in ragged.encode(&batch).iter().zip(padded.encode(&batch).unwrap()) {
-            let cosine: f32 = ours.iter().zip(&candles).map(|(x, y)| x * y).sum();
-            assert!(cosine > 0.999_99, "{cosine}");
+        for folder in folders() {
+            let tokenizer = folder.tokenizer().unwrap();
+            // Of all lengths, so that one of them is padded most and one not at all.
+            let batch: Vec<Tokens> = (0..6)
+                .map(|i| "open a pull request, ".repeat(i * i))
+                .map(|text| Tokens::new(tokenizer.encode_fast(text, true).unwrap().get_ids().to_vec()))
+                .collect();
+            let (shape, pooling) = (&folder.shape, folder.pooling);
+            let padded = Padded::new(&folder.weights, shape, pooling, &Device::Cpu).unwrap();
+            let ragged = Ragged::new(&padded.weights_on_cpu().unwrap(), shape, pooling, 2).unwrap();
+            for (ours, candles) in ragged.encode(&batch).iter().zip(padded.encode(&batch).unwrap()) {
+                let cosine: f32 = ours.iter().zip(&candles).map(|(x, y)| x * y).sum();
+                assert!(cosine > 0.999_99, "{:?}: {cosine}", shape.family);
+            }
         }
     }
 }

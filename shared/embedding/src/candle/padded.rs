@@ -4,27 +4,40 @@ use std::collections::HashMap;
 
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
-use candle_transformers::models::bert::{BertModel, Config};
+use candle_transformers::models::bert::BertModel;
 
-use super::encoder_of;
+use super::family::{Family, Shape};
+use super::mpnet::Mpnet;
+use super::pooling::Pooling;
+use super::weights::as_bert;
 use crate::Tokens;
 
 pub(super) struct Padded {
     /// What `model` is made of, kept to make it again on another device.
     weights: HashMap<String, Tensor>,
-    model: BertModel,
+    model: Transformer,
+    pooling: Pooling,
     padding: u32,
+    device: Device,
+}
+
+enum Transformer {
+    Bert(BertModel),
+    Mpnet(Mpnet),
 }
 
 impl Padded {
     /// `weights` are the contents of a safetensors file.
-    pub(super) fn new(weights: &[u8], config: &Config, device: &Device) -> Result<Self> {
+    pub(super) fn new(weights: &[u8], shape: &Shape, pooling: Pooling, device: &Device) -> Result<Self> {
         let weights = candle_core::safetensors::load_buffer(weights, device)?;
-        let model = BertModel::load(
-            encoder_of(&VarBuilder::from_tensors(weights.clone(), DType::F32, device)),
-            config,
-        )?;
-        Ok(Self { weights, model, padding: u32::try_from(config.pad_token_id).unwrap_or(0) })
+        let named = as_bert(&VarBuilder::from_tensors(weights.clone(), DType::F32, device), shape);
+        let model = match shape.family {
+            Family::Bert | Family::DistilBert | Family::Roberta => {
+                Transformer::Bert(BertModel::load(named, &shape.as_bert())?)
+            }
+            Family::Mpnet => Transformer::Mpnet(Mpnet::new(&named, shape)?),
+        };
+        Ok(Self { weights, model, pooling, padding: shape.padding, device: device.clone() })
     }
 
     /// The weights, copied back from the device.
@@ -35,7 +48,6 @@ impl Padded {
     }
 
     pub(super) fn encode(&self, batch: &[Tokens]) -> Result<Vec<Vec<f32>>> {
-        let device = &self.model.device;
         let longest = batch.iter().map(Tokens::len).max().unwrap_or(0);
         let shape = (batch.len(), longest);
         let mut ids = Vec::with_capacity(batch.len() * longest);
@@ -45,13 +57,12 @@ impl Padded {
             ids.extend(tokens.ids().iter().copied().chain(std::iter::repeat_n(self.padding, padding)));
             mask.extend(std::iter::repeat_n(1_f32, tokens.len()).chain(std::iter::repeat_n(0.0, padding)));
         }
-        let ids = Tensor::from_vec(ids, shape, device)?;
-        let mask = Tensor::from_vec(mask, shape, device)?;
-
-        let hidden = self.model.forward(&ids, &ids.zeros_like()?, Some(&mask))?;
-        let sums = hidden.broadcast_mul(&mask.unsqueeze(2)?)?.sum(1)?;
-        // The mean's divisor drops out of a vector of length 1.
-        let lengths = sums.sqr()?.sum_keepdim(1)?.sqrt()?;
-        sums.broadcast_div(&lengths)?.to_vec2()
+        let ids = Tensor::from_vec(ids, shape, &self.device)?;
+        let mask = Tensor::from_vec(mask, shape, &self.device)?;
+        let hidden = match &self.model {
+            Transformer::Bert(model) => model.forward(&ids, &ids.zeros_like()?, Some(&mask))?,
+            Transformer::Mpnet(model) => model.forward(&ids, &mask)?,
+        };
+        self.pooling.of_padded(&hidden, &mask)
     }
 }

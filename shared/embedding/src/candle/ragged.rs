@@ -1,4 +1,4 @@
-//! The encoder for CPUs: BERT over texts of different lengths laid end to end.
+//! The encoder for CPUs: every family, over texts of different lengths laid end to end.
 //!
 //! Nothing is padded or masked: linear layers see one long list of tokens, attention looks at one text at a time.
 //! Threads share a batch by texts, never within a layer, so that a single query costs no synchronisation.
@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::Result;
 use candle_nn::VarBuilder;
-use candle_transformers::models::bert::Config;
 
-use super::encoder_of;
+use super::distances::Distances;
+use super::family::Shape;
 use super::lanes;
 use super::matrix::{Panels, Rows};
+use super::pooling::Pooling;
+use super::weights::{DISTANCES, as_bert};
 use crate::{Tokens, plan};
 
 /// Tokens that go through the layers together: enough to make use of weights once they are in the cache, few enough
@@ -26,6 +28,8 @@ pub(super) struct Ragged {
     positions: Vec<f32>,
     norm: Norm,
     layers: Vec<Layer>,
+    distances: Option<Distances>,
+    pooling: Pooling,
     hidden: usize,
     heads: usize,
     threads: usize,
@@ -48,28 +52,41 @@ struct Norm {
 }
 
 impl Ragged {
-    /// `weights` lie on the CPU.
-    pub(super) fn new(weights: &VarBuilder<'_>, config: &Config, threads: usize) -> Result<Self> {
-        let weights = encoder_of(weights);
-        let hidden = config.hidden_size;
+    /// `weights` lie on the CPU, under the family's own names.
+    pub(super) fn new(
+        weights: &VarBuilder<'_>,
+        shape: &Shape,
+        pooling: Pooling,
+        threads: usize,
+    ) -> Result<Self> {
+        let weights = as_bert(weights, shape);
+        let hidden = shape.hidden;
         let embeddings = weights.pp("embeddings");
         let table = |name: &str, rows: usize| vector(&embeddings, &format!("{name}.weight"), &[rows, hidden]);
         // Only single texts are embedded: every token is of the first type.
-        let token_type = table("token_type_embeddings", config.type_vocab_size)?;
-        let mut positions = table("position_embeddings", config.max_position_embeddings)?;
+        let token_type = table("token_type_embeddings", shape.token_types.max(1))?;
+        let mut positions = table("position_embeddings", shape.positions)?;
         for position in positions.chunks_exact_mut(hidden) {
             add(position, &token_type[..hidden]);
         }
-        let layers = (0..config.num_hidden_layers)
-            .map(|i| Layer::new(&weights.pp(format!("encoder.layer.{i}")), config))
+        let layers = (0..shape.layers)
+            .map(|i| Layer::new(&weights.pp(format!("encoder.layer.{i}")), shape))
             .collect::<Result<_>>()?;
+        let distances = match shape.distance_buckets {
+            0 => None,
+            buckets => {
+                Some(Distances::new(&weights.get((buckets, shape.heads), DISTANCES)?, shape.positions)?)
+            }
+        };
         Ok(Self {
-            words: table("word_embeddings", config.vocab_size)?,
+            words: table("word_embeddings", shape.vocabulary)?,
             positions,
-            norm: Norm::new(&embeddings, config)?,
+            norm: Norm::new(&embeddings, shape)?,
             layers,
+            distances,
+            pooling,
             hidden,
-            heads: config.num_attention_heads,
+            heads: shape.heads,
             threads,
         })
     }
@@ -121,7 +138,10 @@ impl Ragged {
             lanes::gelu(&mut wide);
             layer.output_norm.add(&mut x, &layer.output.apply(&wide));
         }
-        texts_at.into_iter().map(|text| mean(&x[text.start * hidden..text.end * hidden], hidden)).collect()
+        texts_at
+            .into_iter()
+            .map(|text| self.pooling.of_tokens(&x[text.start * hidden..text.end * hidden], hidden))
+            .collect()
     }
 
     /// Writes to `out` what each token sees of its own text.
@@ -133,10 +153,15 @@ impl Ragged {
             let tokens = text.len();
             let rows = &query_key_value[text.start * stride..];
             scores.resize(tokens * tokens, 0.0);
-            for head in (0..hidden).step_by(size) {
+            for (head_number, head) in (0..hidden).step_by(size).enumerate() {
                 keys.fill(size, tokens, |i, token| rows[token * stride + hidden + head + i]);
                 values.fill(tokens, size, |token, i| rows[token * stride + 2 * hidden + head + i]);
                 keys.multiply(Rows { data: &rows[head..], stride, count: tokens }, &mut scores, tokens);
+                if let Some(distances) = &self.distances {
+                    for (position, scores) in scores.chunks_exact_mut(tokens).take(tokens).enumerate() {
+                        add(scores, distances.seen_from(head_number, position, tokens));
+                    }
+                }
                 lanes::softmax(&mut scores[..tokens * tokens], tokens);
                 let scores = Rows { data: &scores, stride: tokens, count: tokens };
                 values.multiply(scores, &mut out[text.start * hidden + head..], hidden);
@@ -146,8 +171,8 @@ impl Ragged {
 }
 
 impl Layer {
-    fn new(weights: &VarBuilder<'_>, config: &Config) -> Result<Self> {
-        let (hidden, wide) = (config.hidden_size, config.intermediate_size);
+    fn new(weights: &VarBuilder<'_>, shape: &Shape) -> Result<Self> {
+        let (hidden, wide) = (shape.hidden, shape.wide);
         let dense = |name: &str, inputs: usize, outputs: usize| -> Result<(Vec<f32>, Vec<f32>)> {
             let weights = weights.pp(name);
             Ok((vector(&weights, "weight", &[outputs, inputs])?, vector(&weights, "bias", &[outputs])?))
@@ -156,7 +181,7 @@ impl Layer {
 
         let (mut weight, mut bias) = dense("attention.self.query", hidden, hidden)?;
         #[expect(clippy::cast_precision_loss, reason = "a head is some dozen numbers wide")]
-        let scale = 1.0 / ((hidden / config.num_attention_heads) as f32).sqrt();
+        let scale = 1.0 / ((hidden / shape.heads) as f32).sqrt();
         for x in weight.iter_mut().chain(&mut bias) {
             *x *= scale;
         }
@@ -168,23 +193,23 @@ impl Layer {
         Ok(Self {
             query_key_value: panels((weight, bias)),
             attention_output: panels(dense("attention.output.dense", hidden, hidden)?),
-            attention_norm: Norm::new(&weights.pp("attention.output"), config)?,
+            attention_norm: Norm::new(&weights.pp("attention.output"), shape)?,
             intermediate: panels(dense("intermediate.dense", hidden, wide)?),
             output: panels(dense("output.dense", wide, hidden)?),
-            output_norm: Norm::new(&weights.pp("output"), config)?,
+            output_norm: Norm::new(&weights.pp("output"), shape)?,
         })
     }
 }
 
 impl Norm {
-    fn new(weights: &VarBuilder<'_>, config: &Config) -> Result<Self> {
+    fn new(weights: &VarBuilder<'_>, shape: &Shape) -> Result<Self> {
         let weights = weights.pp("LayerNorm");
-        let shape = [config.hidden_size];
+        let dimensions = [shape.hidden];
         #[expect(clippy::cast_possible_truncation, reason = "all computation is in f32")]
-        let epsilon = config.layer_norm_eps as f32;
+        let epsilon = shape.epsilon as f32;
         Ok(Self {
-            weight: vector(&weights, "weight", &shape)?,
-            bias: vector(&weights, "bias", &shape)?,
+            weight: vector(&weights, "weight", &dimensions)?,
+            bias: vector(&weights, "bias", &dimensions)?,
             epsilon,
         })
     }
@@ -203,14 +228,4 @@ fn add(x: &mut [f32], y: &[f32]) {
     for (x, y) in x.iter_mut().zip(y) {
         *x += y;
     }
-}
-
-/// The direction of the mean of a text's tokens, as a vector of length 1.
-fn mean(tokens: &[f32], hidden: usize) -> Vec<f32> {
-    let mut sum = vec![0.0; hidden];
-    for token in tokens.chunks_exact(hidden) {
-        add(&mut sum, token);
-    }
-    lanes::normalise(&mut sum);
-    sum
 }
