@@ -67,7 +67,8 @@ impl Engine {
     ) -> anyhow::Result<()> {
         for batch in tools.chunks(BATCH_MAX) {
             let texts = batch.iter().flat_map(template::passages).collect();
-            let passages = self.searcher.embedder.embed(Role::Passage, texts).await.context("cannot embed the tools")?;
+            let passages =
+                self.searcher.embedder.embed(Role::Passage, texts).await.context("cannot embed the tools")?;
             let mut events = Vec::with_capacity(batch.len());
             for (tool, [document, name]) in batch.iter().zip(passages.as_chunks::<2>().0) {
                 self.version += 1;

@@ -10,6 +10,7 @@ mod grams;
 mod lexical;
 mod names;
 mod samples;
+mod synonyms;
 mod words;
 
 use std::{
@@ -26,9 +27,10 @@ use toolweaver_vector_store::Memory;
 pub(crate) use self::{
     applier::Applier,
     catalog::{Catalog, Entry},
-    lexical::{FieldName, LexicalAnswer},
+    lexical::{FieldName, LexicalAnswer, content_stems},
     names::{Mention, NameMatch},
     samples::Samples,
+    synonyms::synonyms,
     words::{Form, is_unspaced, terms},
 };
 

@@ -11,6 +11,7 @@
 //! `known` is the share of the request's terms that some candidate holds: the fewer, the more the meaning counts.
 //! Reciprocal rank fusion was measured well below this, because it throws the scores away.
 
+pub(crate) mod coverage;
 pub(crate) mod fusion;
 pub(crate) mod gather;
 pub(crate) mod parts;
@@ -19,16 +20,17 @@ pub(crate) mod verdict;
 /// Name of this configuration, in every reply and every cache key. A change of any number in this module changes it.
 pub(crate) const NAME: &str = "hybrid-3";
 
-/// Weight of a term in each text: name, description, parameter names, parameter descriptions, tags, examples.
-pub(crate) const FIELD_WEIGHTS: [f32; 6] = [3.0, 1.0, 0.5, 0.5, 1.0, 1.0];
+/// Weight of a term in each text: name, first sentence of the description, the rest of it, parameter names, parameter
+/// descriptions, tags, examples.
+pub(crate) const FIELD_WEIGHTS: [f32; 7] = [3.0, 1.5, 0.5, 0.5, 0.5, 1.0, 1.0];
 /// BM25's saturation.
-pub(crate) const K1: f32 = 1.5;
+pub(crate) const K1: f32 = 1.2;
 /// BM25's share of length normalisation.
 pub(crate) const B: f32 = 0.75;
 /// How stems and words as written share a term's weight.
 pub(crate) const STEM_SHARE: f32 = 0.7;
 /// What a synonym counts beside a word of the request.
-pub(crate) const SYNONYM_WEIGHT: f32 = 0.3;
+pub(crate) const SYNONYM_WEIGHT: f32 = 0.1;
 /// What a corrected word counts beside one that was found as written.
 pub(crate) const CORRECTION_WEIGHT: f32 = 0.3;
 /// Share of the whole request beside its best part.
@@ -52,20 +54,6 @@ const GOOD_COSINE: f32 = 0.35;
 pub(crate) const GOOD_MATCHES_MIN: usize = 3;
 /// With fewer candidates than this all are returned.
 pub(crate) const CANDIDATES_MIN: usize = 20;
-
-/// Verbs that authors of tools use for one another.
-pub(crate) const SYNONYMS: [&[&str]; 10] = [
-    &["create", "open", "add", "new", "make", "start", "register"],
-    &["delete", "remove", "drop", "destroy"],
-    &["get", "show", "read", "view", "fetch", "describe", "retrieve"],
-    &["list", "all", "every"],
-    &["update", "edit", "change", "modify", "rename"],
-    &["find", "search", "look", "query"],
-    &["send", "post"],
-    &["login", "logged", "authenticated", "signed"],
-    &["merge", "combine"],
-    &["cancel", "abort", "stop"],
-];
 
 /// One score from that of the whole request, which comes first, and those of its parts.
 pub(crate) fn mix(scores: &[f32]) -> f32 {

@@ -39,6 +39,7 @@ use crate::{
     projection::{Entry, LexicalAnswer, Projection},
     ranker::{
         self,
+        coverage::Coverage,
         fusion::{self, DenseAnswer, Fused, Ranked},
         parts, verdict,
     },
@@ -283,7 +284,13 @@ impl Searcher {
         let fused = stages.time(Stage::Fuse, || {
             let near = lexical.as_ref().map_or(&[][..], |answer| &answer.near_names);
             let names = self.projection.catalog().named_in(&question.request.query, near, &predicate);
-            fusion::fuse(lexical.as_ref(), dense.as_ref(), &names)
+            let mut fused = fusion::fuse(lexical.as_ref(), dense.as_ref(), &names);
+            if let Some(lexical) = &lexical {
+                let coverage = Coverage::new(&question.request.query, &question.parts, lexical);
+                let catalog = self.projection.catalog();
+                fused.cover(|point_id| Some(coverage.of(catalog.at(point_id, &predicate)?.analysis())));
+            }
+            fused
         });
         Ok(Found { predicate, lexical, dense, fused })
     }

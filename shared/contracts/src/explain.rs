@@ -42,6 +42,9 @@ pub struct Contributions {
     pub lexical: f32,
     /// By its meaning.
     pub dense: f32,
+    /// By how well request and tool cover each other; for the best of both arms only.
+    #[serde(default)]
+    pub coverage: f32,
     /// By its name, where the query is one, or nearly.
     pub name: f32,
 }

@@ -20,7 +20,8 @@ async fn a_registered_tool_is_indexed_with_its_vector() {
     for tool in sample::tools() {
         let revision = rig.register(&tool).await;
         let event = rig.until_indexed(&tool, revision, SOON).await;
-        let passages = worker.embedder.embed(Role::Passage, template::passages(&tool).to_vec()).await.unwrap();
+        let passages =
+            worker.embedder.embed(Role::Passage, template::passages(&tool).to_vec()).await.unwrap();
         let expected = template::combine([&passages[0], &passages[1]]);
         assert_eq!(vector_of(&event), (Hashing::new().fingerprint().hex(), &expected[..]));
         let IndexedEvent::Indexed { tool: indexed, .. } = event else { unreachable!("it has a vector") };

@@ -10,8 +10,7 @@ use tempfile::TempDir;
 use toolweaver_contracts::subjects::{self, INDEXED_STREAM, REJECTED_STREAM, TOOLS_STREAM};
 use toolweaver_contracts::{IndexedEvent, Rejection, TEXT_VECTOR, Tenant, Tool, ToolKey, decode};
 use toolweaver_embedding::{
-    DeviceKind, Embedder, Fingerprint, Hashing, Limits, Model, ModelError, Role, Tokens,
-    template,
+    DeviceKind, Embedder, Fingerprint, Hashing, Limits, Model, ModelError, Role, Tokens, template,
 };
 use toolweaver_embedding_worker::{IndexingSettings, Parts, run};
 use toolweaver_messaging::consumer::{Lag, lag};

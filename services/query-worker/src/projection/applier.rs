@@ -108,7 +108,7 @@ impl Applier {
                 IndexedEvent::Indexed { revision, tool, model, vectors } => {
                     let vector = vectors.get(TEXT_VECTOR).filter(|_| model == self.fingerprint);
                     self.samples().put(&key, &tool, vector.map(|vector| vector.0.as_slice()));
-                    let entry = Entry { key: key.clone(), revision, tool: Arc::clone(&tool) };
+                    let entry = Entry::new(key.clone(), revision, Arc::clone(&tool));
                     let replaced = self.catalog().insert(entry);
                     if owned && replaced {
                         self.lexical.delete(key.point_id());

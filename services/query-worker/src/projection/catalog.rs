@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use toolweaver_contracts::{Domain, Predicate, Tenant, Tool, ToolId, ToolKey, ToolName};
@@ -12,12 +12,13 @@ use super::{
     grams,
     names::{self, NameMatch},
 };
+use crate::ranker::coverage::Analysis;
 
 /// How many of the newest revisions are remembered, so that who waits for one is answered without asking NATS.
 const RECENT_REVISIONS_MAX: usize = 1 << 16;
 
 /// A searchable tool.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(crate) struct Entry {
     /// Which tool.
     pub(crate) key: ToolKey,
@@ -25,6 +26,19 @@ pub(crate) struct Entry {
     pub(crate) revision: u64,
     /// The tool.
     pub(crate) tool: Arc<Tool>,
+    /// What requests are compared with; made when the first one is.
+    analysis: OnceLock<Analysis>,
+}
+
+impl Entry {
+    pub(crate) fn new(key: ToolKey, revision: u64, tool: Arc<Tool>) -> Self {
+        Self { key, revision, tool, analysis: OnceLock::new() }
+    }
+
+    /// What requests are compared with.
+    pub(crate) fn analysis(&self) -> &Analysis {
+        self.analysis.get_or_init(|| Analysis::of(&self.tool))
+    }
 }
 
 /// All tenants' tools.
@@ -218,7 +232,7 @@ mod tests {
         };
         let json = serde_json::json!({ "tool_name": name, "domain": domain, "allowed_roles": roles });
         let tool: Tool = serde_json::from_value(json).unwrap();
-        Entry { key, revision, tool: Arc::new(tool) }
+        Entry::new(key, revision, Arc::new(tool))
     }
 
     fn everyone() -> Predicate {

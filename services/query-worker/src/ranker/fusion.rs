@@ -10,7 +10,9 @@ use toolweaver_contracts::{ArmScore, Contributions};
 use toolweaver_vector_store::Scores;
 use uuid::Uuid;
 
-use super::{GOOD_COSINE, IDENTIFIER_BONUS, NEAR_NAME_BONUS, WHOLE_NAME_BONUS, dense_share, mix};
+use super::{
+    GOOD_COSINE, IDENTIFIER_BONUS, NEAR_NAME_BONUS, WHOLE_NAME_BONUS, coverage::CANDIDATES, dense_share, mix,
+};
 use crate::projection::{LexicalAnswer, Mention, NameMatch};
 
 /// What the dense arm found: exact scores of its own hits and of the lexical arm's.
@@ -50,6 +52,20 @@ pub(crate) struct Fused {
     pub(crate) ranked: Vec<Ranked>,
     /// Share of the dense arm, 0 to 1.
     pub(crate) dense_share: f32,
+    /// What one point of coverage counts.
+    coverage_weight: f32,
+}
+
+impl Fused {
+    /// Adds how well each of the best is covered; see [`super::coverage`].
+    pub(crate) fn cover(&mut self, coverage: impl Fn(Uuid) -> Option<f32>) {
+        for tool in self.ranked.iter_mut().take(CANDIDATES) {
+            let covered = self.coverage_weight * coverage(tool.point_id).unwrap_or_default();
+            tool.contributions.coverage = covered;
+            tool.score += covered;
+        }
+        self.ranked.sort_unstable_by(best_first);
+    }
 }
 
 impl DenseAnswer {
@@ -142,12 +158,15 @@ pub(crate) fn fuse(
         tool.contributions = Contributions {
             lexical: by_words.map_or(0.0, |(of, arm)| (1.0 - dense_share) * of.score / arm.spread),
             dense: by_meaning.map_or(0.0, |(of, arm)| dense_share * (of.score - arm.mean) / arm.spread),
+            coverage: 0.0,
             name: name_bonus(&tool.name),
         };
         tool.score = tool.contributions.lexical + tool.contributions.dense + tool.contributions.name;
     }
     ranked.sort_unstable_by(best_first);
-    Fused { ranked, dense_share }
+    let coverage_weight =
+        lexical.filter(|arm| arm.spread > 0.0).map_or(0.0, |arm| (1.0 - dense_share) / arm.spread);
+    Fused { ranked, dense_share, coverage_weight }
 }
 
 fn name_bonus(name: &NameMatch) -> f32 {

@@ -81,7 +81,8 @@ impl Rig {
 
     /// The vector of a tool's text.
     pub(crate) async fn vector(&self, tool: &Tool) -> Vec<f32> {
-        let passages = self.embedder.embed(Role::Passage, template::passages(tool).to_vec()).await.expect("vectors");
+        let passages =
+            self.embedder.embed(Role::Passage, template::passages(tool).to_vec()).await.expect("vectors");
         template::combine([&passages[0], &passages[1]])
     }
 

@@ -30,6 +30,9 @@ pub(super) const EVERYONE: &str = "*";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FieldName {
     Name,
+    /// Of the description.
+    FirstSentence,
+    /// All but its first sentence.
     Description,
     ParameterNames,
     ParameterDescriptions,
@@ -39,8 +42,9 @@ pub(crate) enum FieldName {
 
 impl FieldName {
     /// All, in the order of [`Fields::texts`].
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Name,
+        Self::FirstSentence,
         Self::Description,
         Self::ParameterNames,
         Self::ParameterDescriptions,
@@ -52,6 +56,7 @@ impl FieldName {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Name => "name",
+            Self::FirstSentence => "first_sentence",
             Self::Description => "description",
             Self::ParameterNames => "parameter_names",
             Self::ParameterDescriptions => "parameter_descriptions",
@@ -64,12 +69,13 @@ impl FieldName {
     pub(crate) fn text(self, tool: &Tool) -> String {
         match self {
             Self::Name => tool.tool_name.as_str().to_owned(),
-            Self::Description => tool.description.clone(),
+            Self::FirstSentence => first_sentence(&tool.description).0.to_owned(),
+            Self::Description => first_sentence(&tool.description).1.to_owned(),
             Self::ParameterNames => {
-                parameters(&tool.parameters).map(|(name, _)| name).collect::<Vec<_>>().join(" ")
+                parameters(&tool.parameters).map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" ")
             }
             Self::ParameterDescriptions => parameters(&tool.parameters)
-                .map(|(_, description)| description)
+                .flat_map(|(_, schema)| described(schema))
                 .collect::<Vec<_>>()
                 .join("\n"),
             Self::Tags => tool.tags.join(" "),
@@ -179,12 +185,32 @@ pub(super) fn role_label(role: &str) -> String {
     format!("={role}")
 }
 
-/// Name and description of each top-level parameter.
-fn parameters(schema: &Map<String, Value>) -> impl Iterator<Item = (&str, &str)> {
-    let properties = schema.get("properties").and_then(Value::as_object);
-    properties.into_iter().flatten().map(|(name, property)| {
-        (name.as_str(), property.get("description").and_then(Value::as_str).unwrap_or_default())
-    })
+/// Name and schema of each top-level parameter.
+fn parameters(schema: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
+    schema.get("properties").and_then(Value::as_object).into_iter().flatten()
+}
+
+/// The description of a parameter, and the values that it may have.
+fn described(schema: &Value) -> impl Iterator<Item = &str> {
+    let values = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
+    schema.get("description").into_iter().chain(values).filter_map(Value::as_str)
+}
+
+/// A description's first sentence and what follows it.
+fn first_sentence(description: &str) -> (&str, &str) {
+    let text = description.trim();
+    let ends =
+        text.char_indices().zip(text.chars().skip(1).map(Some).chain([None])).find(|((at, c), next)| {
+            // A dot after a single letter is an abbreviation: e.g. this one.
+            let is_abbreviation =
+                *c == '.' && text[..*at].chars().rev().take(2).any(|c| c == '.' || c.is_whitespace());
+            match c {
+                '\n' | '。' | '！' | '？' => true,
+                '.' | '!' | '?' => next.is_none_or(char::is_whitespace) && !is_abbreviation,
+                _ => false,
+            }
+        });
+    ends.map_or((text, ""), |((at, c), _)| text.split_at(at + c.len_utf8()))
 }
 
 /// The point ids of all documents of a snapshot.

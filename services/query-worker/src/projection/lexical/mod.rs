@@ -19,11 +19,11 @@ use tantivy::{DocAddress, Index, IndexReader, IndexWriter, ReloadPolicy, Searche
 use toolweaver_contracts::{Predicate, SearchedTerm, Tool, ToolKey};
 use uuid::Uuid;
 
-pub(crate) use self::fields::FieldName;
 use self::{
     candidates::Candidates,
     fields::{Fields, PointIds},
 };
+pub(crate) use self::{fields::FieldName, query::content_stems};
 use super::{grams, names};
 
 /// Heap of the writer in bytes, before it flushes a segment by itself.

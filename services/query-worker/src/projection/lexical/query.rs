@@ -7,8 +7,11 @@ use std::{
 
 use toolweaver_contracts::{SearchedTerm, identifiers};
 
-use super::super::words::{self, Form};
-use crate::ranker::{SYNONYM_WEIGHT, SYNONYMS};
+use super::super::{
+    synonyms::synonyms,
+    words::{self, Form},
+};
+use crate::ranker::SYNONYM_WEIGHT;
 
 /// A term to look for.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,8 +25,13 @@ pub(super) struct QueryTerm {
     pub(super) texts: u32,
 }
 
+/// The stems of a text that say what it is about, in order, with repeats.
+pub(crate) fn content_stems(text: &str) -> Vec<String> {
+    content_terms(text, Form::Stem)
+}
+
 /// The words of a text that say what it is about: no function words, or all words if there are no others.
-pub(crate) fn content_terms(text: &str, form: Form) -> Vec<String> {
+fn content_terms(text: &str, form: Form) -> Vec<String> {
     let terms = words::terms(&without_stop_words(text), form);
     if terms.is_empty() { words::terms(text, form) } else { terms }
 }
@@ -37,7 +45,7 @@ fn without_stop_words(text: &str) -> String {
     text.split_whitespace().filter(is_content).collect::<Vec<_>>().join(" ")
 }
 
-/// The distinct terms of a query and of its parts in both forms, then the synonyms of its verbs.
+/// The distinct terms of a query and of its parts in both forms, and the synonyms of their stems.
 pub(super) fn terms(query: &str, parts: &[String]) -> Vec<QueryTerm> {
     let mut terms: Vec<QueryTerm> = Vec::new();
     let mut places: HashMap<(Form, String), usize> = HashMap::new();
@@ -55,14 +63,8 @@ pub(super) fn terms(query: &str, parts: &[String]) -> Vec<QueryTerm> {
                 add(term, form, 1.0, 1 << bit);
             }
         }
-        let stems: HashSet<String> = content_terms(text, Form::Stem).into_iter().collect();
-        for group in
-            SYNONYMS.iter().filter(|group| group.iter().any(|verb| stems.contains(&words::stem(verb))))
-        {
-            for verb in *group {
-                add(words::stem(verb), Form::Stem, SYNONYM_WEIGHT, 1 << bit);
-                add((*verb).to_owned(), Form::Raw, SYNONYM_WEIGHT, 1 << bit);
-            }
+        for synonym in content_stems(text).iter().flat_map(|stem| synonyms(stem)) {
+            add(synonym.clone(), Form::Stem, SYNONYM_WEIGHT, 1 << bit);
         }
     }
     terms
