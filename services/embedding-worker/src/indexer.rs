@@ -132,7 +132,7 @@ impl<S: VectorStore> Indexer<S> {
         let mut vectors = passages.as_chunks::<2>().0.iter().map(combined);
         metrics::vectors(
             VectorSource::Indexed,
-            looked.iter().filter(|looked| looked.vector.is_some()).count(),
+            2 * looked.iter().filter(|looked| looked.vector.is_some()).count(),
         );
         let mut ready = Vec::with_capacity(looked.len());
         for Looked { change: Change { key, revision, tool, deliveries }, held, vector } in looked {

@@ -43,7 +43,7 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
             .build(),
         vectors: meter
             .u64_counter("toolweaver_tool_vectors_total")
-            .with_description("Vectors of tools, by where they came from.")
+            .with_description("Vectors of the passages of tools, by where they came from.")
             .build(),
         batch_events: meter
             .u64_histogram("toolweaver_index_batch_events")

@@ -58,26 +58,33 @@ impl Engine {
         Ok(Self { applier: Some(applier), searcher, version: 0 })
     }
 
-    /// Embeds and adds tools; `added` learns how many each time some are searchable.
-    pub async fn add(
-        &mut self,
-        tenant: &Tenant,
-        tools: Vec<Tool>,
-        mut added: impl FnMut(usize),
-    ) -> anyhow::Result<()> {
+    /// The vectors of tools, in their order; `embedded` learns how many each time some are done.
+    pub async fn embed(
+        &self,
+        tools: &[Tool],
+        mut embedded: impl FnMut(usize),
+    ) -> anyhow::Result<Vec<Vec<f32>>> {
+        let mut vectors = Vec::with_capacity(tools.len());
         for batch in tools.chunks(BATCH_MAX) {
             let texts = batch.iter().flat_map(template::passages).collect();
-            let passages =
-                self.searcher.embedder.embed(Role::Passage, texts).await.context("cannot embed the tools")?;
-            let mut events = Vec::with_capacity(batch.len());
-            for (tool, [document, name]) in batch.iter().zip(passages.as_chunks::<2>().0) {
-                self.version += 1;
-                events.push(self.event(tenant, tool, template::combine([document, name])));
-            }
-            let applier = self.applier.take().context("an earlier batch could not be applied")?;
-            self.applier = Some(applier.apply(events).await?);
-            added(batch.len());
+            let passages = self.searcher.embedder.embed(Role::Passage, texts).await;
+            let passages = passages.context("cannot embed the tools")?;
+            let pairs = passages.as_chunks::<2>().0.iter();
+            vectors.extend(pairs.map(|[document, name]| template::combine([document, name])));
+            embedded(batch.len());
         }
+        Ok(vectors)
+    }
+
+    /// Adds tools with their vectors; searches see them once it returns.
+    pub async fn add(&mut self, tenant: &Tenant, tools: Vec<(Tool, Vec<f32>)>) -> anyhow::Result<()> {
+        let mut events = Vec::with_capacity(tools.len());
+        for (tool, vector) in tools {
+            self.version += 1;
+            events.push(self.event(tenant, tool, vector));
+        }
+        let applier = self.applier.take().context("earlier tools could not be applied")?;
+        self.applier = Some(applier.apply(events).await?);
         calibration::measure_stale(&self.searcher).await;
         Ok(())
     }
@@ -89,7 +96,7 @@ impl Engine {
     }
 
     /// The newest message of INDEXED, as it would be.
-    fn event(&self, tenant: &Tenant, tool: &Tool, vector: Vec<f32>) -> Replayed {
+    fn event(&self, tenant: &Tenant, tool: Tool, vector: Vec<f32>) -> Replayed {
         let key = ToolKey {
             tenant: tenant.clone(),
             domain: tool.domain.clone(),
@@ -98,7 +105,7 @@ impl Engine {
         let event = IndexedEvent::Indexed {
             revision: self.version,
             model: self.searcher.embedder.fingerprint().hex().to_owned(),
-            tool: Arc::new(tool.clone()),
+            tool: Arc::new(tool),
             vectors: BTreeMap::from([(TEXT_VECTOR.to_owned(), Vector(vector))]),
         };
         Replayed {

@@ -29,8 +29,6 @@ pub(crate) const K1: f32 = 1.2;
 pub(crate) const B: f32 = 0.75;
 /// How stems and words as written share a term's weight.
 pub(crate) const STEM_SHARE: f32 = 0.7;
-/// What a synonym counts beside a word of the request.
-pub(crate) const SYNONYM_WEIGHT: f32 = 0.1;
 /// What a corrected word counts beside one that was found as written.
 pub(crate) const CORRECTION_WEIGHT: f32 = 0.3;
 /// Share of the whole request beside its best part.

@@ -21,6 +21,8 @@ pub(crate) const CONFIDENCE_MIN: f32 = 0.95;
 const TEMPERATURE: f32 = 0.04;
 /// How much a domain gains from being named.
 const NAMED_FACTOR: f32 = 4.0;
+/// Smaller domains are never chosen: they would hardly have enough good matches.
+const TOOLS_MIN: usize = 20;
 /// Candidates that an explanation shows.
 const CANDIDATES_MAX: usize = 3;
 
@@ -48,10 +50,11 @@ pub(crate) fn candidates(
         })
         .collect();
     let all: f32 = claims.iter().map(|(_, _, claim)| claim).sum();
-    if claims.len() < 2 || all <= 0.0 {
+    claims.sort_by(|a, b| b.2.total_cmp(&a.2).then_with(|| a.0.cmp(&b.0)));
+    let is_small = |domain: &Domain| samples.tools(tenant, domain) < TOOLS_MIN;
+    if claims.len() < 2 || all <= 0.0 || is_small(&claims[0].0) {
         return Vec::new();
     }
-    claims.sort_by(|a, b| b.2.total_cmp(&a.2).then_with(|| a.0.cmp(&b.0)));
     claims.truncate(CANDIDATES_MAX);
     let candidates = claims.into_iter().map(|(domain, named, claim)| RouteCandidate {
         domain,
@@ -81,7 +84,7 @@ mod tests {
 
     fn samples(tools: &[(&str, [f32; 2])]) -> Samples {
         let mut samples = Samples::default();
-        for (number, (domain, vector)) in tools.iter().enumerate() {
+        for (number, (domain, vector)) in tools.iter().flat_map(|one| [one; 20]).enumerate() {
             let json = serde_json::json!({ "tool_name": number.to_string(), "domain": domain });
             let tool: Tool = serde_json::from_value(json).unwrap();
             let (domain, tool_name) = (tool.domain.clone(), tool.tool_name.clone());

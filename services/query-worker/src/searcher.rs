@@ -282,13 +282,15 @@ impl Searcher {
                 .hint("ask again; the status endpoint says which part is down"));
         }
         let fused = stages.time(Stage::Fuse, || {
+            let catalog = self.projection.catalog();
+            // A name counts wherever its tool is: no route may lose it.
+            let everywhere = Predicate { domain: None, ..predicate.clone() };
             let near = lexical.as_ref().map_or(&[][..], |answer| &answer.near_names);
-            let names = self.projection.catalog().named_in(&question.request.query, near, &predicate);
+            let names = catalog.named_in(&question.request.query, near, &everywhere);
             let mut fused = fusion::fuse(lexical.as_ref(), dense.as_ref(), &names);
             if let Some(lexical) = &lexical {
                 let coverage = Coverage::new(&question.request.query, &question.parts, lexical);
-                let catalog = self.projection.catalog();
-                fused.cover(|point_id| Some(coverage.of(catalog.at(point_id, &predicate)?.analysis())));
+                fused.cover(|point_id| Some(coverage.of(catalog.at(point_id, &everywhere)?.analysis())));
             }
             fused
         });

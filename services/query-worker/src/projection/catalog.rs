@@ -251,7 +251,7 @@ mod tests {
         let key = entry("github", "create_issue", 9, &[]).key;
         assert!(catalog.remove(&key, 10));
         assert!(!catalog.remove(&key, 11));
-        assert_eq!(catalog.get(&id, &everyone()), None);
+        assert!(catalog.get(&id, &everyone()).is_none());
         assert_eq!(catalog.named_in("create issue", &[], &everyone()), []);
         catalog.set_version(&Tenant::default(), 4);
         assert_eq!((catalog.version(&Tenant::default()), catalog.tools(), catalog.tenants()), (4, 0, 0));

@@ -8,7 +8,7 @@ use toolweaver_contracts::{Domain, Tenant, Tool, ToolKey};
 use uuid::Uuid;
 
 /// Vectors kept of a domain.
-const SAMPLE_MAX: usize = 64;
+const SAMPLE_MAX: usize = 256;
 
 /// The samples of all tenants.
 #[derive(Debug, Default)]
@@ -57,6 +57,11 @@ impl Samples {
         self.0.get(tenant).into_iter().flatten()
     }
 
+    /// Tools of a domain that everyone may see.
+    pub(crate) fn tools(&self, tenant: &Tenant, domain: &Domain) -> usize {
+        self.0.get(tenant).and_then(|domains| domains.get(domain)).map_or(0, DomainSample::tools)
+    }
+
     /// All tenants with a tool that everyone may see.
     pub(crate) fn tenants(&self) -> Vec<Tenant> {
         self.0.iter().filter(|(_, domains)| !domains.is_empty()).map(|(tenant, _)| tenant.clone()).collect()
@@ -90,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_sample_is_bounded_the_same_in_any_order_and_of_public_tools_only() {
-        let tools: Vec<_> = (0..200).map(|i| tool(&format!("tool {i}"), &[])).collect();
+        let tools: Vec<_> = (0..400).map(|i| tool(&format!("tool {i}"), &[])).collect();
         let (mut forward, mut backward) = (Samples::default(), Samples::default());
         tools.iter().for_each(|(key, tool)| forward.put(key, tool, Some(&[1.0])));
         tools.iter().rev().for_each(|(key, tool)| backward.put(key, tool, Some(&[1.0])));
@@ -104,7 +109,7 @@ mod tests {
         };
         assert_eq!(ids(&forward), ids(&backward));
         assert_eq!(ids(&forward).len(), SAMPLE_MAX);
-        assert_eq!(forward.of(&Tenant::default()).map(|(_, domain)| domain.tools()).sum::<usize>(), 200);
+        assert_eq!(forward.of(&Tenant::default()).map(|(_, domain)| domain.tools()).sum::<usize>(), 400);
     }
 
     #[test]

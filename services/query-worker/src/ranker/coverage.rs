@@ -108,7 +108,7 @@ impl Text {
         let mut meant: HashMap<Stem, Vec<Stem>> = HashMap::new();
         for stem in &distinct {
             for synonym in synonyms(stem) {
-                credits.entry(number(synonym)).or_insert((SYNONYM_CREDIT, idf(synonym)));
+                credits.entry(number(synonym)).or_insert((SYNONYM_CREDIT, TYPICAL_IDF));
                 meant.entry(number(stem)).or_default().push(number(synonym));
             }
         }

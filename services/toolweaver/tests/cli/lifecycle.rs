@@ -12,7 +12,7 @@ fn a_killed_up_comes_back_with_everything_and_embeds_nothing_again() {
     let up = Up::start(&data_dir, With::Hashing);
     up.run_with(&["register", "-", "--wait"], &json_lines("many", COUNT)).expect_code(0);
     #[expect(clippy::cast_precision_loss, reason = "500 is exact")]
-    let all = COUNT as f64;
+    let all = 2.0 * COUNT as f64; // Each tool is two passages.
     assert!((up.metric("toolweaver_tool_vectors_total") - all).abs() < 0.5);
     up.run(&["remove", "many.tool_7", "--wait"]).expect_code(0);
     up.kill();

@@ -12,9 +12,13 @@
 //! *N*, *n_t* and the mean lengths are counted over the candidates of this search. A compound request scores
 //! `WHOLE_SHARE` of its whole plus the rest of its best part.
 
+use std::sync::Arc;
+
 use tantivy::{
-    DocAddress, DocId, DocSet as _, Searcher, SegmentReader, TERMINATED, Term, postings::Postings as _,
-    schema::IndexRecordOption,
+    DocAddress, DocId, DocSet as _, InvertedIndexReader, Searcher, SegmentReader, TERMINATED, Term,
+    fieldnorm::FieldNormReader,
+    postings::Postings as _,
+    schema::{Field, IndexRecordOption},
 };
 
 use super::{super::words::Form, candidates::Candidates, fields::Fields, query::QueryTerm};
@@ -43,11 +47,15 @@ pub(super) fn score(
     let segments = searcher.segment_readers();
     let mut frequencies = Vec::with_capacity(segments.len());
     for (ord, segment) in segments.iter().enumerate() {
+        let readers = [Form::Stem, Form::Raw].map(|form| Readers::open(segment, fields, candidates, form));
+        let [stem, raw] = readers;
+        let (stem, raw) = (stem?, raw?);
         let mut scratch = Frequencies::new(segment.max_doc());
-        let of_segment = terms
-            .iter()
-            .map(|term| scratch.of(ord, segment, fields, candidates, term))
-            .collect::<tantivy::Result<Vec<_>>>()?;
+        let of_segment = terms.iter().map(|term| {
+            let readers = if term.form == Form::Stem { &stem } else { &raw };
+            scratch.of(ord, readers, candidates, term)
+        });
+        let of_segment = of_segment.collect::<tantivy::Result<Vec<_>>>()?;
         frequencies.push(of_segment);
     }
     let documents: Vec<u64> = (0..terms.len())
@@ -119,36 +127,59 @@ impl Frequencies {
     fn of(
         &mut self,
         ord: usize,
-        segment: &SegmentReader,
-        fields: &Fields,
+        readers: &Readers,
         candidates: &Candidates,
         term: &QueryTerm,
     ) -> tantivy::Result<Vec<(DocId, f32)>> {
-        let mean_lengths = candidates.mean_lengths(term.form);
-        for (place, field) in fields.texts(term.form).into_iter().enumerate() {
-            let index = segment.inverted_index(field)?;
-            let text = Term::from_field_text(field, &term.text);
-            let Some(mut postings) = index.read_postings(&text, IndexRecordOption::WithFreqs)? else {
+        for (field, reader) in &readers.0 {
+            let text = Term::from_field_text(*field, &term.text);
+            let Some(mut postings) = reader.index.read_postings(&text, IndexRecordOption::WithFreqs)? else {
                 continue;
             };
-            let lengths = segment.get_fieldnorms_reader(field)?;
-            let mean_length = mean_lengths[place].max(f32::MIN_POSITIVE);
             while postings.doc() != TERMINATED {
                 let doc = postings.doc();
                 if candidates.admits(ord, doc) {
-                    let length = lengths.fieldnorm(doc) as f32;
+                    let length = reader.lengths.fieldnorm(doc) as f32;
                     let sum = &mut self.sums[doc as usize];
                     if *sum == 0.0 {
                         self.touched.push(doc);
                     }
-                    *sum += FIELD_WEIGHTS[place] * postings.term_freq() as f32
-                        / (1.0 - B + B * length / mean_length);
+                    *sum += reader.weight * postings.term_freq() as f32
+                        / (1.0 - B + B * length / reader.mean_length);
                 }
                 postings.advance();
             }
         }
         let sums = &mut self.sums;
         Ok(self.touched.drain(..).map(|doc| (doc, std::mem::take(&mut sums[doc as usize]))).collect())
+    }
+}
+
+/// What it takes to read the texts of one segment in one form. Opened once a search, not once a term.
+struct Readers(Vec<(Field, FieldReader)>);
+
+struct FieldReader {
+    index: Arc<InvertedIndexReader>,
+    lengths: FieldNormReader,
+    mean_length: f32,
+    weight: f32,
+}
+
+impl Readers {
+    fn open(
+        segment: &SegmentReader,
+        fields: &Fields,
+        candidates: &Candidates,
+        form: Form,
+    ) -> tantivy::Result<Self> {
+        let (mean_lengths, fields) = (candidates.mean_lengths(form), fields.texts(form));
+        let readers = fields.into_iter().zip(mean_lengths).zip(FIELD_WEIGHTS);
+        let readers = readers.map(|((field, mean_length), weight)| {
+            let (index, lengths) = (segment.inverted_index(field)?, segment.get_fieldnorms_reader(field)?);
+            let mean_length = mean_length.max(f32::MIN_POSITIVE);
+            Ok((field, FieldReader { index, lengths, mean_length, weight }))
+        });
+        readers.collect::<tantivy::Result<_>>().map(Self)
     }
 }
 

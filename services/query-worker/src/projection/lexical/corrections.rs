@@ -22,6 +22,8 @@ const ONE_MISTAKE_CHARS_MIN: usize = 5;
 const TWO_MISTAKES_CHARS_MIN: usize = 9;
 /// Corrections of one word.
 const CORRECTIONS_MAX: usize = 3;
+/// Words of one query that are corrected: a text of many unknown words is in a language that no correction helps.
+const CORRECTED_MAX: usize = 4;
 
 /// Adds the corrections of unknown words, in both forms, to the terms.
 pub(super) fn add(
@@ -30,12 +32,16 @@ pub(super) fn add(
     candidates: &Candidates,
     terms: &mut Vec<QueryTerm>,
 ) -> tantivy::Result<()> {
-    let raw = fields.texts(Form::Raw);
-    let words: Vec<QueryTerm> = terms.iter().filter(|term| may_be_mistyped(term)).cloned().collect();
-    for word in words {
-        if documents(searcher, candidates, &raw, &word.text)? > 0 {
-            continue;
+    let [name, sentence, description, ..] = fields.texts(Form::Raw);
+    let raw = [name, sentence, description];
+    let mut unknown = Vec::new();
+    for term in terms.iter().filter(|term| may_be_mistyped(term)) {
+        if count_to(1, searcher, candidates, &raw, &term.text)? == 0 {
+            unknown.push(term.clone());
         }
+    }
+    unknown.truncate(CORRECTED_MAX);
+    for word in unknown {
         for correction in nearest(searcher, candidates, &raw, &word.text)? {
             let (texts, weight) = (word.texts, CORRECTION_WEIGHT);
             let stem = words::stem(&correction);
@@ -79,7 +85,7 @@ fn nearest(
             }
         }
         for (word, count) in &mut near {
-            *count = documents(searcher, candidates, fields, word)?;
+            *count = count_to(u64::MAX, searcher, candidates, fields, word)?;
         }
         let mut near: Vec<(u64, String)> =
             near.into_iter().filter(|(_, count)| *count > 0).map(|(word, count)| (count, word)).collect();
@@ -92,8 +98,9 @@ fn nearest(
     Ok(Vec::new())
 }
 
-/// How often candidates hold a word, counted once a field.
-fn documents(
+/// How often candidates hold a word, once a field; counts no further than `enough`.
+fn count_to(
+    enough: u64,
     searcher: &Searcher,
     candidates: &Candidates,
     fields: &[Field],
@@ -107,6 +114,9 @@ fn documents(
             let Some(mut postings) = index.read_postings(&term, IndexRecordOption::Basic)? else { continue };
             while postings.doc() != TERMINATED {
                 count += u64::from(candidates.admits(ord, postings.doc()));
+                if count >= enough {
+                    return Ok(count);
+                }
                 postings.advance();
             }
         }

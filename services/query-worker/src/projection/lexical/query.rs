@@ -7,11 +7,7 @@ use std::{
 
 use toolweaver_contracts::{SearchedTerm, identifiers};
 
-use super::super::{
-    synonyms::synonyms,
-    words::{self, Form},
-};
-use crate::ranker::SYNONYM_WEIGHT;
+use super::super::words::{self, Form};
 
 /// A term to look for.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +41,7 @@ fn without_stop_words(text: &str) -> String {
     text.split_whitespace().filter(is_content).collect::<Vec<_>>().join(" ")
 }
 
-/// The distinct terms of a query and of its parts in both forms, and the synonyms of their stems.
+/// The distinct terms of a query and of its parts in both forms.
 pub(super) fn terms(query: &str, parts: &[String]) -> Vec<QueryTerm> {
     let mut terms: Vec<QueryTerm> = Vec::new();
     let mut places: HashMap<(Form, String), usize> = HashMap::new();
@@ -62,9 +58,6 @@ pub(super) fn terms(query: &str, parts: &[String]) -> Vec<QueryTerm> {
             for term in content_terms(text, form) {
                 add(term, form, 1.0, 1 << bit);
             }
-        }
-        for synonym in content_stems(text).iter().flat_map(|stem| synonyms(stem)) {
-            add(synonym.clone(), Form::Stem, SYNONYM_WEIGHT, 1 << bit);
         }
     }
     terms
@@ -125,16 +118,5 @@ mod tests {
             of[0].texts
         };
         assert_eq!((texts("zap"), texts("labels")), (0b111, 0b101));
-    }
-
-    #[test]
-    fn a_verb_brings_its_synonyms_at_a_lower_weight() {
-        let found = terms("removing labels", &[]);
-        let stems = |own: bool| -> Vec<&str> {
-            let stems = found.iter().filter(|t| t.form == Form::Stem && (t.weight >= 1.0) == own);
-            stems.map(|t| t.text.as_str()).collect()
-        };
-        assert_eq!(stems(true), ["remov", "label"]);
-        assert!(stems(false).contains(&"delet"));
     }
 }
