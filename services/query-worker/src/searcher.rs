@@ -16,7 +16,7 @@ use tokio::{task, time::timeout};
 use toolweaver_catalog_cache::SearchKey;
 use toolweaver_contracts::{
     Detail, Domain, ErrorCode, Explanation, Fault, Predicate, Routed, RoutedBy, SearchReply, SearchRequest,
-    SearchResult, SearchStatus, ServedFrom, Strategy, Tenant, Tool, subjects,
+    SearchResult, SearchStatus, ServedFrom, Shape, Strategy, Tenant, Tool, subjects,
 };
 use toolweaver_embedding::template;
 use toolweaver_vector_store::{Hit, VectorStore as _};
@@ -24,7 +24,7 @@ use tracing::{Instrument as _, info_span, warn};
 use uuid::Uuid;
 
 use crate::{
-    Parts, QuerySettings, freshness, metrics,
+    Parts, QuerySettings, answer, freshness, metrics,
     projection::{Entry, LexicalHit, Mention, Projection},
     ranker::{self, Ranked},
 };
@@ -104,6 +104,8 @@ impl Searcher {
             /// Also whether it was given at all: then it holds for few candidates too.
             top_k: Option<u32>,
             detail: Detail,
+            shape: Option<Shape>,
+            budget_tokens: Option<u32>,
             explain: bool,
             ranker: &'a str,
             model: &'a str,
@@ -114,6 +116,8 @@ impl Searcher {
             domain: &request.domain,
             top_k: request.top_k,
             detail: request.detail,
+            shape: request.shape,
+            budget_tokens: request.budget_tokens,
             explain: request.explain,
             ranker: ranker::NAME,
             model: self.parts.embedder.fingerprint().hex(),
@@ -174,14 +178,16 @@ impl Searcher {
         };
         degraded.sort_unstable();
         degraded.dedup();
+        let found = self.results(ranker::cut(found.ranked, top_k), request, &everywhere);
+        let packed = answer::pack(found, request.shape, request.budget_tokens);
         Ok(SearchReply {
             search_id: String::new(),
             status,
             confidence: None,
-            shaped: Vec::new(),
-            budget: None,
+            results: packed.results,
+            shaped: packed.shaped,
+            budget: packed.budget,
             explain: None,
-            results: self.results(ranker::cut(found.ranked, top_k), request, &everywhere),
             catalog_version: 0,
             lag_ms: 0,
             ranker: ranker::NAME.to_owned(),
@@ -290,12 +296,12 @@ impl Searcher {
         ranked: Vec<Ranked>,
         request: &SearchRequest,
         predicate: &Predicate,
-    ) -> Vec<SearchResult> {
+    ) -> Vec<(SearchResult, Arc<Tool>)> {
         let catalog = self.projection.catalog();
         let result = |found: Ranked| {
             let entry = catalog.at(found.point_id, predicate)?;
             let with_description = request.detail != Detail::Name;
-            Some(SearchResult {
+            let result = SearchResult {
                 tool_id: entry.key.tool_id(),
                 tool_name: entry.key.tool_name.clone(),
                 domain: entry.key.domain.clone(),
@@ -310,7 +316,8 @@ impl Searcher {
                     contributions: None,
                     matched: Vec::new(),
                 }),
-            })
+            };
+            Some((result, Arc::clone(&entry.tool)))
         };
         ranked.into_iter().filter_map(result).collect()
     }
