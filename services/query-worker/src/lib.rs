@@ -11,6 +11,7 @@
 //! caught up. Here does **not** live: indexing, and anything that writes to a stream.
 
 mod calibration;
+mod answer;
 mod config;
 mod endpoints;
 mod freshness;

@@ -13,7 +13,6 @@ mod owners;
 mod stages;
 
 use std::{
-    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -34,12 +33,13 @@ use self::{
     stages::{Stage, Stages},
 };
 use crate::{
+    answer,
     calibration::Densities,
     metrics,
     projection::{Entry, LexicalAnswer, Projection},
     ranker::{
         self,
-        coverage::Coverage,
+        coverage::{Analysis, Coverage},
         fusion::{self, DenseAnswer, Fused, Ranked},
         parts, verdict,
     },
@@ -216,9 +216,9 @@ impl Searcher {
         } else if routed.strategy == Strategy::Hybrid && found.lexical.is_none() {
             routed.strategy = Strategy::Dense;
         }
-        let results = stages.time(Stage::Load, || {
+        let packed = stages.time(Stage::Load, || {
             let ranked = fusion::cut(std::mem::take(&mut found.fused.ranked), top_k);
-            self.results(ranked, request, &found)
+            answer::pack(self.results(ranked, request, &found), request.shape, request.budget_tokens)
         });
         degraded.sort_unstable();
         degraded.dedup();
@@ -226,9 +226,9 @@ impl Searcher {
             search_id: String::new(),
             status,
             confidence,
-            results,
-            shaped: Vec::new(),
-            budget: None,
+            results: packed.results,
+            shaped: packed.shaped,
+            budget: packed.budget,
             catalog_version: 0,
             lag_ms: 0,
             ranker: ranker::NAME.to_owned(),
@@ -300,24 +300,27 @@ impl Searcher {
     fn verdict(&self, found: &Found, everywhere: &Predicate) -> (SearchStatus, Option<f32>) {
         let catalog = self.projection.catalog();
         let best = found.fused.ranked.iter().take(verdict::RESULTS_READ);
-        let stems: Vec<HashSet<String>> = best
-            .filter_map(|tool| catalog.at(tool.point_id, everywhere))
-            .map(|entry| explained::stems(&entry.tool))
-            .collect();
+        let best: Vec<&Analysis> =
+            best.filter_map(|tool| catalog.at(tool.point_id, everywhere)).map(|entry| entry.analysis()).collect();
         let named = found.fused.ranked.iter().any(Ranked::is_surely_meant);
         let density = self.densities.of(&everywhere.tenant);
-        verdict::of(found.lexical.as_ref(), found.dense.as_ref(), &stems, named, density)
+        verdict::of(found.lexical.as_ref(), found.dense.as_ref(), &best, named, density)
     }
 
     /// What the caller asked to see of each tool. A tool that was removed meanwhile, or that changed so that the
     /// caller may not see it any more, is left out.
-    fn results(&self, ranked: Vec<Ranked>, request: &SearchRequest, found: &Found) -> Vec<SearchResult> {
+    fn results(
+        &self,
+        ranked: Vec<Ranked>,
+        request: &SearchRequest,
+        found: &Found,
+    ) -> Vec<(SearchResult, Arc<Tool>)> {
         let catalog = self.projection.catalog();
         let everywhere = Predicate { domain: None, ..found.predicate.clone() };
         let result = |ranked: Ranked| {
             let entry = catalog.at(ranked.point_id, &everywhere)?;
             let with_description = request.detail != Detail::Name;
-            Some(SearchResult {
+            let result = SearchResult {
                 tool_id: entry.key.tool_id(),
                 tool_name: entry.key.tool_name.clone(),
                 domain: entry.key.domain.clone(),
@@ -326,7 +329,8 @@ impl Searcher {
                 score: ranked.score,
                 tool: (request.detail == Detail::Schema).then(|| Tool::clone(&entry.tool)),
                 explain: request.explain.then(|| explained::result(&ranked, &entry.tool, found)),
-            })
+            };
+            Some((result, Arc::clone(&entry.tool)))
         };
         ranked.into_iter().filter_map(result).collect()
     }

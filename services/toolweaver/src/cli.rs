@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use toolweaver_contracts::{Domain, Tenant, ToolId};
 use toolweaver_messaging::NatsConfig;
 
-pub(crate) use self::values::{DetailName, TypeName};
+pub(crate) use self::values::{DetailName, ShapeName, TypeName};
 use crate::{doctor::DoctorArgs, exit::EXIT_CODES, model_pull::PullArgs, up::UpArgs};
 
 /// Finds the right tools for an AI agent: registers them, searches them, and runs the workers that make it so.
@@ -174,6 +174,14 @@ pub(crate) struct SearchArgs {
     /// How much of each tool to show
     #[arg(long, value_enum, default_value_t = DetailName::Summary)]
     pub(crate) detail: DetailName,
+
+    /// Print the tools ready-made for this interface, as a JSON array (with --json: in `shaped` of the reply)
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub(crate) shape: Option<ShapeName>,
+
+    /// Keep the best tools that fit into so many tokens of a prompt
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) budget_tokens: Option<NonZeroU32>,
 
     /// Say why each tool stands where it stands
     #[arg(long)]

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use toolweaver_contracts::{
-    DomainsReply, DomainsRequest, Fault, GetReply, GetRequest, SearchReply, SearchRequest, SearchResult,
-    SearchStatus, Tool, subjects,
+    Budget, DomainsReply, DomainsRequest, Fault, GetReply, GetRequest, SearchReply, SearchRequest,
+    SearchResult, SearchStatus, Tool, subjects,
 };
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     client::{ANSWER_TIMEOUT, Client},
     data_dir::DataDir,
     exit::Exit,
-    output::{Output, shortened, table},
+    output::{Output, note, shortened, table},
 };
 
 /// Characters of a description in a table.
@@ -28,7 +28,13 @@ pub(crate) async fn search(args: SearchArgs, common: &Common) -> Result<Exit, Fa
     let begin = Instant::now();
     let reply: SearchReply = client.ask(&subjects::search(&client.tenant), &request, within).await?;
     let round_trip = begin.elapsed();
-    Output { json: common.json }.result(&reply, || found(&reply, detail, round_trip));
+    if request.shape.is_some() && !common.json {
+        // Only the array on stdout, ready to be put into a request.
+        Output { json: true }.result(&reply.shaped, String::new);
+        remarks(&reply).iter().for_each(|remark| note(remark));
+    } else {
+        Output { json: common.json }.result(&reply, || found(&reply, detail, round_trip));
+    }
     Ok(match reply.status {
         SearchStatus::Matched => Exit::Done,
         SearchStatus::NothingRelevant => Exit::NotFound,
@@ -74,8 +80,8 @@ fn request_of(args: SearchArgs) -> SearchRequest {
         min_revision: None,
         wait_ms: args.wait_ms,
         detail: args.detail.into(),
-        shape: None,
-        budget_tokens: None,
+        shape: args.shape.map(Into::into),
+        budget_tokens: args.budget_tokens.map(Into::into),
         explain: args.explain,
     }
 }
@@ -93,14 +99,7 @@ fn found(reply: &SearchReply, detail: DetailName, round_trip: Duration) -> Strin
         ]);
     }
     let mut lines = if reply.results.is_empty() { Vec::new() } else { vec![rows.to_string()] };
-    match reply.status {
-        SearchStatus::Matched => {}
-        SearchStatus::NothingRelevant if reply.results.is_empty() => lines.push("nothing found".to_owned()),
-        SearchStatus::NothingRelevant => lines.push("nothing seems to fit; these are the nearest".to_owned()),
-        SearchStatus::CannotSay => {
-            lines.push("cannot say: too many parts are down, see `toolweaver doctor`".to_owned());
-        }
-    }
+    lines.extend(remarks(reply));
     lines.push(format!(
         "{} found in {:.1} ms ({:.1} ms in the worker), catalogue version {}, {}",
         reply.results.len(),
@@ -109,10 +108,32 @@ fn found(reply: &SearchReply, detail: DetailName, round_trip: Duration) -> Strin
         reply.catalog_version,
         reply.ranker
     ));
-    if !reply.degraded.is_empty() {
-        lines.push(format!("without: {}", reply.degraded.join(", ")));
-    }
     lines.join("\n")
+}
+
+/// What there is to say about an answer beside its tools.
+fn remarks(reply: &SearchReply) -> Vec<String> {
+    let is_empty =
+        reply.results.is_empty() && reply.budget.as_ref().is_none_or(|budget| budget.cut.is_empty());
+    let verdict = match reply.status {
+        SearchStatus::Matched => None,
+        SearchStatus::NothingRelevant if is_empty => Some("nothing found"),
+        SearchStatus::NothingRelevant => Some("nothing seems to fit; these are the nearest"),
+        SearchStatus::CannotSay => Some("cannot say: too many parts are down, see `toolweaver doctor`"),
+    };
+    let without = (!reply.degraded.is_empty()).then(|| format!("without: {}", reply.degraded.join(", ")));
+    let parts = [verdict.map(str::to_owned), reply.budget.as_ref().map(spent), without];
+    parts.into_iter().flatten().collect()
+}
+
+/// What a prompt was spent on, and what did not fit.
+fn spent(budget: &Budget) -> String {
+    let spent = format!("about {} of {} tokens", budget.tokens_used, budget.tokens_max);
+    if budget.cut.is_empty() {
+        return spent;
+    }
+    let cut = budget.cut.iter().map(|cut| format!("{} ({})", cut.tool_id, cut.tokens));
+    format!("{spent}; no room for {}", cut.collect::<Vec<_>>().join(", "))
 }
 
 fn words(result: &SearchResult, detail: DetailName) -> String {

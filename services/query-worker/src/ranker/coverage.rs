@@ -57,6 +57,13 @@ impl Analysis {
     }
 }
 
+impl Analysis {
+    /// Whether any text of the tool holds this stem.
+    pub(crate) fn holds(&self, stem: &str) -> bool {
+        self.all.contains(&number(stem))
+    }
+}
+
 /// A request and its parts, ready to be compared.
 pub(crate) struct Coverage {
     texts: Vec<Text>,

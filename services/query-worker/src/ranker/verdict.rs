@@ -11,11 +11,9 @@
 //! ```
 //! The form and its constants come from a search over four catalogues with queries of their own and foreign ones.
 
-use std::collections::HashSet;
-
 use toolweaver_contracts::{SearchStatus, SearchedTerm};
 
-use super::fusion::DenseAnswer;
+use super::{coverage::Analysis, fusion::DenseAnswer};
 use crate::projection::LexicalAnswer;
 
 /// Results whose words are compared with the request's.
@@ -27,12 +25,12 @@ const THRESHOLD: f32 = -0.264;
 /// How steeply the confidence rises with `s`.
 const SLOPE: f32 = 12.0;
 
-/// The verdict, and how sure it is that something fits. `best` are the stems in the best results, best first; `named`
+/// The verdict, and how sure it is that something fits. `best` are the best results; `named`
 /// says that a tool's name stands in the request; `density` is the catalogue's.
 pub(crate) fn of(
     lexical: Option<&LexicalAnswer>,
     dense: Option<&DenseAnswer>,
-    best: &[HashSet<String>],
+    best: &[&Analysis],
     named: bool,
     density: f32,
 ) -> (SearchStatus, Option<f32>) {
@@ -47,8 +45,8 @@ pub(crate) fn of(
     };
     let own: Vec<&SearchedTerm> = lexical.terms.iter().filter(|term| term.weight >= 1.0).collect();
     let all: f32 = own.iter().map(|term| idf(term, lexical.candidates)).sum();
-    let covered = |stems: &HashSet<String>| -> f32 {
-        own.iter().filter(|term| stems.contains(&term.term)).map(|term| idf(term, lexical.candidates)).sum()
+    let covered = |tool: &&Analysis| -> f32 {
+        own.iter().filter(|term| tool.holds(&term.term)).map(|term| idf(term, lexical.candidates)).sum()
     };
     let covered = best.iter().map(covered).fold(0.0, f32::max);
     let s = dense.best() - density + 0.10 * (0.05 + covered / (all + 20.0)).ln();

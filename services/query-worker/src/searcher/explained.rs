@@ -49,11 +49,6 @@ pub(super) fn result(ranked: &Ranked, tool: &Tool, found: &Found) -> Explanation
     }
 }
 
-/// The stems of all texts of a tool.
-pub(super) fn stems(tool: &Tool) -> HashSet<String> {
-    FieldName::ALL.into_iter().flat_map(|field| terms(&field.text(tool), Form::Stem)).collect()
-}
-
 /// The terms that were looked for and stand in the tool. Analysed again rather than carried along with every hit:
 /// only who asks for an explanation pays for it.
 fn matched(tool: &Tool, found: &Found) -> Vec<MatchedTerm> {

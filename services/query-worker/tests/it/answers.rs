@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use toolweaver_contracts::{
     Detail, DomainsReply, DomainsRequest, ErrorCode, RoutedBy, SearchReply, SearchRequest, SearchStatus,
-    ServedFrom, Strategy, subjects,
+    ServedFrom, Shape, Strategy, subjects,
 };
 
 use crate::support::{Rig, crowd, ids, tool};
@@ -205,6 +205,41 @@ async fn a_remembered_answer_is_never_older_than_the_catalogue() {
     assert!(!ids(&asked().await).contains(&"words.translate".to_owned()));
     assert_eq!(asked().await.served_from, ServedFrom::Cache);
     assert_eq!(rig.get("default", "words.translate", &[]).await.expect_err("gone").code, ErrorCode::NotFound);
+}
+
+#[tokio::test]
+async fn an_answer_comes_in_the_shape_and_size_asked_for() {
+    let schema = json!({ "type": "object", "properties": { "title": { "type": "string" } } });
+    let pull = tool("open_pull", "github", "Opens a pull request.", json!({ "parameters": schema }));
+    let long = tool("pull_review", "github", &"Reviews a pull request. ".repeat(100), json!({}));
+    let rig = catalogue(&[pull, long]).await;
+    let plain = SearchRequest { top_k: Some(5), ..SearchRequest::new("open a pull request") };
+    let found = rig.search("default", &plain).await;
+    assert_eq!((found.shaped.len(), found.budget), (0, None));
+
+    let shaped = SearchRequest { shape: Some(Shape::AnthropicTool), ..plain.clone() };
+    let reply = rig.search("default", &shaped).await;
+    assert_eq!((reply.results.len(), reply.shaped.len()), (5, 5));
+    let definition = json!({ "name": "github__open_pull", "description": "Opens a pull request.", "input_schema": schema });
+    assert_eq!(reply.shaped[0], definition);
+
+    let tight = SearchRequest { budget_tokens: Some(400), ..shaped.clone() };
+    let reply = rig.search("default", &tight).await;
+    let budget = reply.budget.as_ref().expect("asked for");
+    assert!(budget.tokens_used <= 400, "{budget:?}");
+    assert_eq!((reply.results.len(), reply.shaped.len(), budget.cut.len()), (4, 4, 1));
+    assert_eq!(budget.cut[0].tool_id.to_string(), "github.pull_review");
+    assert_eq!(ids(&reply)[0], "github.open_pull");
+
+    // Each form is remembered for itself.
+    for request in [&plain, &shaped, &tight] {
+        let again = rig.search("default", request).await;
+        assert_eq!(again.served_from, ServedFrom::Cache);
+        assert_eq!(
+            (again.shaped.len() > 0, again.budget.is_some()),
+            (request.shape.is_some(), request.budget_tokens.is_some())
+        );
+    }
 }
 
 #[tokio::test]

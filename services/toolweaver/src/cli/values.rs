@@ -1,7 +1,7 @@
 //! Values of the wire as they are written on the command line.
 
 use clap::ValueEnum;
-use toolweaver_contracts::{Detail, ToolType};
+use toolweaver_contracts::{Detail, Shape, ToolType};
 
 /// A tool type on the command line.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -39,6 +39,31 @@ impl From<DetailName> for Detail {
             DetailName::Name => Self::Name,
             DetailName::Summary => Self::Summary,
             DetailName::Schema => Self::Schema,
+        }
+    }
+}
+
+/// What a model's vendor wants tools to look like, on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum ShapeName {
+    /// References of Anthropic's tool search: names only
+    AnthropicToolReference,
+    /// Tool definitions of Anthropic's Messages API
+    AnthropicTool,
+    /// Function definitions of OpenAI's Chat Completions API
+    OpenaiFunction,
+    /// Tools of the Model Context Protocol
+    McpTool,
+}
+
+impl From<ShapeName> for Shape {
+    fn from(name: ShapeName) -> Self {
+        match name {
+            ShapeName::AnthropicToolReference => Self::AnthropicToolReference,
+            ShapeName::AnthropicTool => Self::AnthropicTool,
+            ShapeName::OpenaiFunction => Self::OpenaiFunction,
+            ShapeName::McpTool => Self::McpTool,
         }
     }
 }

@@ -32,6 +32,7 @@ fn tools_from_registration_to_removal() {
     let up = Up::start(&data_dir, With::Model);
     register(&up);
     search_and_look(&up);
+    search_for_a_prompt(&up);
     import(&up);
     health(&up);
     bad_input_blocks_nobody(&up);
@@ -87,6 +88,27 @@ fn search_and_look(up: &Up) {
     let table =
         run(&["get", "github.create_pull_request", "--nats-url", &up.nats_url], "").expect_code(0).stdout;
     assert!(table.contains("title") && table.contains("required"), "{table}");
+}
+
+fn search_for_a_prompt(up: &Up) {
+    let search = ["search", "open a pull request", "-k", "2", "--nats-url", &up.nats_url];
+    // With a shape, stdout is an array for the vendor's request and nothing else.
+    let shaped = run(&[&search[..], &["--shape", "openai_function"]].concat(), "").expect_code(0).json();
+    let functions = shaped.as_array().unwrap();
+    assert_eq!((functions.len(), &functions[0]["type"]), (2, &json!("function")), "{shaped}");
+    assert_eq!(functions[0]["function"]["name"], "github__create_pull_request");
+    assert_eq!(functions[0]["function"]["parameters"]["required"], json!(["title"]));
+
+    let tight = ["--shape", "anthropic_tool_reference", "--budget-tokens", "1"];
+    let nothing = run(&[&search[..], &tight].concat(), "").expect_code(0);
+    assert_eq!(nothing.json(), json!([]));
+    assert!(nothing.stderr.contains("0 of 1 tokens; no room for github."), "{}", nothing.stderr);
+    let table = run(&[&search[..], &["--budget-tokens", "1"]].concat(), "").expect_code(0).stdout;
+    assert!(table.contains("no room for github.create_pull_request ("), "{table}");
+    let whole = up.run(&["search", "open a pull request", "--shape", "mcp_tool", "--budget-tokens", "200"]);
+    let whole = whole.expect_code(0).json();
+    assert_eq!(whole["shaped"][0]["name"], "github.create_pull_request", "{whole}");
+    assert_eq!(whole["budget"]["tokens_max"], 200, "{whole}");
 }
 
 fn import(up: &Up) {
