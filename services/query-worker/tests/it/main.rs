@@ -3,4 +3,8 @@
 mod answers;
 mod degraded;
 mod freshness;
+mod leaks;
+mod shards;
+mod leaks;
+mod shards;
 mod support;

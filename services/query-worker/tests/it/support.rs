@@ -25,10 +25,10 @@ use toolweaver_vector_store::Qdrant;
 /// How long a state may take to come.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-/// A server, a running worker, and a pen for INDEXED.
+/// A server, running workers, and a pen for INDEXED.
 pub(crate) struct Rig {
     pub(crate) nats: Nats,
-    _runtime: Runtime,
+    workers: Vec<Runtime>,
     embedder: Embedder,
     _server: LocalServer,
     _data: TempDir,
@@ -41,6 +41,13 @@ impl Rig {
     }
 
     pub(crate) async fn start_with(vectors: Option<Qdrant>) -> Self {
+        let mut rig = Self::without_workers().await;
+        rig.add_worker(vectors, &[]).await;
+        rig
+    }
+
+    /// A server that nobody serves on yet.
+    pub(crate) async fn without_workers() -> Self {
         let data = tempfile::tempdir().expect("a folder for the server");
         let config = LocalServerConfig {
             binary: Some(parts::nats_server()),
@@ -50,16 +57,27 @@ impl Rig {
         let server = LocalServer::start(config).await.expect("a server");
         let nats = connect(&NatsConfig::for_url(server.url()), "test").await.expect("a connection");
         streams::ensure(&nats, &StreamsConfig::default()).await.expect("streams");
-
         let embedder = query_embedder(Arc::new(Hashing::new()), Limits::default());
-        let config =
-            <Config as clap::Parser>::try_parse_from(["query-worker", "--model=hashing"]).expect("defaults");
+        Self { nats, workers: Vec::new(), embedder, _server: server, _data: data }
+    }
+
+    /// One more worker with these options, once it is ready.
+    pub(crate) async fn add_worker(&mut self, vectors: Option<Qdrant>, options: &[&str]) {
+        let arguments = [&["query-worker", "--model=hashing"], options].concat();
+        let config = <Config as clap::Parser>::try_parse_from(arguments).expect("options");
         let runtime = Runtime::new(DrainConfig { drain_timeout_seconds: 5 });
-        let parts =
-            Parts { nats: nats.clone(), embedder: embedder.clone(), vectors, cache: cache(&config.cache) };
+        let (nats, embedder) = (self.nats.clone(), self.embedder.clone());
+        let parts = Parts { nats, embedder, vectors, cache: cache(&config.cache) };
         run(&config.query, parts, &runtime).await.expect("a running worker");
         tokio::time::timeout(SOON, runtime.health.ready()).await.expect("a ready worker");
-        Self { nats, _runtime: runtime, embedder, _server: server, _data: data }
+        self.workers.push(runtime);
+    }
+
+    /// Ends the worker that was added last.
+    pub(crate) async fn stop_last_worker(&mut self) {
+        let runtime = self.workers.pop().expect("a worker");
+        runtime.shutdown.begin();
+        runtime.join().await.expect("a worker that ends");
     }
 
     /// Says in INDEXED that a tool can be found; returns the version.

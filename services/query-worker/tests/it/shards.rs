@@ -1,0 +1,84 @@
+//! Workers that own some domains each: together they answer for all.
+
+use serde_json::json;
+use toolweaver_contracts::{Detail, RoutedBy, SearchReply, SearchRequest};
+use toolweaver_testkit::wait;
+
+use crate::support::{Rig, SOON, ids, tool};
+
+/// Thirty tools in each of two domains that have an owner, and one in a domain that has none.
+async fn sharded() -> Rig {
+    let mut rig = Rig::without_workers().await;
+    let mut revision = 0;
+    for (domain, word) in [("billing", "invoice"), ("ops", "cluster")] {
+        for number in 0..30 {
+            revision += 1;
+            let description = format!("Handles the {word} number {number}.");
+            rig.index("default", &tool(&format!("{word}_{number}"), domain, &description, json!({})), revision).await;
+        }
+    }
+    rig.index("default", &tool("tomorrow", "climate", "Tells the weather.", json!({})), 100).await;
+    rig.add_worker(None, &["--domains=billing"]).await;
+    rig.add_worker(None, &["--domains=ops"]).await;
+    rig
+}
+
+fn asking(query: &str) -> SearchRequest {
+    SearchRequest { top_k: Some(100), detail: Detail::Summary, explain: true, ..SearchRequest::new(query) }
+}
+
+async fn until_degraded(rig: &Rig, expected: &[&str]) -> SearchReply {
+    let mut last = None;
+    wait::until("the owners know of each other", SOON, async || {
+        // A new question each time: an answer that lacks a domain is never remembered, one that is whole is.
+        let reply = rig.search("default", &asking("handles the invoice of a cluster")).await;
+        let reached = reply.degraded == expected;
+        last = Some(reply);
+        reached
+    })
+    .await;
+    last.expect("at least one reply")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_is_scattered_to_the_owners_and_gathered() {
+    let rig = sharded().await;
+    until_degraded(&rig, &["domain:climate"]).await;
+    // Whichever worker the request reaches, both domains answer; the one without an owner is named, and no other.
+    for number in 0..20 {
+        let reply = rig.search("default", &asking(&format!("handles invoice {number} or cluster {number}"))).await;
+        assert_eq!(reply.degraded, ["domain:climate"]);
+        for word in ["billing.invoice_", "ops.cluster_"] {
+            assert!(ids(&reply).iter().any(|id| id.starts_with(word)), "{word}: {:?}", ids(&reply));
+        }
+        assert_eq!(reply.explain.expect("asked for").filters.candidates, 60);
+    }
+    // The catalogue is everywhere: a name is found even where nobody indexes its tool.
+    assert_eq!(ids(&rig.search("default", &asking("tomorrow")).await)[0], "climate.tomorrow");
+    for number in 0..10 {
+        let hinted = SearchRequest { domain: Some("ops".parse().unwrap()), ..asking(&format!("cluster {number}")) };
+        let reply = rig.search("default", &hinted).await;
+        assert_eq!(ids(&reply)[0], format!("ops.cluster_{number}"));
+        assert!(rig.get("default", &format!("billing.invoice_{number}"), &[]).await.is_ok());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_is_asked_for_its_domain_by_subject() {
+    let rig = sharded().await;
+    until_degraded(&rig, &["domain:climate"]).await;
+    let reply: SearchReply = rig.ask("search.v1.default.ops", &asking("the cluster number 7")).await.expect("an owner");
+    assert_eq!((reply.routed.by, reply.routed.domain), (RoutedBy::Hint, Some("ops".parse().unwrap())));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_that_is_gone_is_named_and_the_others_answer() {
+    let mut rig = sharded().await;
+    until_degraded(&rig, &["domain:climate"]).await;
+    rig.stop_last_worker().await;
+    let reply = until_degraded(&rig, &["domain:climate", "domain:ops"]).await;
+    assert!(ids(&reply).iter().all(|id| id.starts_with("billing.")), "{:?}", ids(&reply));
+    rig.add_worker(None, &["--domains=climate,ops"]).await;
+    let reply = until_degraded(&rig, &[]).await;
+    assert!(ids(&reply).iter().any(|id| id.starts_with("ops.")));
+}
