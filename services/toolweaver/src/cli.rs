@@ -9,7 +9,7 @@ use toolweaver_contracts::{Domain, Tenant, ToolId};
 use toolweaver_messaging::NatsConfig;
 
 pub(crate) use self::values::{DetailName, ShapeName, TypeName};
-use crate::{doctor::DoctorArgs, exit::EXIT_CODES, model_pull::PullArgs, up::UpArgs};
+use crate::{doctor::DoctorArgs, eval::EvalArgs, exit::EXIT_CODES, model_pull::PullArgs, up::UpArgs};
 
 /// Finds the right tools for an AI agent: registers them, searches them, and runs the workers that make it so.
 #[derive(Debug, Parser)]
@@ -59,6 +59,8 @@ pub(crate) enum Command {
     /// Get models
     #[command(subcommand)]
     Model(ModelCommand),
+    /// Measure how good and how fast search is, on sets of queries whose right tools are known
+    Eval(Box<EvalArgs>),
 }
 
 /// Which NATS, and whose tools.

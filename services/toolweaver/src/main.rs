@@ -1,7 +1,7 @@
 //! The command line of ToolWeaver, and all three workers in one process.
 //!
 //! Every command is a module: `up`, `register` (and `import`, with `openapi`), `remove`, `lookup` (search, get,
-//! domains), `status`, `doctor`, `model_pull`. They print one result, as a table or as JSON, and end with an exit code
+//! domains), `status`, `doctor`, `model_pull`, `eval`. They print one result, as a table or as JSON, and end with an exit code
 //! that scripts can use (`exit`). Here does **not** live: any work of the workers; the client commands see only what
 //! any NATS client sees.
 
@@ -10,6 +10,7 @@ mod client;
 mod data_dir;
 mod discovery;
 mod doctor;
+mod eval;
 mod exit;
 mod lookup;
 mod model_pull;
@@ -79,6 +80,7 @@ async fn run(command: Command, common: &Common) -> Result<Exit, Fault> {
         Command::Status(connection) => status::status(&connection, common).await,
         Command::Doctor(args) => doctor::doctor(&args, common).await,
         Command::Model(ModelCommand::Pull(args)) => model_pull::pull(&args, common),
+        Command::Eval(args) => eval::eval(*args, common).await,
     }
 }
 

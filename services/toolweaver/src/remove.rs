@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How long a removal stays in TOOLS, for readers that were away. After that nothing is left of the tool.
-const TOMBSTONE_KEPT: Duration = Duration::from_hours(30 * 24);
+pub(crate) const TOMBSTONE_KEPT: Duration = Duration::from_hours(30 * 24);
 
 /// What became of a run, as `--json` prints it.
 #[derive(Debug, Default, Serialize)]

@@ -8,6 +8,7 @@
 //! The end goes the other way: the workers drain, then the child stops.
 
 mod ready;
+mod workers;
 
 use std::{
     net::{Ipv4Addr, TcpListener},
@@ -20,17 +21,18 @@ use std::{
 use anyhow::Context as _;
 use clap::Args;
 use toolweaver_cache_invalidator as cache_invalidator;
-use toolweaver_catalog_cache::{CacheConfig, CatalogCache, Store};
+use toolweaver_catalog_cache::{CatalogCache, Store};
 use toolweaver_contracts::{ErrorCode, Fault};
-use toolweaver_embedding::{Embedder, Model, ModelConfig, ModelKind};
+use toolweaver_embedding::{Embedder, Model};
 use toolweaver_embedding_worker as embedding_worker;
 use toolweaver_messaging::{
-    LocalServer, LocalServerConfig, Nats, NatsConfig, StreamsConfig, local_server::LocalServerError,
+    LocalServer, LocalServerConfig, Nats, NatsConfig, local_server::LocalServerError,
 };
 use toolweaver_query_worker as query_worker;
 use toolweaver_service_runtime::{Runtime, RuntimeConfig, telemetry};
-use toolweaver_vector_store::{Qdrant, QdrantConfig};
+use toolweaver_vector_store::Qdrant;
 
+pub(crate) use self::workers::WorkerArgs;
 use crate::{
     cli::Common,
     data_dir::DataDir,
@@ -55,32 +57,14 @@ pub(crate) struct UpArgs {
     nats: NatsConfig,
 
     #[command(flatten)]
-    streams: StreamsConfig,
-
-    #[command(flatten, next_help_heading = "Model")]
-    model: ModelConfig,
-
-    #[command(flatten, next_help_heading = "Indexing")]
-    indexing: embedding_worker::IndexingSettings,
-
-    #[command(flatten, next_help_heading = "Queries")]
-    query: query_worker::QuerySettings,
-
-    #[command(flatten, next_help_heading = "Vectors")]
-    qdrant: QdrantConfig,
-
-    #[command(flatten, next_help_heading = "Cache")]
-    cache: CacheConfig,
-
-    #[command(flatten, next_help_heading = "Invalidation")]
-    invalidation: cache_invalidator::InvalidationSettings,
+    workers: WorkerArgs,
 }
 
 /// `up`. Returns when it was told to end, or when a part of it died.
 pub(crate) async fn up(mut args: UpArgs, common: &Common) -> Result<Exit, Fault> {
     let begin = Instant::now();
     let data_dir = DataDir::new(common.data_dir.as_deref())?;
-    args.find_model(&data_dir)?;
+    args.workers.find_model(&data_dir)?;
     args.validate()?;
     let _lock = data_dir.lock().await?;
     let telemetry =
@@ -91,43 +75,21 @@ pub(crate) async fn up(mut args: UpArgs, common: &Common) -> Result<Exit, Fault>
 }
 
 impl UpArgs {
-    fn find_model(&mut self, data_dir: &DataDir) -> Result<(), Fault> {
-        if self.model.kind == ModelKind::Candle && self.model.model_dir.is_none() {
-            let found = data_dir.default_model().ok_or_else(|| {
-                let models = data_dir.models();
-                Fault::new(
-                    ErrorCode::BadRequest,
-                    format!("there is no embedding model in {}", models.display()),
-                )
-                .hint("run `toolweaver model pull`, or say where one is with --model-dir")
-            })?;
-            self.model.model_dir = Some(found);
-        }
-        Ok(())
-    }
-
     /// All faults of all parts together, before anything is started.
     fn validate(&self) -> Result<(), Fault> {
-        let faults = [
-            self.runtime.validate(),
-            self.nats.validate(),
-            self.model.validate(),
-            self.indexing.validate(),
-            self.query.validate(),
-            self.invalidation.validate(),
-            self.qdrant.validate(),
-            self.cache.validate(),
-        ]
-        .concat();
-        if faults.is_empty() {
-            return Ok(());
-        }
-        Err(Fault::new(
-            ErrorCode::BadRequest,
-            format!("the configuration is faulty:\n  - {}", faults.join("\n  - ")),
-        )
-        .hint("see `toolweaver up --help` for all options and their environment variables"))
+        let faults = [self.runtime.validate(), self.nats.validate(), self.workers.validate()].concat();
+        faulty(&faults, "up")
     }
+}
+
+/// All that is wrong with the options of a command, if anything is.
+pub(crate) fn faulty(faults: &[String], command: &str) -> Result<(), Fault> {
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let message = format!("the configuration is faulty:\n  - {}", faults.join("\n  - "));
+    let hint = format!("see `toolweaver {command} --help` for all options and their environment variables");
+    Err(Fault::new(ErrorCode::BadRequest, message).hint(hint))
 }
 
 async fn supervise(args: &UpArgs, data_dir: &DataDir, common: &Common, begin: Instant) -> Result<(), Fault> {
@@ -176,7 +138,7 @@ async fn work(
     let nats = toolweaver_messaging::connect(nats_config, "toolweaver up").await.map_err(|error| {
         no_connection(&error).hint("check --nats-url, or leave it out to have a NATS server started here")
     })?;
-    match stop.run_until_cancelled(Box::pin(start_workers(args, nats, runtime))).await {
+    match stop.run_until_cancelled(Box::pin(start_workers(&args.workers, nats, runtime))).await {
         None => return Ok(()),
         Some(started) => started.map_err(|error| failed(&error))?,
     }
@@ -188,7 +150,8 @@ async fn work(
     Ok(())
 }
 
-async fn start_workers(args: &UpArgs, nats: Nats, runtime: &Runtime) -> anyhow::Result<()> {
+/// Starts the three workers on this connection. They run until the runtime's shutdown begins.
+pub(crate) async fn start_workers(args: &WorkerArgs, nats: Nats, runtime: &Runtime) -> anyhow::Result<()> {
     let config = args.model.clone();
     let model: Arc<dyn Model> = tokio::task::spawn_blocking(move || toolweaver_embedding::load(&config))
         .await
@@ -224,7 +187,8 @@ async fn start_workers(args: &UpArgs, nats: Nats, runtime: &Runtime) -> anyhow::
     query_worker::run(&args.query, parts, runtime).await.context("query worker")
 }
 
-async fn start_server(data_dir: &Path, port: u16) -> Result<LocalServer, Fault> {
+/// Starts a NATS server on a data folder; port 0 takes a free one.
+pub(crate) async fn start_server(data_dir: &Path, port: u16) -> Result<LocalServer, Fault> {
     let config = LocalServerConfig { binary: None, data_dir: data_dir.to_owned(), port };
     LocalServer::start(config).await.map_err(|error| {
         let is_taken = port != 0
@@ -242,6 +206,7 @@ async fn start_server(data_dir: &Path, port: u16) -> Result<LocalServer, Fault> 
     })
 }
 
-fn failed(error: &anyhow::Error) -> Fault {
+/// A part that could not be started, or that died.
+pub(crate) fn failed(error: &anyhow::Error) -> Fault {
     Fault::new(ErrorCode::Internal, format!("{error:#}"))
 }

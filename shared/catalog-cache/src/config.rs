@@ -72,6 +72,19 @@ pub struct RedisConfig {
 pub struct RedisUrl(String);
 
 impl CacheConfig {
+    /// Everything in this process, whatever the environment says, and no more of it than this.
+    pub fn local(bytes_max: NonZeroU64) -> Self {
+        let redis = RedisConfig {
+            use_redis: false,
+            redis_url: RedisUrl(String::new()),
+            redis_pool_size: POOL_SIZE_MIN,
+            redis_prefix: String::new(),
+            redis_timeout_ms: NonZeroU64::MIN,
+            redis_connect_timeout_ms: NonZeroU64::MIN,
+        };
+        Self { redis, cache_local_bytes_max: bytes_max }
+    }
+
     /// All faults at once, for a human.
     pub fn validate(&self) -> Vec<String> {
         self.redis.validate()

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by failing there")]
 
+mod eval;
 mod flow;
 mod lifecycle;
 mod model_pull;
