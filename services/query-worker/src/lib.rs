@@ -10,8 +10,8 @@
 //! It keeps no state of its own: what it knows is rebuilt from INDEXED at every start, and it is ready once it has
 //! caught up. Here does **not** live: indexing, and anything that writes to a stream.
 
-mod calibration;
 mod answer;
+mod calibration;
 mod config;
 mod endpoints;
 mod freshness;

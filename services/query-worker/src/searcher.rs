@@ -300,8 +300,10 @@ impl Searcher {
     fn verdict(&self, found: &Found, everywhere: &Predicate) -> (SearchStatus, Option<f32>) {
         let catalog = self.projection.catalog();
         let best = found.fused.ranked.iter().take(verdict::RESULTS_READ);
-        let best: Vec<&Analysis> =
-            best.filter_map(|tool| catalog.at(tool.point_id, everywhere)).map(|entry| entry.analysis()).collect();
+        let best: Vec<&Analysis> = best
+            .filter_map(|tool| catalog.at(tool.point_id, everywhere))
+            .map(|entry| entry.analysis())
+            .collect();
         let named = found.fused.ranked.iter().any(Ranked::is_surely_meant);
         let density = self.densities.of(&everywhere.tenant);
         verdict::of(found.lexical.as_ref(), found.dense.as_ref(), &best, named, density)

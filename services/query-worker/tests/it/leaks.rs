@@ -18,7 +18,8 @@ const TENANTS: usize = 1_000;
 const LARGE: usize = 400;
 const REQUESTS: usize = 1_000;
 
-const WORDS: [&str; 8] = ["invoice", "weather", "deploy", "ticket", "refund", "forecast", "cluster", "payroll"];
+const WORDS: [&str; 8] =
+    ["invoice", "weather", "deploy", "ticket", "refund", "forecast", "cluster", "payroll"];
 const DOMAINS: [&str; 3] = ["billing", "ops", "climate"];
 const ROLES: [&str; 3] = ["admin", "auditor", "developer"];
 const TAGS: [&str; 3] = ["red", "green", "blue"];
@@ -45,13 +46,21 @@ fn random_request(random: &mut StdRng, tools: usize) -> SearchRequest {
         0 => format!("{}_{number}", WORDS.choose(random).unwrap()),
         1 => format!("secret word w{number}"),
         2 => format!("{} for {}", WORDS.choose(random).unwrap(), DOMAINS.choose(random).unwrap()),
-        _ => format!("the {} please. Then a {} too", WORDS.choose(random).unwrap(), WORDS.choose(random).unwrap()),
+        _ => format!(
+            "the {} please. Then a {} too",
+            WORDS.choose(random).unwrap(),
+            WORDS.choose(random).unwrap()
+        ),
     };
     let id = format!("{}.{}_{number}", DOMAINS.choose(random).unwrap(), WORDS.choose(random).unwrap());
     SearchRequest {
         top_k: random.random_bool(0.5).then(|| random.random_range(1..100)),
         domain: random.random_bool(0.3).then(|| DOMAINS.choose(random).unwrap().parse().unwrap()),
-        tool_types: if random.random_bool(0.3) { vec![serde_json::from_value(json!("function")).unwrap()] } else { vec![] },
+        tool_types: if random.random_bool(0.3) {
+            vec![serde_json::from_value(json!("function")).unwrap()]
+        } else {
+            vec![]
+        },
         tags: if random.random_bool(0.3) { some(random, &TAGS, 0.5) } else { vec![] },
         roles: some(random, &ROLES, 0.3),
         exclude: if random.random_bool(0.3) { vec![id.parse().unwrap()] } else { vec![] },
@@ -67,7 +76,8 @@ async fn a_thousand_random_callers_see_only_what_is_theirs() {
     let mut random = StdRng::seed_from_u64(SEED);
     let rig = Rig::start().await;
     let mut catalogues: BTreeMap<String, Vec<Tool>> = BTreeMap::new();
-    catalogues.insert("large".to_owned(), (0..LARGE).map(|number| random_tool(&mut random, number)).collect());
+    catalogues
+        .insert("large".to_owned(), (0..LARGE).map(|number| random_tool(&mut random, number)).collect());
     for tenant in 0..TENANTS {
         let tools = (0..3).map(|number| random_tool(&mut random, number)).collect();
         catalogues.insert(format!("tenant-{tenant}"), tools);
@@ -83,7 +93,8 @@ async fn a_thousand_random_callers_see_only_what_is_theirs() {
 
     let mut from_cache = 0;
     for number in 0..REQUESTS {
-        let tenant = if number % 2 == 0 { "large".to_owned() } else { format!("tenant-{}", number % TENANTS) };
+        let tenant =
+            if number % 2 == 0 { "large".to_owned() } else { format!("tenant-{}", number % TENANTS) };
         let tools = &catalogues[&tenant];
         let request = random_request(&mut random, tools.len());
         let predicate = request.predicate(tenant.parse().unwrap());
@@ -103,22 +114,27 @@ async fn a_thousand_random_callers_see_only_what_is_theirs() {
 
 /// Every tool, number and domain in a reply is one that its caller may know.
 fn check(reply: &SearchReply, request: &SearchRequest, predicate: &Predicate, tenant: &str, tools: &[Tool]) {
-    let admitted: Vec<&Tool> = tools.iter().filter(|tool| predicate.admits(&key(tenant, tool), tool)).collect();
+    let admitted: Vec<&Tool> =
+        tools.iter().filter(|tool| predicate.admits(&key(tenant, tool), tool)).collect();
     let place = || format!("{tenant}: {request:?}");
     for result in &reply.results {
         let is_theirs = admitted.iter().any(|tool| key(tenant, tool).tool_id() == result.tool_id);
         assert!(is_theirs, "{} is not theirs; {}", result.tool_id, place());
         assert!(result.tool.as_ref().is_none_or(|shown| admitted.contains(&shown)), "{}", place());
     }
-    let public = |domain: &Domain| tools.iter().any(|tool| tool.domain == *domain && tool.allowed_roles.is_empty());
-    if let Some(domain) = reply.routed.domain.as_ref().filter(|domain| request.domain.as_ref() != Some(domain)) {
+    let public =
+        |domain: &Domain| tools.iter().any(|tool| tool.domain == *domain && tool.allowed_roles.is_empty());
+    if let Some(domain) =
+        reply.routed.domain.as_ref().filter(|domain| request.domain.as_ref() != Some(domain))
+    {
         assert!(public(domain), "{domain} was chosen by what is hidden; {}", place());
     }
     let Some(explain) = &reply.explain else { return };
     for route in explain.routes.iter().filter(|route| request.domain.as_ref() != Some(&route.domain)) {
         assert!(public(&route.domain), "{} tells of what is hidden; {}", route.domain, place());
     }
-    let searched = |tool: &&&Tool| explain.filters.domain.as_ref().is_none_or(|domain| *domain == tool.domain);
+    let searched =
+        |tool: &&&Tool| explain.filters.domain.as_ref().is_none_or(|domain| *domain == tool.domain);
     let candidates: Vec<_> = admitted.iter().filter(searched).collect();
     assert_eq!(explain.filters.candidates, candidates.len() as u64, "{}", place());
     for term in &explain.terms {
@@ -134,7 +150,9 @@ fn check(reply: &SearchReply, request: &SearchRequest, predicate: &Predicate, te
 
 async fn check_lookups(rig: &Rig, request: &SearchRequest, tenant: &str, tools: &[Tool]) {
     let sees = |tool: &&Tool| {
-        Predicate::tenant(tenant.parse().unwrap()).with_roles(request.roles.clone()).admits(&key(tenant, tool), tool)
+        Predicate::tenant(tenant.parse().unwrap())
+            .with_roles(request.roles.clone())
+            .admits(&key(tenant, tool), tool)
     };
     let domains: DomainsReply = rig
         .ask(&format!("domains.v1.{tenant}"), &DomainsRequest { roles: request.roles.clone() })

@@ -5,6 +5,4 @@ mod degraded;
 mod freshness;
 mod leaks;
 mod shards;
-mod leaks;
-mod shards;
 mod support;

@@ -14,7 +14,12 @@ async fn sharded() -> Rig {
         for number in 0..30 {
             revision += 1;
             let description = format!("Handles the {word} number {number}.");
-            rig.index("default", &tool(&format!("{word}_{number}"), domain, &description, json!({})), revision).await;
+            rig.index(
+                "default",
+                &tool(&format!("{word}_{number}"), domain, &description, json!({})),
+                revision,
+            )
+            .await;
         }
     }
     rig.index("default", &tool("tomorrow", "climate", "Tells the weather.", json!({})), 100).await;
@@ -46,7 +51,8 @@ async fn a_request_is_scattered_to_the_owners_and_gathered() {
     until_degraded(&rig, &["domain:climate"]).await;
     // Whichever worker the request reaches, both domains answer; the one without an owner is named, and no other.
     for number in 0..20 {
-        let reply = rig.search("default", &asking(&format!("handles invoice {number} or cluster {number}"))).await;
+        let reply =
+            rig.search("default", &asking(&format!("handles invoice {number} or cluster {number}"))).await;
         assert_eq!(reply.degraded, ["domain:climate"]);
         for word in ["billing.invoice_", "ops.cluster_"] {
             assert!(ids(&reply).iter().any(|id| id.starts_with(word)), "{word}: {:?}", ids(&reply));
@@ -56,7 +62,8 @@ async fn a_request_is_scattered_to_the_owners_and_gathered() {
     // The catalogue is everywhere: a name is found even where nobody indexes its tool.
     assert_eq!(ids(&rig.search("default", &asking("tomorrow")).await)[0], "climate.tomorrow");
     for number in 0..10 {
-        let hinted = SearchRequest { domain: Some("ops".parse().unwrap()), ..asking(&format!("cluster {number}")) };
+        let hinted =
+            SearchRequest { domain: Some("ops".parse().unwrap()), ..asking(&format!("cluster {number}")) };
         let reply = rig.search("default", &hinted).await;
         assert_eq!(ids(&reply)[0], format!("ops.cluster_{number}"));
         assert!(rig.get("default", &format!("billing.invoice_{number}"), &[]).await.is_ok());
@@ -67,7 +74,8 @@ async fn a_request_is_scattered_to_the_owners_and_gathered() {
 async fn an_owner_is_asked_for_its_domain_by_subject() {
     let rig = sharded().await;
     until_degraded(&rig, &["domain:climate"]).await;
-    let reply: SearchReply = rig.ask("search.v1.default.ops", &asking("the cluster number 7")).await.expect("an owner");
+    let reply: SearchReply =
+        rig.ask("search.v1.default.ops", &asking("the cluster number 7")).await.expect("an owner");
     assert_eq!((reply.routed.by, reply.routed.domain), (RoutedBy::Hint, Some("ops".parse().unwrap())));
 }
 

@@ -17,6 +17,14 @@ pub(crate) struct EvalArgs {
     #[arg(required = true, value_name = "DIR")]
     pub(super) sets: Vec<PathBuf>,
 
+    /// Search in this process, without NATS: faster, and the same ranking
+    #[arg(long, conflicts_with = "nats_url")]
+    pub(super) offline: bool,
+
+    /// Folder to keep the tools' vectors in, so that the next offline run embeds queries only
+    #[arg(long, value_name = "DIR", requires = "offline")]
+    pub(super) vectors_dir: Option<PathBuf>,
+
     /// Ask so many queries of each set at most, drawn at random
     #[arg(long, value_name = "COUNT")]
     pub(super) queries_max: Option<NonZeroUsize>,

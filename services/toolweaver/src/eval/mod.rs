@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! set ─▶ register ─▶ searchable ─▶ ask ─▶ ask explained ─▶ (foreign queries) ─▶ (names) ─▶ summary
-//!           └───────────── all over NATS, as any client would ─────────────┘
+//!           └──── over NATS, as any client would; or offline, in this process ────┘
 //! ```
 //! Here lives what is asked and how the answers are judged. Here does **not** live: any ranking.
 
@@ -15,6 +15,7 @@ mod lines;
 mod metrics;
 mod names;
 mod off_catalogue;
+mod offline;
 mod quality;
 mod random;
 mod report;
@@ -24,7 +25,11 @@ mod set;
 mod statistics;
 mod system;
 
-use std::{collections::HashSet, path::Path, time::Duration};
+use std::{
+    collections::HashSet,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use serde::Serialize;
 use toolweaver_contracts::{ErrorCode, Fault};
@@ -36,6 +41,7 @@ use self::{
     hosting::ThrowAway,
     names::Miss,
     off_catalogue::Foreign,
+    offline::Offline,
     quality::Quality,
     routing::Routing,
     run::{Run, SetRun, Summary},
@@ -125,6 +131,16 @@ async fn evaluate(
         let interrupted = || Fault::new(ErrorCode::Internal, "interrupted");
         shutdown.soft().run_until_cancelled(work).await.unwrap_or_else(|| Err(interrupted()))
     };
+    if args.offline {
+        let begin = Instant::now();
+        let model = toolweaver_embedding::load(&workers.model).map_err(|error| {
+            Fault::new(ErrorCode::Internal, format!("cannot load the embedding model: {error}"))
+        })?;
+        let limits = workers.model.limits();
+        let offline = Offline::open(model, limits, set, args.vectors_dir.as_deref()).await?;
+        let seconds = begin.elapsed().as_secs_f64();
+        return measure(args, &System::Offline(Box::new(offline)), set, foreign, seconds).await;
+    }
     if args.nats.nats_url.is_some() {
         let client = hosting::connect(args.nats.clone(), set, data_dir).await?;
         let outcome = work(client.clone()).await;

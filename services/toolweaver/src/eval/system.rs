@@ -1,6 +1,6 @@
 //! What is measured: something that answers searches over one catalogue, and many questions to it.
 //!
-//! Another way to ask is another variant here; the rest of `eval` sees answers only.
+//! How they are asked is decided here; the rest of `eval` sees answers only.
 
 use std::{
     num::NonZeroUsize,
@@ -11,6 +11,7 @@ use futures_util::{StreamExt as _, stream};
 use indicatif::ProgressBar;
 use toolweaver_contracts::{Fault, SearchReply, SearchRequest, subjects};
 
+use super::offline::Offline;
 use crate::{
     client::{ANSWER_TIMEOUT, Client},
     output::shortened,
@@ -25,10 +26,11 @@ const RETRY_AFTER: Duration = Duration::from_millis(200);
 const QUERY_SHOWN: usize = 80;
 
 /// Who answers.
-#[derive(Debug)]
 pub(super) enum System {
     /// Query workers, asked by request-reply, as agents ask them.
     Nats(Client),
+    /// The same searcher in this process, without the wire.
+    Offline(Box<Offline>),
 }
 
 /// A reply, and how long it took on the asking side.
@@ -45,6 +47,7 @@ impl System {
             Self::Nats(client) => {
                 client.ask(&subjects::search(&client.tenant), request, ANSWER_TIMEOUT).await?
             }
+            Self::Offline(offline) => offline.search(request).await?,
         };
         Ok(Answer { reply, round_trip_ms: begin.elapsed().as_secs_f64() * 1e3 })
     }
