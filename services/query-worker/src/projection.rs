@@ -6,6 +6,8 @@
 
 mod applier;
 mod catalog;
+#[cfg(test)]
+mod every_name;
 mod grams;
 mod lexical;
 mod names;

@@ -4,11 +4,12 @@
 //! Their scores have no common unit, so each is divided by its own spread over the candidates, and the sum is weighted:
 //!
 //! ```text
-//! score = W · (D − mean D) / spread D  +  (1 − W) · L / spread L  +  name
+//! score = W · (D − mean D) / spread D  +  (1 − W) · (L + coverage) / spread L  +  parts  +  name
 //! X     = 0.4 · X(whole request) + 0.6 · max X(part)      for D and L alike, where the request has several sentences
 //! W     = sigmoid(ln(0.65 / 0.35) − 1.5 · (known − 0.8))
 //! ```
-//! `known` is the share of the request's terms that some candidate holds: the fewer, the more the meaning counts.
+//! `coverage` is a second look at the best ([`coverage`]), `parts` what a tool gains that alone serves one of several
+//! sentences, `name` what it gains by being called by its name ([`fusion`]). `known` is the share of the request's terms that some candidate holds: the fewer, the more the meaning counts.
 //! Reciprocal rank fusion was measured well below this, because it throws the scores away.
 
 pub(crate) mod coverage;
@@ -33,6 +34,10 @@ pub(crate) const STEM_SHARE: f32 = 0.7;
 pub(crate) const CORRECTION_WEIGHT: f32 = 0.3;
 /// Share of the whole request beside its best part.
 const WHOLE_SHARE: f32 = 0.4;
+/// Requests of so many parts are lifted by them.
+const LIFTED_PARTS_MIN: usize = 3;
+/// Share of the distance to the loudest part that a part is lifted.
+const LIFT: f32 = 0.5;
 
 /// How many lexical hits take part.
 pub(crate) const LEXICAL_HITS: usize = 1_000;

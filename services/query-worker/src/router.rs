@@ -64,6 +64,16 @@ pub(crate) fn candidates(
     candidates.collect()
 }
 
+/// Halves the confidence in a domain that the best tool by words is not in: two kinds of evidence are worth more than
+/// much of one.
+pub(crate) fn heed_words(routes: &mut [RouteCandidate], by_words: Option<&Domain>) {
+    if let (Some(route), Some(domain)) = (routes.first_mut(), by_words)
+        && route.domain != *domain
+    {
+        route.confidence /= 2.0;
+    }
+}
+
 /// Whether all words of a domain's name stand side by side in the request.
 fn is_named(domain: &Domain, words: &[String]) -> bool {
     let name: Vec<&str> = identifiers::split(domain.as_str());

@@ -165,7 +165,7 @@ impl Searcher {
             match hint {
                 Some(domain) => router::hinted(domain),
                 None if few.is_some() => Vec::new(),
-                None => self.routes(&question, &everywhere).await,
+                None => self.routes(&question, &everywhere, words.as_ref().ok()).await,
             }
         };
         let routes = stages.took(Stage::Route, stages::timed(routes).await);
@@ -248,13 +248,19 @@ impl Searcher {
     }
 
     /// The domains that the request may be about. A compound request is about several: it has none.
-    async fn routes(&self, question: &Question<'_>, everywhere: &Predicate) -> Vec<RouteCandidate> {
+    async fn routes(
+        &self,
+        question: &Question<'_>,
+        everywhere: &Predicate,
+        words: Option<&LexicalAnswer>,
+    ) -> Vec<RouteCandidate> {
         let Some(whole) = question.embedded.iter().flatten().next().filter(|_| question.parts.is_empty())
         else {
             return Vec::new();
         };
         let (query, tenant) = (&question.request.query, &everywhere.tenant);
         let mut routes = router::candidates(&self.projection.samples(), tenant, query, whole);
+        router::heed_words(&mut routes, self.domain_by_words(words, everywhere).as_ref());
         let is_sure = routes.first().is_some_and(|route| route.confidence >= router::CONFIDENCE_MIN);
         if let Some(classifier) = self.classifier.as_ref().filter(|_| !is_sure) {
             let counts = self.projection.catalog().domain_counts(everywhere);
@@ -295,6 +301,12 @@ impl Searcher {
             fused
         });
         Ok(Found { predicate, lexical, dense, fused })
+    }
+
+    /// The domain of the best tool by words.
+    fn domain_by_words(&self, words: Option<&LexicalAnswer>, everywhere: &Predicate) -> Option<Domain> {
+        let best = words?.hits.first()?;
+        self.projection.catalog().at(best.point_id, everywhere).map(|entry| entry.key.domain.clone())
     }
 
     fn verdict(&self, found: &Found, everywhere: &Predicate) -> (SearchStatus, Option<f32>) {

@@ -42,6 +42,9 @@ pub struct Contributions {
     pub lexical: f32,
     /// By its meaning.
     pub dense: f32,
+    /// By serving a part of a compound request that few others serve.
+    #[serde(default)]
+    pub parts: f32,
     /// By how well request and tool cover each other; for the best of both arms only.
     #[serde(default)]
     pub coverage: f32,

@@ -11,15 +11,27 @@ use toolweaver_vector_store::Scores;
 use uuid::Uuid;
 
 use super::{
-    GOOD_COSINE, IDENTIFIER_BONUS, NEAR_NAME_BONUS, WHOLE_NAME_BONUS, coverage::CANDIDATES, dense_share, mix,
+    GOOD_COSINE, IDENTIFIER_BONUS, LIFT, LIFTED_PARTS_MIN, NEAR_NAME_BONUS, WHOLE_NAME_BONUS, WHOLE_SHARE,
+    coverage::CANDIDATES, dense_share, mix,
 };
 use crate::projection::{LexicalAnswer, Mention, NameMatch};
+
+/// A tool that the dense arm scored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DenseHit {
+    pub(crate) point_id: Uuid,
+    /// Mixed cosine.
+    pub(crate) score: f32,
+    /// The cosine of each part of a request that is lifted by its parts, else none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) parts: Vec<f32>,
+}
 
 /// What the dense arm found: exact scores of its own hits and of the lexical arm's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DenseAnswer {
-    /// Mixed cosine by tool, in no order.
-    pub(crate) scores: Vec<(Uuid, f32)>,
+    /// In no order.
+    pub(crate) hits: Vec<DenseHit>,
     /// Tools that the predicate admits, as far as the sample tells.
     pub(crate) candidates: u64,
     /// Mean of the mixed cosines of all candidates.
@@ -71,12 +83,17 @@ impl Fused {
 impl DenseAnswer {
     /// Mixes the scores of a request and its parts; the spread is that of a sample of all candidates.
     pub(crate) fn of(scores: &Scores, candidates: u64) -> Self {
+        let hit = |(point_id, row): (Uuid, &[f32])| {
+            let parts =
+                row.get(1..).filter(|parts| lifts(parts.len())).map_or_else(Vec::new, <[f32]>::to_vec);
+            DenseHit { point_id, score: mix(row), parts }
+        };
         let sample: Vec<f64> = scores.sample().map(|row| f64::from(mix(row))).collect();
         let count = sample.len().max(1) as f64;
         let mean = sample.iter().sum::<f64>() / count;
         let variance = sample.iter().map(|score| (score - mean).powi(2)).sum::<f64>() / count;
         Self {
-            scores: scores.iter().map(|(point_id, row)| (point_id, mix(row))).collect(),
+            hits: scores.iter().map(hit).collect(),
             candidates,
             mean: mean as f32,
             spread: variance.sqrt() as f32,
@@ -85,7 +102,7 @@ impl DenseAnswer {
 
     /// Mixed cosine of the nearest tool; 0 where there is none.
     pub(crate) fn best(&self) -> f32 {
-        self.scores.iter().map(|(_, score)| *score).fold(0.0, f32::max)
+        self.hits.iter().map(|hit| hit.score).fold(0.0, f32::max)
     }
 }
 
@@ -135,10 +152,11 @@ pub(crate) fn fuse(
         }
     }
     if let Some(dense) = dense {
-        let mut nearest: Vec<_> = dense.scores.iter().collect();
-        nearest.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        for (rank, (point_id, score)) in (1..).zip(nearest) {
-            at(&mut ranked, *point_id).dense = Some(ArmScore { rank, score: *score });
+        let mut nearest: Vec<_> = dense.hits.iter().collect();
+        nearest
+            .sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.point_id.cmp(&b.point_id)));
+        for (rank, hit) in (1..).zip(nearest) {
+            at(&mut ranked, hit.point_id).dense = Some(ArmScore { rank, score: hit.score });
         }
     }
     for (point_id, name) in names {
@@ -150,6 +168,7 @@ pub(crate) fn fuse(
         (None, Some(_)) => 1.0,
         (Some(lexical), Some(_)) => dense_share(lexical.known),
     };
+    let lifts = lifts_by_parts(lexical, dense, dense_share);
     let mut ranked: Vec<_> = ranked.into_values().collect();
     for tool in &mut ranked {
         // An arm without any spread has no opinion.
@@ -158,15 +177,63 @@ pub(crate) fn fuse(
         tool.contributions = Contributions {
             lexical: by_words.map_or(0.0, |(of, arm)| (1.0 - dense_share) * of.score / arm.spread),
             dense: by_meaning.map_or(0.0, |(of, arm)| dense_share * (of.score - arm.mean) / arm.spread),
+            parts: lifts.get(&tool.point_id).copied().unwrap_or_default(),
             coverage: 0.0,
             name: name_bonus(&tool.name),
         };
-        tool.score = tool.contributions.lexical + tool.contributions.dense + tool.contributions.name;
+        let summands = tool.contributions;
+        tool.score = summands.lexical + summands.dense + summands.parts + summands.name;
     }
     ranked.sort_unstable_by(best_first);
     let coverage_weight =
         lexical.filter(|arm| arm.spread > 0.0).map_or(0.0, |arm| (1.0 - dense_share) / arm.spread);
     Fused { ranked, dense_share, coverage_weight }
+}
+
+/// Whether a request of so many parts is lifted by them.
+pub(crate) const fn lifts(parts: usize) -> bool {
+    parts >= LIFTED_PARTS_MIN
+}
+
+/// What each tool gains by being good for a part that others are bad for.
+///
+/// A request for several tools must not be filled by those of its loudest part. With `P_r` a tool's score for part *r*,
+/// `m_r` the best of all and `M` the best of these, it gains `0.6 · (max_r (P_r + (M − m_r) / 2) − max_r P_r)`.
+fn lifts_by_parts(
+    lexical: Option<&LexicalAnswer>,
+    dense: Option<&DenseAnswer>,
+    dense_share: f32,
+) -> HashMap<Uuid, f32> {
+    let mut scores: HashMap<Uuid, Vec<f32>> = HashMap::new();
+    let mut add = |point_id: Uuid, parts: &[f32], weight: f32, mean: f32| {
+        let scores = scores.entry(point_id).or_insert_with(|| vec![0.0; parts.len()]);
+        for (score, part) in scores.iter_mut().zip(parts) {
+            *score += weight * (part - mean);
+        }
+    };
+    if let Some(arm) = lexical.filter(|arm| arm.spread > 0.0) {
+        for hit in arm.hits.iter().filter(|hit| !hit.parts.is_empty()) {
+            add(hit.point_id, &hit.parts, (1.0 - dense_share) / arm.spread, 0.0);
+        }
+    }
+    if let Some(arm) = dense.filter(|arm| arm.spread > 0.0) {
+        for hit in arm.hits.iter().filter(|hit| !hit.parts.is_empty()) {
+            add(hit.point_id, &hit.parts, dense_share / arm.spread, arm.mean);
+        }
+    }
+    let parts = scores.values().map(Vec::len).max().unwrap_or_default();
+    let best: Vec<f32> = (0..parts)
+        .map(|part| {
+            scores.values().filter_map(|scores| scores.get(part)).copied().fold(f32::NEG_INFINITY, f32::max)
+        })
+        .collect();
+    let loudest = best.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let lift = |scores: &[f32]| {
+        let quiet = scores.iter().zip(&best).map(|(score, best)| score + LIFT * (loudest - best));
+        let lifted = quiet.fold(f32::NEG_INFINITY, f32::max);
+        (1.0 - WHOLE_SHARE) * (lifted - scores.iter().copied().fold(f32::NEG_INFINITY, f32::max))
+    };
+    scores.iter().map(|(point_id, scores)| (*point_id, lift(scores))).collect()
 }
 
 fn name_bonus(name: &NameMatch) -> f32 {
@@ -227,12 +294,15 @@ mod tests {
     use proptest::prelude::*;
     use uuid::Uuid;
 
-    use super::{DenseAnswer, cut, fuse};
+    use super::{DenseAnswer, DenseHit, cut, fuse};
     use crate::projection::{LexicalAnswer, LexicalHit, Mention, NameMatch};
 
     fn lexical(scores: &[(u128, f32)]) -> LexicalAnswer {
-        let hits =
-            scores.iter().map(|(id, score)| LexicalHit { point_id: Uuid::from_u128(*id), score: *score });
+        let hits = scores.iter().map(|(id, score)| LexicalHit {
+            point_id: Uuid::from_u128(*id),
+            score: *score,
+            parts: Vec::new(),
+        });
         LexicalAnswer {
             hits: hits.collect(),
             mean: 0.0,
@@ -245,8 +315,12 @@ mod tests {
     }
 
     fn dense(scores: &[(u128, f32)]) -> DenseAnswer {
-        let scores = scores.iter().map(|(id, score)| (Uuid::from_u128(*id), *score)).collect();
-        DenseAnswer { scores, candidates: 100, mean: 0.1, spread: 0.1 }
+        let scores = scores.iter().map(|(id, score)| DenseHit {
+            point_id: Uuid::from_u128(*id),
+            score: *score,
+            parts: Vec::new(),
+        });
+        DenseAnswer { hits: scores.collect(), candidates: 100, mean: 0.1, spread: 0.1 }
     }
 
     fn order(ranked: &[super::Ranked]) -> Vec<u128> {
@@ -263,6 +337,30 @@ mod tests {
         assert_eq!(order(&fuse(Some(&words), None, &[]).ranked), [1, 2]);
         assert_eq!(order(&fuse(None, Some(&meaning), &[]).ranked), [2, 3, 1]);
         assert_eq!(both.ranked[0].dense.map(|arm| arm.rank), Some(1));
+    }
+
+    #[test]
+    fn a_tool_that_alone_serves_a_part_is_lifted() {
+        let hit = |id, parts: [f32; 3]| LexicalHit {
+            point_id: Uuid::from_u128(id),
+            score: 0.4 * parts.iter().sum::<f32>() + 0.6 * parts.iter().copied().fold(0.0, f32::max),
+            parts: parts.to_vec(),
+        };
+        // Three tools for the first part, one each for the others.
+        let mut words = lexical(&[]);
+        words.hits = vec![
+            hit(1, [9.0, 0.0, 0.0]),
+            hit(2, [8.0, 0.0, 0.0]),
+            hit(3, [7.0, 0.0, 0.0]),
+            hit(4, [0.0, 5.0, 0.0]),
+            hit(5, [0.0, 0.0, 5.0]),
+        ];
+        let lifted = fuse(Some(&words), None, &[]);
+        assert_eq!(order(&lifted.ranked)[0], 1);
+        assert!(lifted.ranked[0].contributions.parts.abs() < 1e-6, "the loudest part gains nothing");
+        let gain =
+            |id| lifted.ranked.iter().find(|tool| tool.point_id.as_u128() == id).unwrap().contributions.parts;
+        assert!(gain(4) > 1.0 && gain(5) > 1.0 && gain(3) < 1e-6);
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub(crate) fn dense(answers: Vec<DenseAnswer>) -> Option<DenseAnswer> {
     answers
         .into_iter()
         .reduce(|mut all, one| {
-            all.scores.extend(one.scores);
+            all.hits.extend(one.hits);
             all
         })
         .map(|all| DenseAnswer { candidates, mean, spread, ..all })

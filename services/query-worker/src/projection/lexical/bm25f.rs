@@ -22,18 +22,26 @@ use tantivy::{
 };
 
 use super::{super::words::Form, candidates::Candidates, fields::Fields, query::QueryTerm};
-use crate::ranker::{B, FIELD_WEIGHTS, K1, STEM_SHARE, mix};
+use crate::ranker::{B, FIELD_WEIGHTS, K1, STEM_SHARE, fusion::lifts, mix};
 
 /// What scoring found.
 pub(super) struct Scored {
     /// The best, best first.
-    pub(super) best: Vec<(f32, DocAddress)>,
+    pub(super) best: Vec<ScoredDocument>,
     /// Mean score of all candidates.
     pub(super) mean: f32,
     /// Their standard deviation.
     pub(super) spread: f32,
     /// Candidates that hold each term.
     pub(super) documents: Vec<u64>,
+}
+
+/// A document that holds a term.
+pub(super) struct ScoredDocument {
+    pub(super) at: DocAddress,
+    pub(super) score: f32,
+    /// The score of each part, where [`lifts`] says that parts are needed one by one.
+    pub(super) parts: Vec<f32>,
 }
 
 /// Scores every candidate that holds a term.
@@ -65,6 +73,7 @@ pub(super) fn score(
     let texts = terms.iter().fold(1, |texts, term| texts | term.texts);
     let width = (u32::BITS - texts.leading_zeros()) as usize;
     let mut scored = Vec::new();
+    let mut all_sums = Vec::with_capacity(segments.len());
     for (ord, (segment, frequencies)) in (0..).zip(segments.iter().zip(&frequencies)) {
         let mut sums = Sums::new(segment.max_doc(), width);
         for ((term, found), documents) in terms.iter().zip(frequencies).zip(&documents) {
@@ -74,9 +83,14 @@ pub(super) fn score(
             }
         }
         scored.extend(sums.mixed().map(|(doc, score)| (score, DocAddress::new(ord, doc))));
+        all_sums.push(sums);
     }
     let (mean, spread) = moments(scored.iter().map(|(score, _)| *score), candidates.count());
-    Ok(Scored { best: best(scored, limit), mean, spread, documents })
+    let best = best(scored, limit).into_iter().map(|(score, at)| {
+        let parts = if lifts(width - 1) { all_sums[at.segment_ord as usize].parts(at.doc_id) } else { &[] };
+        ScoredDocument { at, score, parts: parts.to_vec() }
+    });
+    Ok(Scored { best: best.collect(), mean, spread, documents })
 }
 
 /// What a term that saturates adds to a score.
@@ -209,6 +223,14 @@ impl Sums {
             if texts & (1 << bit) != 0 {
                 *sum += score;
             }
+        }
+    }
+
+    /// The sums of a document's parts; the whole comes before them.
+    fn parts(&self, doc: DocId) -> &[f32] {
+        match self.rows[doc as usize] as usize {
+            0 => &[],
+            row => &self.sums[(row - 1) * self.width + 1..row * self.width],
         }
     }
 

@@ -71,10 +71,13 @@ impl FieldName {
             Self::Name => tool.tool_name.as_str().to_owned(),
             Self::FirstSentence => first_sentence(&tool.description).0.to_owned(),
             Self::Description => first_sentence(&tool.description).1.to_owned(),
-            Self::ParameterNames => {
-                parameters(&tool.parameters).map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" ")
-            }
+            Self::ParameterNames => parameters(&tool.parameters)
+                .into_iter()
+                .map(|(name, _)| name.as_str())
+                .collect::<Vec<_>>()
+                .join(" "),
             Self::ParameterDescriptions => parameters(&tool.parameters)
+                .into_iter()
                 .flat_map(|(_, schema)| described(schema))
                 .collect::<Vec<_>>()
                 .join("\n"),
@@ -185,9 +188,17 @@ pub(super) fn role_label(role: &str) -> String {
     format!("={role}")
 }
 
-/// Name and schema of each top-level parameter.
-fn parameters(schema: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
-    schema.get("properties").and_then(Value::as_object).into_iter().flatten()
+/// Name and schema of each parameter, those inside others too.
+fn parameters(schema: &Map<String, Value>) -> Vec<(&String, &Value)> {
+    let mut found = Vec::new();
+    let mut open = vec![schema];
+    while let Some(schema) = open.pop() {
+        let inner = schema.get("properties").and_then(Value::as_object);
+        found.extend(inner.into_iter().flatten());
+        open.extend(inner.into_iter().flatten().filter_map(|(_, inner)| inner.as_object()));
+        open.extend(schema.get("items").and_then(Value::as_object));
+    }
+    found
 }
 
 /// The description of a parameter, and the values that it may have.

@@ -36,12 +36,15 @@ const SHARED_GRAMS_MIN: f32 = 0.4;
 const NEAR_NAMES_MAX: usize = 64;
 
 /// A tool that the lexical arm found.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LexicalHit {
     /// Whose document it is.
     pub(crate) point_id: Uuid,
     /// BM25F, unbounded; see [`bm25f`].
     pub(crate) score: f32,
+    /// The score of each part of a request that is lifted by its parts, else none; see [`crate::ranker::fusion`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) parts: Vec<f32>,
 }
 
 /// What the lexical arm found, and what it takes to compare its scores with others.
@@ -129,10 +132,10 @@ impl LexicalReader {
         let scored = bm25f::score(&searcher, &self.fields, &candidates, &terms, limit)?;
         let near = near_names(&searcher, &self.fields, &candidates, query)?;
         let point_ids = PointIds::open(&searcher)?;
-        let hits = scored
-            .best
-            .iter()
-            .map(|(score, at)| point_ids.of(*at).map(|point_id| LexicalHit { point_id, score: *score }));
+        let hits = scored.best.iter().map(|hit| {
+            let (score, parts) = (hit.score, hit.parts.clone());
+            point_ids.of(hit.at).map(|point_id| LexicalHit { point_id, score, parts })
+        });
         Ok(LexicalAnswer {
             hits: hits.flatten().collect(),
             mean: scored.mean,

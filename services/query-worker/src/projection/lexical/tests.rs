@@ -104,7 +104,7 @@ fn a_compound_request_scores_by_its_best_part_too() {
     let parts = ["book me a flight".to_owned(), "find a hotel".to_owned()];
     let score = |parts: &[String]| {
         let answer = reader.search("book me a flight. find a hotel", parts, &everyone(), 10).unwrap();
-        let hit = answer.hits.iter().find(|hit| hit.point_id == tools[0].0.point_id()).copied();
+        let hit = answer.hits.iter().find(|hit| hit.point_id == tools[0].0.point_id()).cloned();
         hit.unwrap().score
     };
     // All of its words stand in one part, so nothing is lost by the rest of the request.
