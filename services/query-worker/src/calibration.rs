@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::searcher::Searcher;
 
 /// The largest density: past it, more siblings tell nothing new.
-const DENSITY_MAX: f32 = 0.52;
+const DENSITY_MAX: f32 = 0.60;
 /// What holds until a tenant was measured.
 const DENSITY_DEFAULT: f32 = 0.45;
 const QUANTILE: f32 = 0.05;

@@ -6,7 +6,7 @@
 //! ```text
 //! score = W · (D − mean D) / spread D  +  (1 − W) · (L + coverage) / spread L  +  parts  +  name
 //! X     = 0.4 · X(whole request) + 0.6 · max X(part)      for D and L alike, where the request has several sentences
-//! W     = sigmoid(ln(0.65 / 0.35) − 1.5 · (known − 0.8))
+//! W     = sigmoid(ln(0.7 / 0.3) − 1.5 · (known − 0.8))
 //! ```
 //! `coverage` is a second look at the best ([`coverage`]), `parts` what a tool gains that alone serves one of several
 //! sentences, `name` what it gains by being called by its name ([`fusion`]). `known` is the share of the request's terms that some candidate holds: the fewer, the more the meaning counts.
@@ -72,7 +72,7 @@ pub(crate) fn mix(scores: &[f32]) -> f32 {
 
 /// Share of the dense arm, 0 to 1, when this share of the request's terms is known.
 fn dense_share(known: f32) -> f32 {
-    let logit = (0.65_f32 / 0.35).ln() - 1.5 * (known - 0.8);
+    let logit = (0.7_f32 / 0.3).ln() - 1.5 * (known - 0.8);
     1.0 / (1.0 + (-logit).exp())
 }
 
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn meaning_counts_more_where_words_are_unknown() {
-        assert!((dense_share(0.8) - 0.65).abs() < 1e-6);
+        assert!((dense_share(0.8) - 0.7).abs() < 1e-6);
         assert!(dense_share(0.0) > dense_share(0.5) && dense_share(0.5) > dense_share(1.0));
     }
 }

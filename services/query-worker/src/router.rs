@@ -16,7 +16,7 @@ use toolweaver_contracts::{Domain, RouteCandidate, RoutedBy, Tenant, identifiers
 use crate::projection::Samples;
 
 /// Routes less sure than this are not taken.
-pub(crate) const CONFIDENCE_MIN: f32 = 0.95;
+pub(crate) const CONFIDENCE_MIN: f32 = 0.9;
 /// How sharply nearness decides.
 const TEMPERATURE: f32 = 0.04;
 /// How much a domain gains from being named.

@@ -21,7 +21,7 @@ pub(crate) const RESULTS_READ: usize = 5;
 /// Confidence under which nothing seems to fit.
 const CONFIDENCE_MIN: f32 = 0.5;
 /// `s` at which the confidence is a half: 5 % of answerable requests lie below.
-const THRESHOLD: f32 = -0.264;
+const THRESHOLD: f32 = -0.315;
 /// How steeply the confidence rises with `s`.
 const SLOPE: f32 = 12.0;
 
