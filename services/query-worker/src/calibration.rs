@@ -21,7 +21,7 @@ use crate::searcher::Searcher;
 const DENSITY_MAX: f32 = 0.60;
 /// What holds until a tenant was measured.
 const DENSITY_DEFAULT: f32 = 0.45;
-const QUANTILE: f32 = 0.05;
+const QUANTILE_PERCENT: usize = 5;
 /// Tools of a tenant that are asked.
 const ASKED_MAX: usize = 256;
 /// Tools that are asked at a time.
@@ -113,6 +113,6 @@ async fn measure(searcher: &Searcher, tenant: &Tenant, tools: &[(Uuid, Vec<f32>)
         }
     }
     nearest.sort_unstable_by(f32::total_cmp);
-    let at = (nearest.len() as f32 * QUANTILE) as usize;
+    let at = nearest.len() * QUANTILE_PERCENT / 100;
     nearest.get(at).map(|quantile| quantile.clamp(0.0, DENSITY_MAX))
 }

@@ -25,7 +25,7 @@ pub(crate) async fn search(
     body.domain = domain.or(body.domain);
     body.validate()?;
     freshness.wait(&body).await?;
-    Ok(reply(&searcher.search(tenant, body).await?))
+    Ok(reply(&Box::pin(searcher.search(tenant, body)).await?))
 }
 
 /// What another worker asks about the domains that are owned here.

@@ -10,6 +10,12 @@
 //! It keeps no state of its own: what it knows is rebuilt from INDEXED at every start, and it is ready once it has
 //! caught up. Here does **not** live: indexing, and anything that writes to a stream.
 
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "scores are 32-bit floats, and counts are far below 2^24"
+)]
+
 mod answer;
 mod calibration;
 mod config;

@@ -28,7 +28,7 @@ use crate::{
 /// Tools that are embedded and applied at a time.
 const BATCH_MAX: usize = 512;
 /// As long as no part is remote, none is late.
-const PART_TIMEOUT: Duration = Duration::from_secs(60);
+const PART_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A catalogue in this process, and searches over it.
 pub struct Engine {

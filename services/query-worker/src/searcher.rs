@@ -95,7 +95,8 @@ impl Searcher {
         let mut reply = if let Some(reply) = remembered {
             SearchReply { served_from: ServedFrom::Cache, ..reply }
         } else {
-            let reply = self.compute(tenant, &request).await?;
+            // Boxed: the future is large, and most callers never poll it.
+            let reply = Box::pin(self.compute(tenant, &request)).await?;
             // An answer that lacks a part must not outlive the part's absence.
             if reply.degraded.is_empty() {
                 self.cache.search_results.put(&key, &reply).await;
@@ -161,14 +162,14 @@ impl Searcher {
         degraded.extend(embedded.as_ref().err().map(|part| (*part).to_owned()));
         let question = Question { request, parts, embedded };
 
-        let routes = async {
+        let choosing = async {
             match hint {
                 Some(domain) => router::hinted(domain),
                 None if few.is_some() => Vec::new(),
                 None => self.routes(&question, &everywhere, words.as_ref().ok()).await,
             }
         };
-        let routes = stages.took(Stage::Route, stages::timed(routes).await);
+        let weighed = stages.took(Stage::Route, stages::timed(choosing).await);
         let mut routed = Routed {
             domain: None,
             by: RoutedBy::None,
@@ -177,7 +178,7 @@ impl Searcher {
             strategy: Strategy::Hybrid,
         };
         let mut found = None;
-        if let Some(route) = routes.first().filter(|route| route.confidence >= router::CONFIDENCE_MIN) {
+        if let Some(route) = weighed.first().filter(|route| route.confidence >= router::CONFIDENCE_MIN) {
             let predicate = everywhere.clone().in_domain(route.domain.clone());
             let words = (predicate == first).then(|| words.clone());
             let in_domain = self.find(&question, predicate, words, &mut stages, &mut degraded).await?;
@@ -235,7 +236,7 @@ impl Searcher {
             served_from: ServedFrom::Index,
             degraded,
             routed,
-            explain: request.explain.then(|| explained::search(&question, &found, routes, &stages)),
+            explain: request.explain.then(|| explained::search(&question, &found, weighed, &stages)),
             took_ms: 0.0,
         })
     }

@@ -31,7 +31,9 @@ pub(crate) async fn search(args: SearchArgs, common: &Common) -> Result<Exit, Fa
     if request.shape.is_some() && !common.json {
         // Only the array on stdout, ready to be put into a request.
         Output { json: true }.result(&reply.shaped, String::new);
-        remarks(&reply).iter().for_each(|remark| note(remark));
+        for remark in remarks(&reply) {
+            note(&remark);
+        }
     } else {
         Output { json: common.json }.result(&reply, || found(&reply, detail, round_trip));
     }

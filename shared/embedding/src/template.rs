@@ -24,7 +24,9 @@ pub fn combine([document, name]: [&[f32]; 2]) -> Vec<f32> {
     let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
     // Opposite passages cancel out in no model that is worth its name; the document alone is right even then.
     if length > f32::EPSILON {
-        vector.iter_mut().for_each(|x| *x /= length);
+        for x in &mut vector {
+            *x /= length;
+        }
         vector
     } else {
         document.to_vec()

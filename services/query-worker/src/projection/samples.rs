@@ -97,8 +97,12 @@ mod tests {
     fn a_sample_is_bounded_the_same_in_any_order_and_of_public_tools_only() {
         let tools: Vec<_> = (0..400).map(|i| tool(&format!("tool {i}"), &[])).collect();
         let (mut forward, mut backward) = (Samples::default(), Samples::default());
-        tools.iter().for_each(|(key, tool)| forward.put(key, tool, Some(&[1.0])));
-        tools.iter().rev().for_each(|(key, tool)| backward.put(key, tool, Some(&[1.0])));
+        for (key, tool) in &tools {
+            forward.put(key, tool, Some(&[1.0]));
+        }
+        for (key, tool) in tools.iter().rev() {
+            backward.put(key, tool, Some(&[1.0]));
+        }
         let (secret_key, secret) = tool("secret", &["admin"]);
         forward.put(&secret_key, &secret, Some(&[1.0]));
         let ids = |samples: &Samples| -> Vec<_> {

@@ -214,7 +214,7 @@ mod tests {
             coverage("list the issues", "issues/list-labels-for-milestone", "Lists labels for issues.");
         assert!((whole - 15.0).abs() < 1e-3 || whole > part, "{whole} {part}");
         assert!(whole > part && part > 0.0);
-        assert_eq!(coverage("something else entirely", "issues/list", "Lists issues."), 0.0);
+        assert!(coverage("something else entirely", "issues/list", "Lists issues.").abs() < 1e-6);
     }
 
     #[test]

@@ -179,7 +179,7 @@ pub(crate) fn fuse(
             dense: by_meaning.map_or(0.0, |(of, arm)| dense_share * (of.score - arm.mean) / arm.spread),
             parts: lifts.get(&tool.point_id).copied().unwrap_or_default(),
             coverage: 0.0,
-            name: name_bonus(&tool.name),
+            name: name_bonus(tool.name),
         };
         let summands = tool.contributions;
         tool.score = summands.lexical + summands.dense + summands.parts + summands.name;
@@ -236,7 +236,7 @@ fn lifts_by_parts(
     scores.iter().map(|(point_id, scores)| (*point_id, lift(scores))).collect()
 }
 
-fn name_bonus(name: &NameMatch) -> f32 {
+fn name_bonus(name: NameMatch) -> f32 {
     let by_mention = match name.mention {
         Some(Mention::Whole) => WHOLE_NAME_BONUS,
         Some(Mention::Identifier) => IDENTIFIER_BONUS,

@@ -27,7 +27,7 @@ pub(crate) fn lexical(answers: Vec<LexicalAnswer>) -> Option<LexicalAnswer> {
             all.hits.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.point_id.cmp(&b.point_id)));
             all.hits.dedup_by_key(|hit| hit.point_id);
             all.hits.truncate(LEXICAL_HITS);
-            LexicalAnswer { candidates, mean, spread, ..all }
+            LexicalAnswer { mean, spread, candidates, ..all }
         })
 }
 

@@ -78,12 +78,11 @@ impl Searcher {
         words: Option<Answer<LexicalAnswer>>,
         stages: &mut Stages,
     ) -> Arms {
-        let lexical = match words {
-            Some(words) => words,
-            None => {
-                let words = self.lexical(&question.request.query, &question.parts, predicate);
-                stages.took(Stage::Lexical, stages::timed(words).await)
-            }
+        let lexical = if let Some(words) = words {
+            words
+        } else {
+            let words = self.lexical(&question.request.query, &question.parts, predicate);
+            stages.took(Stage::Lexical, stages::timed(words).await)
         };
         let dense = self.dense(&question.embedded, predicate, lexical.as_ref().ok());
         let dense = stages.took(Stage::Dense, stages::timed(dense).await);

@@ -236,7 +236,7 @@ async fn an_answer_comes_in_the_shape_and_size_asked_for() {
         let again = rig.search("default", request).await;
         assert_eq!(again.served_from, ServedFrom::Cache);
         assert_eq!(
-            (again.shaped.len() > 0, again.budget.is_some()),
+            (!again.shaped.is_empty(), again.budget.is_some()),
             (request.shape.is_some(), request.budget_tokens.is_some())
         );
     }

@@ -30,40 +30,51 @@ fn some(random: &mut StdRng, of: &[&str], likely: f64) -> Vec<String> {
 }
 
 fn random_tool(random: &mut StdRng, number: usize) -> Tool {
-    let (first, second) = (WORDS.choose(random).unwrap(), WORDS.choose(random).unwrap());
+    let (first, second) =
+        (WORDS.choose(random).expect("one of several"), WORDS.choose(random).expect("one of several"));
     let more = json!({
         "allowed_roles": some(random, &ROLES, 0.25),
         "tags": some(random, &TAGS, 0.3),
-        "tool_type": TYPES.choose(random).unwrap(),
+        "tool_type": TYPES.choose(random).expect("one of several"),
     });
     let description = format!("Handles the {first} of a {second}. Secret word w{number}.");
-    tool(&format!("{first}_{number}"), DOMAINS.choose(random).unwrap(), &description, more)
+    tool(&format!("{first}_{number}"), DOMAINS.choose(random).expect("one of several"), &description, more)
 }
 
 fn random_request(random: &mut StdRng, tools: usize) -> SearchRequest {
     let number = random.random_range(0..tools);
     let query = match random.random_range(0..4) {
-        0 => format!("{}_{number}", WORDS.choose(random).unwrap()),
+        0 => format!("{}_{number}", WORDS.choose(random).expect("one of several")),
         1 => format!("secret word w{number}"),
-        2 => format!("{} for {}", WORDS.choose(random).unwrap(), DOMAINS.choose(random).unwrap()),
+        2 => format!(
+            "{} for {}",
+            WORDS.choose(random).expect("one of several"),
+            DOMAINS.choose(random).expect("one of several")
+        ),
         _ => format!(
             "the {} please. Then a {} too",
-            WORDS.choose(random).unwrap(),
-            WORDS.choose(random).unwrap()
+            WORDS.choose(random).expect("one of several"),
+            WORDS.choose(random).expect("one of several")
         ),
     };
-    let id = format!("{}.{}_{number}", DOMAINS.choose(random).unwrap(), WORDS.choose(random).unwrap());
+    let id = format!(
+        "{}.{}_{number}",
+        DOMAINS.choose(random).expect("one of several"),
+        WORDS.choose(random).expect("one of several")
+    );
     SearchRequest {
         top_k: random.random_bool(0.5).then(|| random.random_range(1..100)),
-        domain: random.random_bool(0.3).then(|| DOMAINS.choose(random).unwrap().parse().unwrap()),
+        domain: random
+            .random_bool(0.3)
+            .then(|| DOMAINS.choose(random).expect("one of several").parse().expect("a valid name")),
         tool_types: if random.random_bool(0.3) {
-            vec![serde_json::from_value(json!("function")).unwrap()]
+            vec![serde_json::from_value(json!("function")).expect("a valid value")]
         } else {
             vec![]
         },
         tags: if random.random_bool(0.3) { some(random, &TAGS, 0.5) } else { vec![] },
         roles: some(random, &ROLES, 0.3),
-        exclude: if random.random_bool(0.3) { vec![id.parse().unwrap()] } else { vec![] },
+        exclude: if random.random_bool(0.3) { vec![id.parse().expect("a valid name")] } else { vec![] },
         detail: if random.random_bool(0.5) { Detail::Schema } else { Detail::Summary },
         explain: random.random_bool(0.7),
         ..SearchRequest::new(query)
@@ -97,14 +108,14 @@ async fn a_thousand_random_callers_see_only_what_is_theirs() {
             if number % 2 == 0 { "large".to_owned() } else { format!("tenant-{}", number % TENANTS) };
         let tools = &catalogues[&tenant];
         let request = random_request(&mut random, tools.len());
-        let predicate = request.predicate(tenant.parse().unwrap());
+        let predicate = request.predicate(tenant.parse().expect("a valid name"));
         let computed = rig.search(&tenant, &request).await;
         check(&computed, &request, &predicate, &tenant, tools);
         // The same question from somebody else must not be answered from this one's memory.
         let other = SearchRequest { roles: some(&mut random, &ROLES, 0.5), ..request.clone() };
         let reply = rig.search(&tenant, &other).await;
         from_cache += usize::from(reply.served_from == ServedFrom::Cache);
-        check(&reply, &other, &other.predicate(tenant.parse().unwrap()), &tenant, tools);
+        check(&reply, &other, &other.predicate(tenant.parse().expect("a valid name")), &tenant, tools);
         if number % 10 == 0 {
             check_lookups(&rig, &request, &tenant, tools).await;
         }
@@ -150,7 +161,7 @@ fn check(reply: &SearchReply, request: &SearchRequest, predicate: &Predicate, te
 
 async fn check_lookups(rig: &Rig, request: &SearchRequest, tenant: &str, tools: &[Tool]) {
     let sees = |tool: &&Tool| {
-        Predicate::tenant(tenant.parse().unwrap())
+        Predicate::tenant(tenant.parse().expect("a valid name"))
             .with_roles(request.roles.clone())
             .admits(&key(tenant, tool), tool)
     };
@@ -159,7 +170,7 @@ async fn check_lookups(rig: &Rig, request: &SearchRequest, tenant: &str, tools: 
         .await
         .expect("domains");
     assert_eq!(domains.tools, tools.iter().filter(sees).count() as u64);
-    assert_eq!(subjects::domains(&tenant.parse().unwrap()), format!("domains.v1.{tenant}"));
+    assert_eq!(subjects::domains(&tenant.parse().expect("a valid name")), format!("domains.v1.{tenant}"));
     let roles: Vec<&str> = request.roles.iter().map(String::as_str).collect();
     for tool in tools.iter().take(5) {
         let got = rig.get(tenant, &key(tenant, tool).tool_id().to_string(), &roles).await;

@@ -126,7 +126,7 @@ async fn evaluate(
     let work = async |client: Client| {
         let work = async {
             let seconds = hosting::register(&client, set, Duration::from_secs(args.timeout)).await?;
-            measure(args, &System::Nats(client.clone()), set, foreign, seconds).await
+            measure(args, &System::Nats(Box::new(client.clone())), set, foreign, seconds).await
         };
         let interrupted = || Fault::new(ErrorCode::Internal, "interrupted");
         shutdown.soft().run_until_cancelled(work).await.unwrap_or_else(|| Err(interrupted()))

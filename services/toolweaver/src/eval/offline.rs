@@ -77,8 +77,9 @@ fn vectors_file(folder: &Path, set: &Set, model: &str) -> PathBuf {
         hasher.update((text.len() as u64).to_le_bytes());
         hasher.update(text);
     }
-    let hash: String = hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    folder.join(format!("{}-{hash}.f32", set.name))
+    let hash: [u8; 32] = hasher.finalize().into();
+    let hash = hash.iter().take(8).fold(0_u64, |hash, byte| (hash << 8) | u64::from(*byte));
+    folder.join(format!("{}-{hash:016x}.f32", set.name))
 }
 
 /// The vectors of `count` tools; `None` where the file is not there, or not whole.
@@ -92,6 +93,7 @@ fn read(file: &Path, count: usize, dimensions: usize) -> Option<Vec<Vec<f32>>> {
     Some(vectors.map(|vector| vector.iter().map(|number| f32::from_le_bytes(*number)).collect()).collect())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 fn internal(error: anyhow::Error) -> Fault {
     Fault::new(ErrorCode::Internal, format!("{error:#}"))
 }

@@ -28,7 +28,7 @@ const QUERY_SHOWN: usize = 80;
 /// Who answers.
 pub(super) enum System {
     /// Query workers, asked by request-reply, as agents ask them.
-    Nats(Client),
+    Nats(Box<Client>),
     /// The same searcher in this process, without the wire.
     Offline(Box<Offline>),
 }

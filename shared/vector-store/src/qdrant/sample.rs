@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How long a sample stands for the tools that it was drawn from.
-const FULL_AGE_MAX: Duration = Duration::from_secs(60);
+const FULL_AGE_MAX: Duration = Duration::from_mins(1);
 
 /// The same for one that holds all tools there were: a young catalogue may have doubled by the next search.
 const SMALL_AGE_MAX: Duration = Duration::from_secs(1);

@@ -20,7 +20,7 @@ cases! {
 
 /// A vector between the axes that is alike to none of its neighbours.
 fn between(n: usize) -> Vec<f32> {
-    (0..DIMS).map(|axis| ((n * 7 + axis * 3) as f32).sin()).collect()
+    (0..DIMS).map(|axis| f32::from(u16::try_from(n * 7 + axis * 3).unwrap()).sin()).collect()
 }
 
 fn names(scores: &Scores, points: &[Point]) -> Vec<String> {

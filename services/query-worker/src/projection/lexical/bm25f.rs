@@ -9,7 +9,7 @@
 //! c(t,d)   = w_t · idf(t) · tf(t,d) / (k1 + tf(t,d))        idf(t) = ln(1 + (N − n_t + ½) / (n_t + ½))
 //! bm25f(d) = 0.7 · Σ c over stems + 0.3 · Σ c over words as written
 //! ```
-//! *N*, *n_t* and the mean lengths are counted over the candidates of this search. A compound request scores
+//! `N`, `n_t` and the mean lengths are counted over the candidates of this search. A compound request scores
 //! `WHOLE_SHARE` of its whole plus the rest of its best part.
 
 use std::sync::Arc;
@@ -203,23 +203,23 @@ struct Sums {
     /// Where the sums of a document begin, plus one; 0 for none. The zeroed pages that nobody touches cost nothing.
     rows: Vec<u32>,
     docs: Vec<DocId>,
-    sums: Vec<f32>,
+    cells: Vec<f32>,
 }
 
 impl Sums {
     fn new(max_doc: DocId, width: usize) -> Self {
-        Self { width, rows: vec![0; max_doc as usize], docs: Vec::new(), sums: Vec::new() }
+        Self { width, rows: vec![0; max_doc as usize], docs: Vec::new(), cells: Vec::new() }
     }
 
     fn add(&mut self, doc: DocId, texts: u32, score: f32) {
         let row = &mut self.rows[doc as usize];
         if *row == 0 {
             self.docs.push(doc);
-            self.sums.resize(self.sums.len() + self.width, 0.0);
+            self.cells.resize(self.cells.len() + self.width, 0.0);
             *row = u32::try_from(self.docs.len()).expect("a segment has less than 2^32 documents");
         }
         let begin = (*row as usize - 1) * self.width;
-        for (bit, sum) in self.sums[begin..begin + self.width].iter_mut().enumerate() {
+        for (bit, sum) in self.cells[begin..begin + self.width].iter_mut().enumerate() {
             if texts & (1 << bit) != 0 {
                 *sum += score;
             }
@@ -230,11 +230,11 @@ impl Sums {
     fn parts(&self, doc: DocId) -> &[f32] {
         match self.rows[doc as usize] as usize {
             0 => &[],
-            row => &self.sums[(row - 1) * self.width + 1..row * self.width],
+            row => &self.cells[(row - 1) * self.width + 1..row * self.width],
         }
     }
 
     fn mixed(&self) -> impl Iterator<Item = (DocId, f32)> {
-        self.docs.iter().zip(self.sums.chunks_exact(self.width)).map(|(doc, sums)| (*doc, mix(sums)))
+        self.docs.iter().zip(self.cells.chunks_exact(self.width)).map(|(doc, sums)| (*doc, mix(sums)))
     }
 }

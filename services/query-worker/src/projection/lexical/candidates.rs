@@ -86,7 +86,7 @@ impl Candidates {
         segment: &SegmentReader,
         field: Field,
         labels: &BTreeSet<String>,
-    ) -> tantivy::Result<HashMap<DocId, u32>> {
+    ) -> tantivy::Result<HashMap<DocId, usize>> {
         let index = segment.inverted_index(field)?;
         let mut shared = HashMap::new();
         for label in labels {

@@ -30,8 +30,8 @@ use super::{grams, names};
 const WRITER_HEAP_BYTES: usize = 64 << 20;
 /// Memory for what predicates admit, in bytes.
 const CANDIDATES_BYTES_MAX: u64 = 64 << 20;
-/// Share of a name's trigrams that another one must have to be looked at.
-const SHARED_GRAMS_MIN: f32 = 0.4;
+/// Share of a name's trigrams that another one must have to be looked at, in percent.
+const SHARED_GRAMS_PERCENT_MIN: usize = 40;
 /// Names that are looked at for one query.
 const NEAR_NAMES_MAX: usize = 64;
 
@@ -170,7 +170,7 @@ fn near_names(
         return Ok(Vec::new());
     }
     let grams = grams::grams(&name);
-    let least = (grams.len() as f32 * SHARED_GRAMS_MIN).ceil().max(1.0) as u32;
+    let least = (grams.len() * SHARED_GRAMS_PERCENT_MIN).div_ceil(100).max(1);
     let mut near = Vec::new();
     for (ord, segment) in (0..).zip(searcher.segment_readers()) {
         let shared = candidates.shared(ord as usize, segment, fields.name_grams, &grams)?;
