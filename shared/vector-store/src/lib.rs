@@ -7,18 +7,22 @@
 //! - A removal leaves a tombstone: the point is gone from search, count and scroll, and its revision still guards
 //!   against a late, older registration.
 //! - The predicate is applied before ranking, and means exactly what `Predicate::admits` says.
-//! - Scores are cosines; stored vectors need not be unit vectors.
+//! - Scores are cosines; stored vectors need not be unit vectors. Every tool found has one for every vector asked for.
+//! - The sample of a search is of the same tools in every store.
 //!
 //! Here does **not** live: embedding, lexical search, fusion, and when to retry (ask [`StoreError::is_transient`]).
 
 mod config;
+mod cosine;
 mod error;
 mod memory;
 mod qdrant;
+mod scores;
 mod store;
 
 pub use config::QdrantConfig;
 pub use error::StoreError;
 pub use memory::Memory;
 pub use qdrant::{Ensured, Qdrant};
-pub use store::{Hit, Page, Point, Record, Tombstone, VectorStore};
+pub use scores::{SAMPLE_MAX, Scores};
+pub use store::{Page, Point, Record, Tombstone, VectorStore};

@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc};
 use toolweaver_contracts::{Predicate, Tool, ToolKey};
 use uuid::Uuid;
 
-use crate::StoreError;
+use crate::{Scores, StoreError};
 
 /// A tool to be found by its vector.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,15 +27,6 @@ pub struct Tombstone {
     pub key: ToolKey,
     /// Sequence of the removal in TOOLS; higher wins.
     pub revision: u64,
-}
-
-/// A tool found by search.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Hit {
-    /// [`ToolKey::point_id`] of the tool.
-    pub point_id: Uuid,
-    /// Cosine between query and tool, -1 to 1.
-    pub score: f32,
 }
 
 /// A stored tool without its vector.
@@ -70,13 +61,17 @@ pub trait VectorStore: Send + Sync {
     /// Removes tools and remembers that they were removed; any number, in any order.
     fn remove(&self, tombstones: &[Tombstone]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The tools nearest to `vector` among those that `predicate` admits, best first, at most `limit`.
+    /// The cosine of every vector to the tools that are among the `limit` nearest to any of them, and to those in
+    /// `also`, which are point ids. All of them are tools that `predicate` admits; another one in `also` is left out.
+    ///
+    /// Without vectors nothing is found. See [`Scores`] for the order and for the sample that comes with the answer.
     fn search(
         &self,
-        vector: &[f32],
+        vectors: &[Vec<f32>],
         predicate: &Predicate,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<Hit>, StoreError>> + Send;
+        also: &[Uuid],
+    ) -> impl Future<Output = Result<Scores, StoreError>> + Send;
 
     /// How many tools `predicate` admits, exactly.
     fn count(&self, predicate: &Predicate) -> impl Future<Output = Result<u64, StoreError>> + Send;

@@ -89,11 +89,20 @@ impl Labels {
 impl Filter {
     /// Whether the tool with these facets is meant; the same answer as `Predicate::admits` within the tenant.
     pub(super) fn admits(&self, point_id: &Uuid, facets: &Facets) -> bool {
+        self.fits(facets) && !self.excludes(point_id)
+    }
+
+    /// Whether it would be meant if nothing were excluded.
+    pub(super) fn fits(&self, facets: &Facets) -> bool {
         self.domain.is_none_or(|domain| domain == facets.domain)
             && (self.tool_types == 0 || self.tool_types & facets.tool_type != 0)
             && self.tags.as_ref().is_none_or(|tags| any_in(&facets.tags, tags))
             && (facets.allowed_roles.is_empty() || any_in(&facets.allowed_roles, &self.roles))
-            && (self.exclude.is_empty() || self.exclude.binary_search(point_id).is_err())
+    }
+
+    /// Whether this very tool is excluded.
+    pub(super) fn excludes(&self, point_id: &Uuid) -> bool {
+        !self.exclude.is_empty() && self.exclude.binary_search(point_id).is_ok()
     }
 }
 

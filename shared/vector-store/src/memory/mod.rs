@@ -2,7 +2,7 @@
 //!
 //! Every vector is compared, so the answer is exact; the vectors of a tenant lie in one block, so it is fast too.
 //! Here live the handle, its lock and the contract; `partition` holds one tenant, `labels` makes filters cheap,
-//! `ranking` scores and keeps the best.
+//! `ranking` keeps the nearest.
 
 mod labels;
 mod partition;
@@ -18,10 +18,10 @@ use toolweaver_contracts::{Predicate, Tenant};
 use uuid::Uuid;
 
 use self::{labels::Labels, partition::Partition};
-use crate::{Hit, Page, Point, StoreError, Tombstone, VectorStore, error::check_vector};
+use crate::{Page, Point, Scores, StoreError, Tombstone, VectorStore, cosine::Queries, error::check_vector};
 
-/// Above this many vectors a search takes milliseconds, too long for a thread that others wait for.
-const INLINE_VECTORS_MAX: usize = 20_000;
+/// Above this many cosines a search takes milliseconds, too long for a thread that others wait for.
+const INLINE_COSINES_MAX: usize = 20_000;
 
 /// Exact vector search in this process. Cheap to clone; clones share their content.
 ///
@@ -57,10 +57,12 @@ impl Memory {
         self.read().partitions.get(tenant).map_or(0, Partition::len)
     }
 
-    fn search_now(&self, vector: &[f32], predicate: &Predicate, limit: usize) -> Vec<Hit> {
+    fn search_now(&self, queries: &Queries, predicate: &Predicate, limit: usize, also: &[Uuid]) -> Scores {
         let catalogue = self.read();
-        let Some(partition) = catalogue.partitions.get(&predicate.tenant) else { return Vec::new() };
-        partition.search(vector, &catalogue.labels.compile(predicate), limit)
+        let Some(partition) = catalogue.partitions.get(&predicate.tenant) else {
+            return Scores::new(queries.len());
+        };
+        partition.search(queries, &catalogue.labels.compile(predicate), limit, also)
     }
 }
 
@@ -93,16 +95,21 @@ impl VectorStore for Memory {
 
     async fn search(
         &self,
-        vector: &[f32],
+        vectors: &[Vec<f32>],
         predicate: &Predicate,
         limit: usize,
-    ) -> Result<Vec<Hit>, StoreError> {
-        check_vector("search", vector, self.dims)?;
-        if self.vectors(&predicate.tenant) <= INLINE_VECTORS_MAX {
-            return Ok(self.search_now(vector, predicate, limit));
+        also: &[Uuid],
+    ) -> Result<Scores, StoreError> {
+        for vector in vectors {
+            check_vector("search", vector, self.dims)?;
         }
-        let (store, vector, predicate) = (self.clone(), vector.to_vec(), predicate.clone());
-        let search = tokio::task::spawn_blocking(move || store.search_now(&vector, &predicate, limit));
+        let queries = Queries::new(vectors, self.dims);
+        if self.vectors(&predicate.tenant) * queries.len() <= INLINE_COSINES_MAX {
+            return Ok(self.search_now(&queries, predicate, limit, also));
+        }
+        let (store, predicate, also) = (self.clone(), predicate.clone(), also.to_vec());
+        let search =
+            tokio::task::spawn_blocking(move || store.search_now(&queries, &predicate, limit, &also));
         Ok(search.await.expect("a search neither panics nor is cancelled"))
     }
 

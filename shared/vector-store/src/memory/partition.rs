@@ -6,11 +6,13 @@ use toolweaver_contracts::{Tool, ToolKey};
 use uuid::Uuid;
 
 use crate::{
-    Hit, Page, Point, Record, Tombstone,
+    Page, Point, Record, SAMPLE_MAX, Scores, Tombstone,
+    cosine::{Queries, unit},
     memory::{
         labels::{Facets, Filter, Labels},
-        ranking::{Best, dot, unit_scale},
+        ranking::{Least, Scored},
     },
+    scores::nearest_first,
 };
 
 /// Tools and their vectors in slots 0..n without gaps: the last one moves into the slot of one that is removed.
@@ -67,8 +69,7 @@ impl Partition {
         let head = Head { point_id, facets: labels.facets(&point.key, &point.tool) };
         let content =
             Content { key: point.key.clone(), revision: point.revision, tool: Arc::clone(&point.tool) };
-        let scale = unit_scale(&point.vector);
-        let vector = point.vector.iter().map(|x| x * scale);
+        let vector = unit(&point.vector);
         if let Some(&slot) = self.slots.get(&point_id) {
             self.heads[slot] = head;
             self.contents[slot] = content;
@@ -101,15 +102,65 @@ impl Partition {
         }
     }
 
-    pub(super) fn search(&self, vector: &[f32], filter: &Filter, limit: usize) -> Vec<Hit> {
-        let scale = unit_scale(vector);
-        let mut best = Best::new(limit, self.len());
-        for (head, stored) in self.heads.iter().zip(self.vectors.chunks_exact(self.dims)) {
-            if filter.admits(&head.point_id, &head.facets) {
-                best.offer(Hit { point_id: head.point_id, score: dot(vector, stored) * scale });
+    /// See [`VectorStore::search`](crate::VectorStore::search). Every stored vector is read once for all queries.
+    pub(super) fn search(&self, queries: &Queries, filter: &Filter, limit: usize, also: &[Uuid]) -> Scores {
+        let width = queries.len();
+        let mut scores = Scores::new(width);
+        if width == 0 {
+            return scores;
+        }
+        // By slot, so that the few rows that are wanted in the end need not be known before. The rows of tools that
+        // are not admitted stay zero and are never looked at.
+        let mut rows = vec![0.0; self.len() * width];
+        let mut nearest: Vec<Least<Scored>> = (0..width).map(|_| Least::new(limit, self.len())).collect();
+        let mut sample = Least::new(SAMPLE_MAX, self.len());
+        let stored = self.heads.iter().zip(self.vectors.chunks_exact(self.dims));
+        for (slot, ((head, vector), row)) in stored.zip(rows.chunks_exact_mut(width)).enumerate() {
+            if !filter.fits(&head.facets) {
+                continue;
+            }
+            sample.offer((head.point_id, slot));
+            if filter.excludes(&head.point_id) {
+                continue;
+            }
+            queries.cosines(vector, row);
+            for (nearest, &score) in nearest.iter_mut().zip(&*row) {
+                nearest.offer(Scored { score, point_id: head.point_id, slot });
             }
         }
-        best.into_hits()
+
+        let row = |slot: usize| &rows[slot * width..(slot + 1) * width];
+        for slot in self.chosen(nearest, filter, also, |slot| row(slot)[0]) {
+            scores.push(self.heads[slot].point_id, row(slot));
+        }
+        for (point_id, slot) in sample.into_sorted() {
+            if !filter.excludes(&point_id) {
+                scores.push_sample(row(slot));
+            }
+        }
+        scores
+    }
+
+    /// The slots of the nearest tools and of the admitted ones in `also`: each once, the highest `score` first.
+    fn chosen(
+        &self,
+        nearest: Vec<Least<Scored>>,
+        filter: &Filter,
+        also: &[Uuid],
+        score: impl Fn(usize) -> f32,
+    ) -> Vec<usize> {
+        let mut slots: Vec<usize> =
+            nearest.into_iter().flat_map(Least::into_sorted).map(|scored| scored.slot).collect();
+        let known = also.iter().filter_map(|point_id| self.slots.get(point_id).copied());
+        slots.extend(known.filter(|&slot| {
+            let head = &self.heads[slot];
+            filter.admits(&head.point_id, &head.facets)
+        }));
+        slots.sort_unstable();
+        slots.dedup();
+        let place = |slot: usize| (score(slot), self.heads[slot].point_id);
+        slots.sort_unstable_by(|&a, &b| nearest_first(place(a), place(b)));
+        slots
     }
 
     pub(super) fn count(&self, filter: &Filter) -> u64 {
