@@ -1,11 +1,11 @@
-//! One collection: its vectors' shapes, its points, and every read and write of them.
+//! One collection: its vectors' shapes, its points, every write and every read of them but queries.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use ::qdrant_client::qdrant::{
     self as api, CollectionConfig, CollectionInfo, CollectionParams, CollectionStatus, Distance,
     PayloadSchemaInfo, PointsOperationResponse, UpdateMode, UpdateResult, UpdateStatus, VectorParams,
-    VectorsConfig, points_selector::PointsSelectorOneOf, query, vector_input, vectors_config,
+    VectorsConfig, points_selector::PointsSelectorOneOf, vectors_config,
 };
 use tonic::Status;
 
@@ -30,11 +30,11 @@ pub(super) struct Collection {
 }
 
 #[derive(Debug, Clone)]
-struct Point {
-    payload: Payload,
-    vectors: NamedVectors,
+pub(super) struct Point {
+    pub(super) payload: Payload,
+    pub(super) vectors: NamedVectors,
     /// Number of the operation that wrote it.
-    version: u64,
+    pub(super) version: u64,
 }
 
 impl Collection {
@@ -174,50 +174,8 @@ impl Collection {
         Ok(api::CountResponse { result: Some(api::CountResult { count }), ..api::CountResponse::default() })
     }
 
-    pub(super) fn query(&self, request: api::QueryPoints) -> Result<api::QueryResponse, Status> {
-        if !request.prefetch.is_empty() || request.lookup_from.is_some() {
-            return Err(Status::unimplemented("the double knows no prefetch and no lookup"));
-        }
-        let mut vector = match request.query.and_then(|query| query.variant) {
-            Some(query::Variant::Nearest(api::VectorInput {
-                variant: Some(vector_input::Variant::Dense(dense)),
-            })) => dense.data,
-            _ => {
-                return Err(Status::unimplemented("the double finds what is nearest to a dense vector only"));
-            }
-        };
-        let name = request.using.unwrap_or_default();
-        self.check_vector(&name, &vector)?;
-        normalise(&mut vector);
-
-        let mut found: Vec<(f32, Id, &Point)> = Vec::new();
-        for (id, point) in self.matching(request.filter.as_ref())? {
-            let Some(stored) = point.vectors.get(&name) else { continue };
-            let score = stored.iter().zip(&vector).map(|(a, b)| a * b).sum();
-            if request.score_threshold.is_none_or(|threshold| score >= threshold) {
-                found.push((score, id, point));
-            }
-        }
-        found.sort_by(|(a, ..), (b, ..)| b.total_cmp(a));
-
-        let offset = usize::try_from(request.offset.unwrap_or(0)).unwrap_or(usize::MAX);
-        let page = found.into_iter().skip(offset).take(limit(request.limit)?);
-        let result = page.map(|(score, id, point)| {
-            Ok(api::ScoredPoint {
-                id: Some(id.into()),
-                payload: payload_for(request.with_payload.as_ref(), &point.payload, false)?,
-                score,
-                version: point.version,
-                vectors: vectors_for(request.with_vectors.as_ref(), &point.vectors),
-                ..api::ScoredPoint::default()
-            })
-        });
-        let result = result.collect::<Result<_, Status>>()?;
-        Ok(api::QueryResponse { result, ..api::QueryResponse::default() })
-    }
-
     /// Points that meet the filter, by id.
-    fn matching(&self, filter: Option<&api::Filter>) -> Result<Vec<(Id, &Point)>, Status> {
+    pub(super) fn matching(&self, filter: Option<&api::Filter>) -> Result<Vec<(Id, &Point)>, Status> {
         let mut met = Vec::new();
         for (id, point) in &self.points {
             if candidate(*id, point).meets(filter)? {
@@ -227,7 +185,7 @@ impl Collection {
         Ok(met)
     }
 
-    fn check_vector(&self, name: &str, vector: &[f32]) -> Result<(), Status> {
+    pub(super) fn check_vector(&self, name: &str, vector: &[f32]) -> Result<(), Status> {
         let Some(shape) = self.shapes.get(name) else {
             return Err(Status::invalid_argument(format!(
                 "Wrong input: Not existing vector name error: {name}"
@@ -272,7 +230,7 @@ fn retrieved(
 }
 
 /// Makes a unit vector, so that the inner product is the cosine; a zero vector stays what it is.
-fn normalise(vector: &mut [f32]) {
+pub(super) fn normalise(vector: &mut [f32]) {
     let norm = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
     if norm > 0.0 {
         for x in vector {
@@ -281,7 +239,7 @@ fn normalise(vector: &mut [f32]) {
     }
 }
 
-fn limit(asked: Option<u64>) -> Result<usize, Status> {
+pub(super) fn limit(asked: Option<u64>) -> Result<usize, Status> {
     match asked {
         None => Ok(LIMIT_DEFAULT),
         Some(0) => Err(Status::invalid_argument("Validation error: limit must be 1 or larger")),

@@ -8,6 +8,7 @@
 mod collection;
 mod faults;
 mod filter;
+mod query;
 mod server;
 mod service;
 mod values;

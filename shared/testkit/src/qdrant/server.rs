@@ -165,6 +165,13 @@ impl Server {
         self.collection(&request.collection_name)?.query(request)
     }
 
+    pub(super) fn query_batch(
+        &mut self,
+        request: api::QueryBatchPoints,
+    ) -> Result<api::QueryBatchResponse, Status> {
+        self.collection(&request.collection_name)?.query_batch(request)
+    }
+
     /// The collection with this name or alias.
     fn collection(&mut self, name: &str) -> Result<&mut Collection, Status> {
         let resolved = self.aliases.get(name).map_or(name, String::as_str);

@@ -98,6 +98,7 @@ service! { Points as "points" {
         scroll(ScrollPoints) -> ScrollResponse => scroll;
         count(CountPoints) -> CountResponse => count;
         query(QueryPoints) -> QueryResponse => query;
+        query_batch(QueryBatchPoints) -> QueryBatchResponse => query_batch;
     }
     refused {
         update_vectors(UpdatePointVectors) -> PointsOperationResponse;
@@ -118,7 +119,6 @@ service! { Points as "points" {
         discover(DiscoverPoints) -> DiscoverResponse;
         discover_batch(DiscoverBatchPoints) -> DiscoverBatchResponse;
         update_batch(UpdateBatchPoints) -> UpdateBatchResponse;
-        query_batch(QueryBatchPoints) -> QueryBatchResponse;
         query_groups(QueryPointGroups) -> QueryGroupsResponse;
         facet(FacetCounts) -> FacetResponse;
         search_matrix_pairs(SearchMatrixPoints) -> SearchMatrixPairsResponse;
