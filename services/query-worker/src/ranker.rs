@@ -9,7 +9,6 @@ use std::{
 };
 
 use toolweaver_contracts::ArmScore;
-use toolweaver_vector_store::Hit;
 use uuid::Uuid;
 
 use crate::projection::{LexicalHit, Mention};
@@ -35,6 +34,15 @@ pub(crate) const GOOD_MATCHES_MIN: usize = 3;
 pub(crate) const CANDIDATES_MIN: usize = 20;
 /// Best cosine under which, with no word and no name found either, nothing seems to fit.
 const RELEVANT_COSINE_MIN: f32 = 0.25;
+
+/// A tool that the dense arm found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Hit {
+    /// Which tool.
+    pub(crate) point_id: Uuid,
+    /// Cosine between query and tool, -1 to 1.
+    pub(crate) score: f32,
+}
 
 /// A tool with everything that is known about its place.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -19,14 +19,14 @@ use toolweaver_contracts::{
     SearchResult, SearchStatus, ServedFrom, Strategy, Tenant, Tool, subjects,
 };
 use toolweaver_embedding::template;
-use toolweaver_vector_store::{Hit, VectorStore as _};
+use toolweaver_vector_store::{Scores, VectorStore as _};
 use tracing::{Instrument as _, info_span, warn};
 use uuid::Uuid;
 
 use crate::{
     Parts, QuerySettings, freshness, metrics,
     projection::{Entry, LexicalHit, Mention, Projection},
-    ranker::{self, Ranked},
+    ranker::{self, Hit, Ranked},
 };
 
 /// Names in `degraded`.
@@ -265,16 +265,18 @@ impl Searcher {
     }
 
     async fn dense(&self, embedded: &Embedded, predicate: &Predicate) -> Result<Vec<Hit>, &'static str> {
-        let vector = embedded.as_ref().map_err(|part| *part)?;
+        let vectors = [embedded.as_ref().map_err(|part| *part)?.to_vec()];
         let found = async {
             match (self.projection.vectors(), &self.parts.vectors) {
-                (Some(memory), _) => memory.search(vector, predicate, ranker::DENSE_HITS).await,
-                (None, Some(qdrant)) => qdrant.search(vector, predicate, ranker::DENSE_HITS).await,
-                (None, None) => Ok(Vec::new()),
+                (Some(memory), _) => memory.search(&vectors, predicate, ranker::DENSE_HITS, &[]).await,
+                (None, Some(qdrant)) => qdrant.search(&vectors, predicate, ranker::DENSE_HITS, &[]).await,
+                (None, None) => Ok(Scores::new(vectors.len())),
             }
         };
         match timeout(self.part_timeout, found.instrument(info_span!("search vectors"))).await {
-            Ok(Ok(hits)) => Ok(hits),
+            Ok(Ok(found)) => {
+                Ok(found.iter().map(|(point_id, row)| Hit { point_id, score: row[0] }).collect())
+            }
             Ok(Err(error)) => {
                 warn!(%error, "cannot search vectors");
                 Err(VECTORS)

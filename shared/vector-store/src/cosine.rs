@@ -23,6 +23,11 @@ impl Queries {
         self.units.len() / self.dims
     }
 
+    /// Of how many dimensions each is.
+    pub(crate) const fn dims(&self) -> usize {
+        self.dims
+    }
+
     /// The cosine of each to a unit vector.
     pub(crate) fn cosines(&self, unit: &[f32], row: &mut [f32]) {
         for (cosine, query) in row.iter_mut().zip(self.units.chunks_exact(self.dims)) {

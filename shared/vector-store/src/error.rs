@@ -1,13 +1,13 @@
 //! What can go wrong in a vector store, and whether trying again can help.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ::qdrant_client::QdrantError;
 use tonic::Code;
 use uuid::Uuid;
 
 /// Why an operation on a vector store failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The client could not be made from its configuration.
     #[error("{url:?} is no address of a Qdrant server; it looks like http://127.0.0.1:6334")]
@@ -16,7 +16,7 @@ pub enum StoreError {
         url: String,
         /// What the client said.
         #[source]
-        source: Box<QdrantError>,
+        source: Arc<QdrantError>,
     },
     /// The server refused an operation or could not be reached.
     #[error("{operation} in collection {collection} failed")]
@@ -27,7 +27,7 @@ pub enum StoreError {
         collection: String,
         /// What the client said.
         #[source]
-        source: Box<QdrantError>,
+        source: Arc<QdrantError>,
     },
     /// The server did not answer in time.
     #[error("{operation} in collection {collection} was not answered within {timeout:?}")]
@@ -131,7 +131,7 @@ impl StoreError {
             QdrantError::ResponseError { status } if status.code() == Code::NotFound => {
                 Self::MissingCollection { operation, collection }
             }
-            _ => Self::Request { operation, collection, source: Box::new(source) },
+            _ => Self::Request { operation, collection, source: Arc::new(source) },
         }
     }
 

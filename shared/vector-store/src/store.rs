@@ -51,6 +51,14 @@ pub struct Page {
     pub next: Option<Uuid>,
 }
 
+/// Point ids of the tools that a predicate excludes by name.
+pub(crate) fn excluded(predicate: &Predicate) -> impl Iterator<Item = Uuid> {
+    predicate.exclude.iter().map(|id| {
+        let (domain, tool_name) = (id.domain.clone(), id.tool_name.clone());
+        ToolKey { tenant: predicate.tenant.clone(), domain, tool_name }.point_id()
+    })
+}
+
 /// Stores the vectors of one model. See the crate documentation for what every implementation promises.
 pub trait VectorStore: Send + Sync {
     /// Stores tools; any number, in any order. Once it returns, every point is stored or was outdated already.

@@ -5,6 +5,8 @@ use std::{borrow::Borrow, collections::HashMap};
 use toolweaver_contracts::{Predicate, Tool, ToolKey, ToolType};
 use uuid::Uuid;
 
+use crate::store::excluded;
+
 /// The number of a domain that no tool is in.
 const UNKNOWN: u32 = u32::MAX;
 
@@ -48,14 +50,7 @@ impl Labels {
 
     /// The predicate in numbers; empty sets allocate nothing.
     pub(super) fn compile(&self, predicate: &Predicate) -> Filter {
-        let mut exclude: Vec<Uuid> = predicate
-            .exclude
-            .iter()
-            .map(|id| {
-                let (domain, tool_name) = (id.domain.clone(), id.tool_name.clone());
-                ToolKey { tenant: predicate.tenant.clone(), domain, tool_name }.point_id()
-            })
-            .collect();
+        let mut exclude: Vec<Uuid> = excluded(predicate).collect();
         exclude.sort_unstable();
         Filter {
             domain: predicate

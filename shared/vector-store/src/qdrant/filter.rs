@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use ::qdrant_client::qdrant::{Condition, Filter, Range};
-use toolweaver_contracts::{Predicate, ToolKey};
+use toolweaver_contracts::Predicate;
 use uuid::Uuid;
 
-use crate::qdrant::payload::field;
+use crate::{qdrant::payload::field, store::excluded};
 
 /// What [`Predicate::admits`] says. A tombstone has no tenant of its own and so is never admitted.
 pub(super) fn of_predicate(predicate: &Predicate) -> Filter {
@@ -23,18 +23,7 @@ pub(super) fn of_predicate(predicate: &Predicate) -> Filter {
     }
     must.push(for_roles(predicate));
 
-    let excluded: Vec<String> = predicate
-        .exclude
-        .iter()
-        .map(|id| {
-            let key = ToolKey {
-                tenant: predicate.tenant.clone(),
-                domain: id.domain.clone(),
-                tool_name: id.tool_name.clone(),
-            };
-            key.point_id().to_string()
-        })
-        .collect();
+    let excluded: Vec<String> = excluded(predicate).map(|point_id| point_id.to_string()).collect();
     let must_not = if excluded.is_empty() { Vec::new() } else { vec![Condition::has_id(excluded)] };
     Filter { must, must_not, ..Filter::default() }
 }

@@ -1,30 +1,36 @@
 //! Vectors in Qdrant, over gRPC.
 //!
 //! One collection per model, named after the alias and the model's fingerprint, so that vectors of two models never
-//! meet. Here lives the handle and its reads and writes; `collection` makes collections and moves the alias, `connection`
-//! bounds and renews, `filter` and `payload` translate.
+//! meet. Here lives the handle, its writes and its simple reads; `search` and `sample` find, `collection` makes
+//! collections and moves the alias, `connection` bounds and renews, `filter` and `payload` translate.
 
 mod collection;
 mod connection;
 mod filter;
 mod payload;
+mod sample;
+mod search;
 
 use std::{collections::HashMap, fmt, future::Future, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use ::qdrant_client::{
     Qdrant as Client, QdrantError,
     qdrant::{
-        CountPointsBuilder, NamedVectors, PointStruct, QueryPoints, QueryPointsBuilder, ScrollPointsBuilder,
-        UpdateStatus, UpsertPointsBuilder, Vectors,
+        CountPointsBuilder, NamedVectors, PointStruct, ScrollPointsBuilder, UpdateStatus,
+        UpsertPointsBuilder, Vectors,
     },
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use tokio::time::Instant;
 use toolweaver_contracts::{Predicate, TEXT_VECTOR};
 use uuid::Uuid;
 
 pub use self::collection::Ensured;
-use self::connection::{Connection, TimedOut};
-use crate::{Hit, Page, Point, QdrantConfig, StoreError, Tombstone, VectorStore, error::check_vector};
+use self::{
+    connection::{Connection, TimedOut},
+    sample::Samples,
+};
+use crate::{Page, Point, QdrantConfig, Scores, StoreError, Tombstone, VectorStore, error::check_vector};
 
 /// Points of one request: the server applies a request as a whole, and the guard grows with it.
 const BATCH_POINTS_MAX: usize = 256;
@@ -46,6 +52,7 @@ pub struct Qdrant {
     collection: String,
     model: String,
     dims: usize,
+    samples: Samples,
 }
 
 impl fmt::Debug for Qdrant {
@@ -69,6 +76,7 @@ impl Qdrant {
             config: config.clone(),
             model: fingerprint.to_owned(),
             dims: dims.get(),
+            samples: sample::remembered(),
         })
     }
 
@@ -90,6 +98,23 @@ impl Qdrant {
         match self.connection.within(timeout, request).await {
             Ok(answer) => answer.map_err(|source| StoreError::request(operation, &self.collection, source)),
             Err(TimedOut) => Err(self.timed_out(operation, timeout)),
+        }
+    }
+
+    /// Waits for an answer that is one of several within the time of one read.
+    async fn until<T, F>(
+        &self,
+        deadline: Instant,
+        operation: &'static str,
+        request: impl FnOnce(Arc<Client>) -> F,
+    ) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, QdrantError>>,
+    {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match self.connection.within(left, request).await {
+            Ok(answer) => answer.map_err(|source| StoreError::request(operation, &self.collection, source)),
+            Err(TimedOut) => Err(self.timed_out(operation, self.timeout())),
         }
     }
 
@@ -132,17 +157,6 @@ impl Qdrant {
         }
     }
 
-    fn nearest(&self, vector: &[f32], predicate: &Predicate, limit: usize) -> QueryPoints {
-        QueryPointsBuilder::new(&self.collection)
-            .query(vector.to_vec())
-            .using(TEXT_VECTOR)
-            .filter(filter::of_predicate(predicate))
-            .limit(limit as u64)
-            .with_payload(false)
-            .timeout(self.server_timeout())
-            .build()
-    }
-
     fn point(&self, write: &Write<'_>) -> PointStruct {
         let (payload, vectors) = match write.content {
             Content::Tool(point) => {
@@ -169,23 +183,15 @@ impl VectorStore for Qdrant {
 
     async fn search(
         &self,
-        vector: &[f32],
+        vectors: &[Vec<f32>],
         predicate: &Predicate,
         limit: usize,
-    ) -> Result<Vec<Hit>, StoreError> {
-        check_vector("search", vector, self.dims)?;
-        if limit == 0 {
-            return Ok(Vec::new());
+        also: &[Uuid],
+    ) -> Result<Scores, StoreError> {
+        for vector in vectors {
+            check_vector("search", vector, self.dims)?;
         }
-        let request = self.nearest(vector, predicate, limit);
-        let answer = self
-            .within(self.timeout(), "search", |client| async move { client.query(request).await })
-            .await?;
-        answer
-            .result
-            .into_iter()
-            .map(|found| Ok(Hit { point_id: self.point_id(found.id)?, score: found.score }))
-            .collect()
+        self.scores(vectors, predicate, limit, also).await
     }
 
     async fn count(&self, predicate: &Predicate) -> Result<u64, StoreError> {

@@ -12,7 +12,10 @@ use toolweaver_contracts::{Predicate, Tenant, Tool, ToolKey, ToolType};
 use toolweaver_vector_store::{Point, Tombstone, VectorStore};
 use uuid::Uuid;
 
-use crate::scene::{DIMS, fresh_tenant, key, scroll_all, tool};
+use crate::{
+    naive,
+    scene::{DIMS, cosine, fresh_tenant, key, scroll_all, tool},
+};
 
 /// Few of each, so that they meet often.
 const DOMAINS: [&str; 3] = ["git", "chat", "mail"];
@@ -54,8 +57,10 @@ struct Question {
     tags: Vec<String>,
     roles: Vec<String>,
     exclude: Vec<Name>,
-    vector: Vec<f32>,
+    /// At least one.
+    vectors: Vec<Vec<f32>>,
     limit: usize,
+    also: Vec<Name>,
 }
 
 /// Runs `test` on `cases` random scripts; a failing one is made smaller before it is shown.
@@ -114,20 +119,10 @@ async fn compare(store: &impl VectorStore, model: &Model, question: &Question, t
         expected.iter().map(|point| (point.key.point_id(), point.revision)).collect();
     assert_eq!(records, stored, "scroll for {predicate:?}");
 
-    let scores: HashMap<Uuid, f32> = expected
-        .iter()
-        .map(|point| (point.key.point_id(), cosine(&point.vector, &question.vector)))
-        .collect();
-    let mut best: Vec<f32> = scores.values().copied().collect();
-    best.sort_by(|a, b| b.total_cmp(a));
-    best.truncate(question.limit);
-    let found = store.search(&question.vector, &predicate, question.limit).await.unwrap();
-    assert_eq!(found.len(), best.len(), "search for {predicate:?}");
-    for (hit, best) in found.iter().zip(best) {
-        // By score, not by id: equal scores may come in any order.
-        assert!((hit.score - best).abs() < 1e-4, "{found:?} for {predicate:?}");
-        assert!((hit.score - scores[&hit.point_id]).abs() < 1e-4, "{hit:?} has another tool's score");
-    }
+    let cosines = expected.iter().map(|point| (point.key.point_id(), question.cosines(point))).collect();
+    let also: Vec<Uuid> = question.also.iter().map(|name| resolve(tenants, *name).point_id()).collect();
+    let found = store.search(&question.vectors, &predicate, question.limit, &also).await.unwrap();
+    naive::check(&found, &cosines, question.limit, &also);
 }
 
 /// The promises, written as plainly as possible.
@@ -149,11 +144,6 @@ impl Model {
     }
 }
 
-fn cosine(a: &[f32], b: &[f32]) -> f32 {
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>();
-    dot(a, b) / (dot(a, a).sqrt() * dot(b, b).sqrt())
-}
-
 fn resolve(tenants: &[Tenant; TENANTS], (tenant, domain, name): Name) -> ToolKey {
     key(&tenants[tenant], DOMAINS[domain], NAMES[name])
 }
@@ -172,6 +162,10 @@ impl Registration {
 }
 
 impl Question {
+    fn cosines(&self, point: &Point) -> Vec<f32> {
+        self.vectors.iter().map(|vector| cosine(vector, &point.vector)).collect()
+    }
+
     fn predicate(&self, tenants: &[Tenant; TENANTS]) -> Predicate {
         Predicate {
             tenant: tenants[self.tenant].clone(),
@@ -235,17 +229,19 @@ fn registration() -> impl Strategy<Value = Registration> {
 
 fn question() -> impl Strategy<Value = Question> {
     let domain = proptest::option::of(0..DOMAINS.len());
-    let exclude = vec(name(), 0..2);
-    (0..TENANTS, domain, vec(tool_type(), 0..2), labels(), labels(), exclude, vector(), 1..12_usize).prop_map(
-        |(tenant, domain, tool_types, tags, roles, exclude, vector, limit)| Question {
+    let filters = (0..TENANTS, domain, vec(tool_type(), 0..2), labels(), labels(), vec(name(), 0..2));
+    let search = (vec(vector(), 1..4), 0..12_usize, vec(name(), 0..4));
+    (filters, search).prop_map(
+        |((tenant, domain, tool_types, tags, roles, exclude), (vectors, limit, also))| Question {
             tenant,
             domain,
             tool_types,
             tags,
             roles,
             exclude,
-            vector,
+            vectors,
             limit,
+            also,
         },
     )
 }

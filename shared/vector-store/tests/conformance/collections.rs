@@ -4,7 +4,7 @@ use toolweaver_testkit::qdrant::QdrantDouble;
 use toolweaver_vector_store::{Ensured, Qdrant, StoreError, VectorStore as _};
 
 use crate::{
-    scene::{DIMS, axis, everything, fresh_tenant, key, point},
+    scene::{DIMS, axis, everything, fresh_tenant, key, nearest, point},
     servers::Namespace,
 };
 
@@ -90,7 +90,7 @@ async fn a_missing_collection_is_named(url: &str) {
     let tenant = fresh_tenant();
     let errors = [
         store.upsert(&[point(&key(&tenant, "d", "tool"), 1, axis(0))]).await.unwrap_err(),
-        store.search(&axis(0), &everything(&tenant), 1).await.unwrap_err(),
+        nearest(&store, &axis(0), &everything(&tenant), 1).await.unwrap_err(),
         store.count(&everything(&tenant)).await.unwrap_err(),
     ];
     for error in errors {

@@ -11,7 +11,7 @@ use toolweaver_testkit::qdrant::QdrantDouble;
 use toolweaver_vector_store::{Point, QdrantConfig, StoreError, VectorStore as _};
 
 use crate::{
-    scene::{DIMS, axis, everything, fresh_tenant, key, point},
+    scene::{DIMS, axis, everything, fresh_tenant, key, nearest, point},
     servers::Namespace,
 };
 
@@ -25,11 +25,13 @@ async fn a_hanging_server_costs_one_timeout_and_one_call() {
     double.delay(Duration::from_secs(30));
 
     let began = Instant::now();
-    let error = store.search(&axis(0), &everything(&fresh_tenant()), 1).await.unwrap_err();
-    assert!(matches!(error, StoreError::TimedOut { operation: "search", .. }), "{error}");
+    let error = nearest(&store, &axis(0), &everything(&fresh_tenant()), 1).await.unwrap_err();
+    assert!(matches!(error, StoreError::TimedOut { operation: "search" | "sample", .. }), "{error}");
     assert!(error.is_transient());
     assert!(began.elapsed() < Duration::from_secs(10), "waited {:?}", began.elapsed());
-    assert_eq!(double.calls("points.query"), 1, "the client did not ask again by itself");
+    for method in ["points.query_batch", "points.scroll"] {
+        assert_eq!(double.calls(method), 1, "the client did not ask again by itself: {method}");
+    }
 }
 
 #[tokio::test]
@@ -43,7 +45,7 @@ async fn a_server_that_is_away_is_transient_and_heals() {
     double.set_down(true);
     for error in [
         store.upsert(&points).await.unwrap_err(),
-        store.search(&axis(0), &everything(&tenant), 1).await.unwrap_err(),
+        nearest(&store, &axis(0), &everything(&tenant), 1).await.unwrap_err(),
         store.health().await.unwrap_err(),
         store.ensure().await.unwrap_err(),
     ] {

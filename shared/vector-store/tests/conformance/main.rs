@@ -4,10 +4,25 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::large_futures, reason = "the client's are large, and a test has stack enough")]
 
+/// Runs the cases one after another and names each, so that a failure says which promise is broken.
+macro_rules! cases {
+    ($($case:ident)*) => {
+        pub(crate) async fn all(store: &impl VectorStore) {
+            $(
+                eprintln!("case {}", stringify!($case));
+                $case(store).await;
+            )*
+        }
+    };
+}
+
 mod agreement;
 mod collections;
 mod faults;
+mod naive;
+mod sampling;
 mod scene;
+mod searches;
 mod servers;
 mod suite;
 
@@ -24,13 +39,19 @@ fn memory() -> Memory {
 
 #[tokio::test]
 async fn memory_keeps_the_promises() {
-    suite::all(&memory()).await;
+    let store = memory();
+    suite::all(&store).await;
+    searches::all(&store).await;
 }
 
 #[tokio::test]
 async fn qdrant_keeps_the_promises() {
     let double = QdrantDouble::start().await;
-    Namespace::at(&double.url()).with_store(async |store| suite::all(&store).await).await;
+    let test = async |store| {
+        suite::all(&store).await;
+        searches::all(&store).await;
+    };
+    Namespace::at(&double.url()).with_store(test).await;
 }
 
 #[test]
@@ -50,7 +71,11 @@ fn qdrant_agrees_with_the_model() {
 #[tokio::test]
 async fn a_real_qdrant_keeps_the_promises() {
     let Some(url) = servers::real() else { return };
-    Namespace::at(&url).with_store(async |store| suite::all(&store).await).await;
+    let test = async |store| {
+        suite::all(&store).await;
+        searches::all(&store).await;
+    };
+    Namespace::at(&url).with_store(test).await;
     collections::all(&url).await;
     tokio::task::spawn_blocking(move || {
         agreement::check(24, async |script| {

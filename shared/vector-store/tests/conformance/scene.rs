@@ -1,7 +1,7 @@
 //! Tools, points and predicates in few words.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -9,7 +9,7 @@ use std::{
 };
 
 use toolweaver_contracts::{Predicate, Tenant, Tool, ToolKey, ToolType};
-use toolweaver_vector_store::{Hit, Page, Point, Record, Tombstone, VectorStore};
+use toolweaver_vector_store::{Page, Point, Record, Scores, StoreError, Tombstone, VectorStore};
 use uuid::Uuid;
 
 /// Small, so that a test can be read; not a multiple of a register, so that no component is forgotten.
@@ -64,8 +64,43 @@ pub(crate) fn set(texts: &[&str]) -> BTreeSet<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
+/// A tool found with one vector.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Hit {
+    pub(crate) point_id: Uuid,
+    pub(crate) score: f32,
+}
+
+/// A search with one vector and no tools beside the nearest.
+pub(crate) async fn nearest(
+    store: &impl VectorStore,
+    vector: &[f32],
+    predicate: &Predicate,
+    limit: usize,
+) -> Result<Vec<Hit>, StoreError> {
+    let scores = store.search(&[vector.to_vec()], predicate, limit, &[]).await?;
+    Ok(scores.iter().map(|(point_id, row)| Hit { point_id, score: row[0] }).collect())
+}
+
 pub(crate) fn ids(hits: &[Hit]) -> Vec<Uuid> {
     hits.iter().map(|hit| hit.point_id).collect()
+}
+
+/// What was found, by id.
+pub(crate) fn rows(scores: &Scores) -> BTreeMap<Uuid, Vec<f32>> {
+    let rows: BTreeMap<_, _> = scores.iter().map(|(point_id, row)| (point_id, row.to_vec())).collect();
+    assert_eq!(rows.len(), scores.len(), "each tool is found once: {scores:?}");
+    rows
+}
+
+/// Whether two rows of cosines are the same but for rounding.
+pub(crate) fn alike(a: &[f32], b: &[f32]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-4)
+}
+
+pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>();
+    dot(a, b) / (dot(a, a).sqrt() * dot(b, b).sqrt())
 }
 
 /// All that a predicate admits, read in pages of `limit`; checks what pages promise on the way.
@@ -89,7 +124,7 @@ pub(crate) async fn scroll_all(store: &impl VectorStore, predicate: &Predicate, 
 pub(crate) async fn revision_of(store: &impl VectorStore, key: &ToolKey) -> Option<u64> {
     let everything = everything(&key.tenant);
     let records = scroll_all(store, &everything, 100).await;
-    let found = store.search(&axis(0), &everything, 100).await.unwrap();
+    let found = nearest(store, &axis(0), &everything, 100).await.unwrap();
     assert_eq!(store.count(&everything).await.unwrap(), records.len() as u64, "count and scroll agree");
     assert_eq!(
         ids(&found).into_iter().collect::<BTreeSet<_>>(),

@@ -7,20 +7,9 @@ use toolweaver_contracts::{Predicate, Tenant, Tool, ToolKey, ToolType};
 use toolweaver_vector_store::{Point, StoreError, VectorStore};
 
 use crate::scene::{
-    DIMS, axis, everything, fresh_tenant, ids, key, point, revision_of, scroll_all, set, tombstone, tool,
+    DIMS, axis, everything, fresh_tenant, ids, key, nearest, point, revision_of, scroll_all, set, tombstone,
+    tool,
 };
-
-/// Runs the cases one after another and names each, so that a failure says which promise is broken.
-macro_rules! cases {
-    ($($case:ident)*) => {
-        pub(crate) async fn all(store: &impl VectorStore) {
-            $(
-                eprintln!("case {}", stringify!($case));
-                $case(store).await;
-            )*
-        }
-    };
-}
 
 cases! {
     a_newer_revision_replaces
@@ -55,7 +44,7 @@ async fn a_newer_revision_replaces(store: &impl VectorStore) {
     let records = scroll_all(store, &everything(&tenant), 10).await;
     assert_eq!((records.len(), records[0].revision), (1, 6));
     assert_eq!(records[0].tool.description, "changed");
-    let found = store.search(&axis(1), &everything(&tenant), 10).await.unwrap();
+    let found = nearest(store, &axis(1), &everything(&tenant), 10).await.unwrap();
     assert!((found[0].score - 1.0).abs() < 1e-5, "the vector was replaced: {found:?}");
 }
 
@@ -75,7 +64,7 @@ async fn an_older_or_equal_revision_changes_nothing(store: &impl VectorStore) {
         let records = scroll_all(store, &everything(&tenant), 10).await;
         assert_eq!(records[0].revision, 5);
         assert_ne!(records[0].tool.description, "late", "revision {revision}");
-        let found = store.search(&axis(0), &everything(&tenant), 10).await.unwrap();
+        let found = nearest(store, &axis(0), &everything(&tenant), 10).await.unwrap();
         assert!((found[0].score - 1.0).abs() < 1e-5, "revision {revision}: {found:?}");
     }
 }
@@ -90,7 +79,7 @@ async fn a_removed_tool_is_gone(store: &impl VectorStore) {
 
     store.upsert(&[point(&gone, 4, axis(2))]).await.unwrap();
     assert_eq!(revision_of(store, &gone).await, Some(4), "a newer registration brings it back");
-    let found = store.search(&axis(2), &everything(&tenant), 1).await.unwrap();
+    let found = nearest(store, &axis(2), &everything(&tenant), 1).await.unwrap();
     assert_eq!(ids(&found), [gone.point_id()]);
 }
 
@@ -208,12 +197,12 @@ async fn scores_are_cosines_best_first(store: &impl VectorStore) {
         keys.iter().zip(vectors).map(|(key, vector)| point(key, 1, vector.to_vec())).collect();
     store.upsert(&points).await.unwrap();
     let query = [0.3, 0.0, 0.0, 0.0, 0.4];
-    let found = store.search(&query, &everything(&tenant), 10).await.unwrap();
+    let found = nearest(store, &query, &everything(&tenant), 10).await.unwrap();
     assert_eq!(ids(&found), keys.each_ref().map(ToolKey::point_id));
     for (hit, cosine) in found.iter().zip([1.0, 0.6, 0.0, -1.0]) {
         assert!((hit.score - cosine).abs() < 1e-5, "{hit:?} instead of {cosine}");
     }
-    let two = store.search(&query, &everything(&tenant), 2).await.unwrap();
+    let two = nearest(store, &query, &everything(&tenant), 2).await.unwrap();
     assert_eq!(two, found[..2]);
 }
 
@@ -225,7 +214,7 @@ async fn filters_apply_before_ranking(store: &impl VectorStore) {
     points.push(point(&wanted, 1, axis(1)));
     store.upsert(&points).await.unwrap();
     let far = everything(&tenant).in_domain("far".parse().unwrap());
-    let found = store.search(&axis(0), &far, 1).await.unwrap();
+    let found = nearest(store, &axis(0), &far, 1).await.unwrap();
     assert_eq!(ids(&found), [wanted.point_id()], "fifty nearer tools are of another domain");
 }
 
@@ -263,7 +252,7 @@ async fn every_part_of_a_predicate_counts(store: &impl VectorStore) {
             .map(|point| point.key.point_id())
             .collect();
         admitted.sort_unstable();
-        let mut found = ids(&store.search(&axis(0), &predicate, 100).await.unwrap());
+        let mut found = ids(&nearest(store, &axis(0), &predicate, 100).await.unwrap());
         found.sort_unstable();
         assert_eq!(found, admitted, "search for {predicate:?}");
         let scrolled: Vec<_> =
@@ -302,7 +291,7 @@ async fn tenants_never_meet(store: &impl VectorStore) {
     let (our_key, their_key) = (key(&ours, "d", "tool"), key(&theirs, "d", "tool"));
     store.upsert(&[point(&our_key, 1, axis(0)), point(&their_key, 1, axis(0))]).await.unwrap();
     for (tenant, key) in [(&ours, &our_key), (&theirs, &their_key)] {
-        let found = store.search(&axis(0), &everything(tenant), 10).await.unwrap();
+        let found = nearest(store, &axis(0), &everything(tenant), 10).await.unwrap();
         assert_eq!(ids(&found), [key.point_id()]);
         assert_eq!(store.count(&everything(tenant)).await.unwrap(), 1);
     }
@@ -345,7 +334,7 @@ async fn wrong_vectors_are_refused(store: &impl VectorStore) {
     for vector in [vec![1.0; DIMS + 1], vec![1.0; DIMS - 1], vec![]] {
         let error = store.upsert(&[point(&key, 1, vector.clone())]).await.unwrap_err();
         assert!(matches!(error, StoreError::Dimensions { .. }) && !error.is_transient(), "{error}");
-        let error = store.search(&vector, &everything(&tenant), 1).await.unwrap_err();
+        let error = nearest(store, &vector, &everything(&tenant), 1).await.unwrap_err();
         assert!(matches!(error, StoreError::Dimensions { .. }), "{error}");
     }
     for component in [f32::NAN, f32::INFINITY] {
@@ -362,8 +351,8 @@ async fn nothing_asked_nothing_given(store: &impl VectorStore) {
     store.upsert(&[]).await.unwrap();
     store.remove(&[]).await.unwrap();
     store.upsert(&[point(&key(&tenant, "d", "tool"), 1, axis(0))]).await.unwrap();
-    assert_eq!(store.search(&axis(0), &everything(&tenant), 0).await.unwrap(), []);
-    let zero = store.search(&[0.0; DIMS], &everything(&tenant), 10).await.unwrap();
+    assert_eq!(nearest(store, &axis(0), &everything(&tenant), 0).await.unwrap(), []);
+    let zero = nearest(store, &[0.0; DIMS], &everything(&tenant), 10).await.unwrap();
     assert_eq!(zero.len(), 1, "a zero vector is near to nothing, but no error");
 }
 
