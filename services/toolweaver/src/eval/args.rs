@@ -41,6 +41,11 @@ pub(crate) struct EvalArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 3_600)]
     pub(super) timeout: u64,
 
+    /// Seconds to wait once they are searchable: workers measure a new catalogue now and then, which costs time, and their
+    /// verdicts depend on it
+    #[arg(long, value_name = "SECONDS", default_value_t = 6)]
+    pub(super) settle: u64,
+
     /// Also ask for tools by name: as it is, in separate words, letters and digits alone, and with a typo
     #[arg(long)]
     pub(super) names: bool,

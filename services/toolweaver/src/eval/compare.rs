@@ -69,3 +69,61 @@ pub(super) fn compare(file: &Path, before: &Run, now: &[SetRun], seed: u64) -> R
         overall: Paired::of(&all_before, &all_now, seed),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::json;
+
+    use super::{Run, SetRun, compare};
+
+    /// A set whose queries are called 0, 1, … and have these nDCG@10.
+    fn set(name: &str, values: &[f64]) -> SetRun {
+        let metrics = |ndcg: f64| json!({ "ndcg_10": ndcg, "recall_5": 0, "recall_10": 0, "mrr_10": 0 });
+        let query = |(index, ndcg): (usize, &f64)| {
+            json!({
+                "id": index.to_string(), "found": ["x.a"], "fused": metrics(*ndcg), "arms": [], "status": "matched",
+                "routed": { "by": "none", "fell_back": false, "strategy": "hybrid" }
+            })
+        };
+        let queries: Vec<_> = values.iter().enumerate().map(query).collect();
+        let mean = json!({ "mean": 0, "low": 0, "high": 0 });
+        let scores = json!({ "ndcg_10": mean, "recall_5": mean, "recall_10": mean, "mrr_10": mean });
+        let spread = json!({ "p50": 1, "p95": 2 });
+        let summary = json!({
+            "set": name, "tools": 1, "queries": values.len(), "queries_all": values.len(), "seed": 1, "ranker": "r",
+            "searchable_seconds": 1, "degraded": {}, "fused": scores, "arms": [], "kinds": {},
+            "latency": { "round_trip": spread, "took": spread, "stages": [] }
+        });
+        serde_json::from_value(json!({ "summary": summary, "queries": queries })).unwrap()
+    }
+
+    #[test]
+    fn queries_of_both_runs_are_compared_set_by_set_and_together() {
+        let before = Run::new(vec![set("a", &[0.5; 40]), set("gone", &[0.1; 9])]);
+        let now = [set("a", &[0.75; 30]), set("new", &[1.0; 5])];
+        let comparison = compare(Path::new("before.json"), &before, &now, 1).unwrap();
+        let [of_a] = comparison.sets.as_slice() else { panic!("{comparison:?}") };
+        assert_eq!((of_a.set.as_str(), of_a.ndcg_10.queries, of_a.not_in_both), ("a", 30, 10));
+        assert_eq!((of_a.ndcg_10.better, of_a.ndcg_10.verdict()), (30, "better"));
+        assert_eq!(comparison.overall, of_a.ndcg_10);
+    }
+
+    #[test]
+    fn nothing_in_common_is_refused() {
+        let before = Run::new(vec![set("a", &[0.5])]);
+        let fault = compare(Path::new("before.json"), &before, &[set("b", &[0.5])], 1).unwrap_err();
+        assert!(fault.message.contains("before.json"), "{fault}");
+    }
+
+    #[test]
+    fn a_saved_run_is_read_again_and_another_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("run.json");
+        Run::new(vec![set("a", &[0.25])]).save(&file).unwrap();
+        assert_eq!(Run::load(&file).unwrap().sets[0].queries[0].fused.ndcg_10.to_bits(), 0.25_f64.to_bits());
+        std::fs::write(&file, "{\"format\":99,\"program\":\"x\",\"sets\":[]}").unwrap();
+        assert!(Run::load(&file).unwrap_err().message.contains("format 99"));
+    }
+}

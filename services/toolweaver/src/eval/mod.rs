@@ -126,6 +126,8 @@ async fn evaluate(
     let work = async |client: Client| {
         let work = async {
             let seconds = hosting::register(&client, set, Duration::from_secs(args.timeout)).await?;
+            // Nothing on the wire says when workers have measured the catalogue.
+            tokio::time::sleep(Duration::from_secs(args.settle)).await;
             measure(args, &System::Nats(Box::new(client.clone())), set, foreign, seconds).await
         };
         let interrupted = || Fault::new(ErrorCode::Internal, "interrupted");

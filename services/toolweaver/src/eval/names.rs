@@ -1,11 +1,11 @@
 //! Whether a tool is found by its name, however it is written: who asks for a tool by name must get it.
 //!
-//! | form | `createPullRequest` is asked for as |
+//! | form | `create_pull_request` is asked for as |
 //! |---|---|
-//! | verbatim | `createPullRequest` |
-//! | spaced | `create Pull Request` |
-//! | joined | `createPullRequest`, letters and digits alone |
-//! | typo | `createPulRequest`: a letter too many, too few, another one, or two swapped; names of 8 characters and more |
+//! | verbatim | `create_pull_request` |
+//! | spaced | `create pull request` |
+//! | joined | `createpullrequest`: its letters and digits alone |
+//! | typo | `create_pul_request`: a letter too many, too few or another, or two swapped; from 8 characters on |
 
 use std::{
     collections::{HashMap, HashSet},

@@ -4,8 +4,8 @@
 //!   replacement, and of their means the 2.5 % and 97.5 % quantiles.
 //! - **p** is that of the paired randomisation test (Fisher's; for retrieval: Smucker, Allan and Carterette, "A
 //!   comparison of statistical significance tests for information retrieval evaluation", CIKM 2007): were both rankings
-//!   equal, each query's difference could as well have the other sign. Two-sided, p = (1 + #{|Σ ±d| ≥ |Σ d|}) / (1 + 10,000)
-//!   over 10,000 random choices of signs; the ones keep it from ever being 0 (Phipson and Smyth 2010).
+//!   equal, each query's difference could as well have the other sign. Two-sided, over 10,000 random choices of signs:
+//!   p = (1 + #{|Σ ±d| ≥ |Σ d|}) / (1 + 10,000); the ones keep it from ever being 0 (Phipson and Smyth 2010).
 //! - **AUC** is the Mann-Whitney statistic: how often one of the high group is above one of the low; ties count half.
 //!
 //! Everything is a pure function of its values and a seed.

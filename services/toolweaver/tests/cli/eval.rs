@@ -50,8 +50,9 @@ fn workers_that_run_elsewhere_are_measured_and_left_as_they_were() {
     let data_dir = tempfile::tempdir().unwrap();
     let up = Up::start(&data_dir, With::Hashing);
     let set = folder.path().join("small");
+    let set = set.to_str().unwrap();
     let arguments =
-        ["eval", set.to_str().unwrap(), "--nats-url", &up.nats_url, "--queries-max", "5", "--json"];
+        ["eval", set, "--nats-url", &up.nats_url, "--queries-max", "5", "--settle", "0", "--json"];
     let report = run(&arguments, "").expect_code(0).json();
     let summary = &report["sets"][0];
     assert_eq!((&summary["queries"], &summary["queries_all"]), (&json!(5), &json!(TOOLS + 1)), "{summary}");
@@ -83,7 +84,7 @@ fn what_cannot_be_measured_is_refused_before_anything_starts() {
 }
 
 fn eval(set: &[&str], arguments: &[&str]) -> Outcome {
-    run(&[&["eval"], set, arguments].concat(), "")
+    run(&[&["eval", "--settle", "0"], set, arguments].concat(), "")
 }
 
 fn figures(summary: &Value) {
