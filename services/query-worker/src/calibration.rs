@@ -27,9 +27,9 @@ const ASKED_MAX: usize = 256;
 /// Tools that are asked at a time.
 const ASKED_AT_ONCE: usize = 16;
 /// How often is looked whether a catalogue has changed much.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A catalogue is measured again when it has grown or shrunk by this share.
-const CHANGE_MIN: f32 = 0.1;
+const CHANGE_MIN: f32 = 0.2;
 
 /// The densities of all tenants. Clones share them.
 #[derive(Debug, Clone, Default)]

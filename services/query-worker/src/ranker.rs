@@ -15,6 +15,7 @@
 pub(crate) mod coverage;
 pub(crate) mod fusion;
 pub(crate) mod gather;
+pub(crate) mod idioms;
 pub(crate) mod parts;
 pub(crate) mod verdict;
 

@@ -13,6 +13,7 @@ mod owners;
 mod stages;
 
 use std::{
+    borrow::Cow,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -41,7 +42,7 @@ use crate::{
         self,
         coverage::{Analysis, Coverage},
         fusion::{self, DenseAnswer, Fused, Ranked},
-        parts, verdict,
+        idioms, parts, verdict,
     },
     router::{self, llm::LlmClassifier},
     shards::Shards,
@@ -65,6 +66,8 @@ pub(crate) struct Searcher {
 /// What a request asks for, in the pieces that are looked for.
 struct Question<'a> {
     request: &'a SearchRequest,
+    /// The request without idioms: what both arms look for.
+    text: Cow<'a, str>,
     parts: Vec<String>,
     embedded: Embedded,
 }
@@ -151,16 +154,17 @@ impl Searcher {
         let few = self.few_candidates(&everywhere);
         let hint = request.domain.as_ref().filter(|_| few.is_none());
 
-        let parts = parts::parts(&request.query);
+        let text = idioms::reworded(&request.query);
+        let parts = parts::parts(&text);
         let first =
             hint.map_or_else(|| everywhere.clone(), |domain| everywhere.clone().in_domain(domain.clone()));
         let (embedded, words) = tokio::join!(
-            stages::timed(self.embed(&request.query, &parts)),
-            stages::timed(self.lexical(&request.query, &parts, &first)),
+            stages::timed(self.embed(&text, &parts)),
+            stages::timed(self.lexical(&text, &parts, &first)),
         );
         let (embedded, words) = (stages.took(Stage::Embed, embedded), stages.took(Stage::Lexical, words));
         degraded.extend(embedded.as_ref().err().map(|part| (*part).to_owned()));
-        let question = Question { request, parts, embedded };
+        let question = Question { request, text, parts, embedded };
 
         let choosing = async {
             match hint {
@@ -259,7 +263,7 @@ impl Searcher {
         else {
             return Vec::new();
         };
-        let (query, tenant) = (&question.request.query, &everywhere.tenant);
+        let (query, tenant) = (&*question.text, &everywhere.tenant);
         let mut routes = router::candidates(&self.projection.samples(), tenant, query, whole);
         router::heed_words(&mut routes, self.domain_by_words(words, everywhere).as_ref());
         let is_sure = routes.first().is_some_and(|route| route.confidence >= router::CONFIDENCE_MIN);
@@ -296,7 +300,7 @@ impl Searcher {
             let names = catalog.named_in(&question.request.query, near, &everywhere);
             let mut fused = fusion::fuse(lexical.as_ref(), dense.as_ref(), &names);
             if let Some(lexical) = &lexical {
-                let coverage = Coverage::new(&question.request.query, &question.parts, lexical);
+                let coverage = Coverage::new(&question.text, &question.parts, lexical);
                 fused.cover(|point_id| Some(coverage.of(catalog.at(point_id, &everywhere)?.analysis())));
             }
             fused

@@ -46,8 +46,6 @@ book reserve schedule
 buy purchase order
 estimate predict forecast
 login logged authenticated authenticate signed
-repo repository
-db database
 pr pull
 vm machine
 user account member

@@ -66,6 +66,32 @@ fn push_pairs(word: &str, terms: &mut Vec<String>) {
     }
 }
 
+/// Short forms that interfaces prefer, and the words that requests use: one stem for both.
+const ABBREVIATIONS: [(&str, &str); 22] = [
+    ("admin", "administrator"),
+    ("app", "application"),
+    ("apps", "applications"),
+    ("auth", "authentication"),
+    ("config", "configuration"),
+    ("db", "database"),
+    ("dir", "directory"),
+    ("doc", "document"),
+    ("docs", "documents"),
+    ("env", "environment"),
+    ("img", "image"),
+    ("info", "information"),
+    ("lang", "language"),
+    ("msg", "message"),
+    ("org", "organization"),
+    ("orgs", "organizations"),
+    ("param", "parameter"),
+    ("params", "parameters"),
+    ("repo", "repository"),
+    ("repos", "repositories"),
+    ("organisation", "organization"),
+    ("organisations", "organizations"),
+];
+
 /// The Snowball stem of a lower-case word. Its script names the language; Latin letters are taken for English.
 pub(crate) fn stem(word: &str) -> String {
     thread_local! {
@@ -80,6 +106,7 @@ pub(crate) fn stem(word: &str) -> String {
         Some('\u{0600}'..='\u{06FF}') => 3,
         _ => 0,
     };
+    let word = ABBREVIATIONS.iter().find(|(short, _)| *short == word).map_or(word, |(_, long)| long);
     STEMMERS.with_borrow_mut(|stemmers| {
         let mut stream = stemmers[language].token_stream(word);
         if stream.advance() { stream.token().text.clone() } else { word.to_owned() }
@@ -130,6 +157,7 @@ mod tests {
         for (text, raw, stems) in [
             ("Creating labels", vec!["creating", "labels"], vec!["creat", "label"]),
             ("createIssue", vec!["create", "issue", "createissue"], vec!["creat", "issu"]),
+            ("list-repos", vec!["list", "repos", "listrepos"], vec!["list", "repositori"]),
             ("aws.s3 buckets", vec!["aws", "s3", "awss3", "buckets"], vec!["aw", "s3", "bucket"]),
             ("Открыть заявки", vec!["открыть", "заявки"], vec!["откр", "заявк"]),
             (

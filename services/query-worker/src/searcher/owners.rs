@@ -37,7 +37,7 @@ impl Searcher {
         };
         let division = shards.divide(self.domains(predicate));
         let request = ShardRequest {
-            query: question.request.query.clone(),
+            query: question.text.clone().into_owned(),
             parts: question.parts.clone(),
             vectors: question.embedded.iter().flatten().cloned().map(Vector).collect(),
             predicate: predicate.clone(),
@@ -81,7 +81,7 @@ impl Searcher {
         let lexical = if let Some(words) = words {
             words
         } else {
-            let words = self.lexical(&question.request.query, &question.parts, predicate);
+            let words = self.lexical(&question.text, &question.parts, predicate);
             stages.took(Stage::Lexical, stages::timed(words).await)
         };
         let dense = self.dense(&question.embedded, predicate, lexical.as_ref().ok());

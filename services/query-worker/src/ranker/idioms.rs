@@ -1,0 +1,84 @@
+//! Phrases that mean one word: requests are full of them, interfaces are not.
+//!
+//! The particle of "turn off" is a function word and its verb says nothing, so that neither arm sees `disable`. Names in
+//! the request are looked for as they were written.
+
+use std::borrow::Cow;
+
+/// Words side by side, and what they mean in the language of interfaces. Longer phrases first.
+const IDIOMS: [(&str, &str); 25] = [
+    ("get rid of", "delete"),
+    ("who am i", "get the current authenticated user"),
+    ("whoami", "get the current authenticated user"),
+    ("logged in", "authenticated"),
+    ("signed in", "authenticated"),
+    ("log in", "authenticate"),
+    ("sign in", "authenticate"),
+    ("sign up", "register"),
+    ("look up", "find"),
+    ("set up", "create"),
+    ("spin up", "create"),
+    ("bring up", "start"),
+    ("shut down", "stop"),
+    ("tear down", "delete"),
+    ("take down", "delete"),
+    ("turn on", "enable"),
+    ("turn off", "disable"),
+    ("switch on", "enable"),
+    ("switch off", "disable"),
+    ("call off", "cancel"),
+    ("find out", "get"),
+    ("write down", "create"),
+    ("put together", "create"),
+    ("throw away", "delete"),
+    ("swap out", "replace"),
+];
+
+/// The request with its idioms in other words; nothing else changes.
+pub(crate) fn reworded(query: &str) -> Cow<'_, str> {
+    let words: Vec<&str> = query.split_whitespace().collect();
+    let plain: Vec<String> = words.iter().map(|word| plain(word)).collect();
+    let (mut reworded, mut place, mut changed) = (Vec::new(), 0, false);
+    while place < words.len() {
+        let idiom = IDIOMS.iter().find_map(|(idiom, meaning)| {
+            let length = idiom.split(' ').count();
+            let here = plain.get(place..place + length)?;
+            here.iter().map(String::as_str).eq(idiom.split(' ')).then_some((length, meaning))
+        });
+        let (length, word) = idiom.map_or((1, words[place]), |(length, meaning)| (length, *meaning));
+        changed |= idiom.is_some();
+        reworded.push(word.to_owned());
+        // What stood behind the phrase still ends a sentence.
+        let last = words[place + length - 1];
+        if idiom.is_some() {
+            let end = last.trim_start_matches(|c: char| c.is_alphanumeric() || !c.is_ascii());
+            reworded.last_mut().expect("just pushed").push_str(end);
+        }
+        place += length;
+    }
+    if changed { Cow::Owned(reworded.join(" ")) } else { Cow::Borrowed(query) }
+}
+
+/// A word without the punctuation around it, in lower case.
+fn plain(word: &str) -> String {
+    word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reworded;
+
+    #[test]
+    fn phrases_become_words_and_the_rest_stays() {
+        for (query, expected) in [
+            ("Who am I logged in as?", "get the current authenticated user authenticated as?"),
+            ("please turn off the lights.  Then log in.", "please disable the lights. Then authenticate."),
+            ("open a pull request", "open a pull request"),
+            ("  spaces  stay  ", "  spaces  stay  "),
+            ("sign_up for it", "sign_up for it"),
+            ("", ""),
+        ] {
+            assert_eq!(reworded(query), expected, "{query}");
+        }
+    }
+}
