@@ -1,7 +1,6 @@
 //! Where the measured system comes from: started here for one set and thrown away, or running elsewhere.
 //!
-//! One set at a time: tenants share the statistics of words, so that a second set beside the first would change its
-//! figures.
+//! One set at a time: a second one beside the first would change nothing of its ranking, but its latencies.
 
 use std::{
     num::{NonZeroU64, NonZeroUsize},

@@ -21,9 +21,13 @@ pub(super) struct QueryTerm {
     pub(super) texts: u32,
 }
 
-/// The stems of a text that say what it is about, in order, with repeats.
+/// The stems of a text that say what it is about, in order, with repeats. Function words are left out of identifiers
+/// too: `list-for-repo` is about `list` and `repo`.
 pub(crate) fn content_stems(text: &str) -> Vec<String> {
-    content_terms(text, Form::Stem)
+    let is_content = |word: &&str| !STOP_WORDS.contains(word.to_lowercase().as_str());
+    let content: Vec<&str> = identifiers::split(text).into_iter().filter(is_content).collect();
+    let stems = words::terms(&content.join(" "), Form::Stem);
+    if stems.is_empty() { words::terms(text, Form::Stem) } else { stems }
 }
 
 /// The words of a text that say what it is about: no function words, or all words if there are no others.
