@@ -131,6 +131,8 @@ impl Searcher {
             explain: bool,
             ranker: &'a str,
             model: &'a str,
+            /// Of the catalogue: the verdict depends on it, and it is measured later than versions change.
+            density: String,
         }
         let question = Question {
             query: &request.query,
@@ -143,6 +145,7 @@ impl Searcher {
             explain: request.explain,
             ranker: ranker::NAME,
             model: self.embedder.fingerprint().query_hex(),
+            density: format!("{:.2}", self.densities.of(tenant)),
         };
         SearchKey::new(tenant, &question, version, request.top_k()).expect("a question has string keys only")
     }

@@ -268,12 +268,12 @@ pub(crate) fn cut(mut ranked: Vec<Ranked>, top_k: usize) -> Vec<Ranked> {
     ranked
 }
 
-/// Puts the good matches of a domain that has too few of them before everything else.
+/// Puts the good matches of a domain that has too few of them before everything else but what is surely meant.
 pub(crate) fn prefer_good_of(everywhere: &mut [Ranked], domain: &[Ranked], has_dense: bool) {
     let good: HashSet<Uuid> =
         domain.iter().filter(|tool| tool.is_good(has_dense)).map(|tool| tool.point_id).collect();
     // Stable: both halves keep their order.
-    everywhere.sort_by_key(|tool| !good.contains(&tool.point_id));
+    everywhere.sort_by_key(|tool| (!tool.is_surely_meant(), !good.contains(&tool.point_id)));
 }
 
 /// Adds tools that no arm found, behind all others.
