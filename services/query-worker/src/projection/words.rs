@@ -4,7 +4,7 @@
 //! written, and cut to its stem. An identifier is also kept whole (`create_pull_request` is `create`, `pull`,
 //! `request` and `createpullrequest`), and scripts without spaces fall into overlapping pairs of characters.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::HashMap};
 
 use tantivy::tokenizer::{Language, RawTokenizer, Stemmer, TextAnalyzer, Token, TokenStream, Tokenizer};
 use toolweaver_contracts::identifiers;
@@ -92,8 +92,30 @@ const ABBREVIATIONS: [(&str, &str); 22] = [
     ("organisations", "organizations"),
 ];
 
+/// Stems that a thread remembers; all are forgotten when there are more.
+const STEMS_KNOWN_MAX: usize = 1 << 16;
+
 /// The Snowball stem of a lower-case word. Its script names the language; Latin letters are taken for English.
+///
+/// Remembered by each thread: a catalogue says the same words again and again, and is read as a whole at every start.
 pub(crate) fn stem(word: &str) -> String {
+    thread_local! {
+        static KNOWN: RefCell<HashMap<String, String>> = RefCell::default();
+    }
+    KNOWN.with_borrow_mut(|known| {
+        if let Some(stem) = known.get(word) {
+            return stem.clone();
+        }
+        if known.len() >= STEMS_KNOWN_MAX {
+            known.clear();
+        }
+        let stem = computed_stem(word);
+        known.insert(word.to_owned(), stem.clone());
+        stem
+    })
+}
+
+fn computed_stem(word: &str) -> String {
     thread_local! {
         static STEMMERS: RefCell<[TextAnalyzer; 4]> =
             RefCell::new([Language::English, Language::Russian, Language::Greek, Language::Arabic].map(|language| {
