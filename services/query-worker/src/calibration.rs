@@ -64,7 +64,10 @@ impl Densities {
 /// Measures what has changed, now and then, until `stop`.
 pub(crate) async fn keep(searcher: Arc<Searcher>, stop: CancellationToken) -> anyhow::Result<()> {
     while !stop.is_cancelled() {
-        measure_stale(&searcher).await;
+        // Not while a catalogue is being read: a start needs the processor, and half of one tells little.
+        if searcher.projection.applied().pending == 0 {
+            measure_stale(&searcher).await;
+        }
         stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await;
     }
     Ok(())
