@@ -170,7 +170,8 @@ fn ratio(part: f32, all: f32) -> f32 {
     if all > 0.0 { part / all } else { 0.0 }
 }
 
-fn idf(term: &SearchedTerm, candidates: u64) -> f32 {
+/// Inverse document frequency over the candidates of a search, as BM25F counts it.
+pub(super) fn idf(term: &SearchedTerm, candidates: u64) -> f32 {
     let (n, all) = (term.documents as f32, candidates as f32);
     (1.0 + (all - n + 0.5) / (n + 0.5)).ln()
 }

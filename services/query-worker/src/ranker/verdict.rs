@@ -13,7 +13,10 @@
 
 use toolweaver_contracts::{SearchStatus, SearchedTerm};
 
-use super::{coverage::Analysis, fusion::DenseAnswer};
+use super::{
+    coverage::{Analysis, idf},
+    fusion::DenseAnswer,
+};
 use crate::projection::LexicalAnswer;
 
 /// Results whose words are compared with the request's.
@@ -54,9 +57,4 @@ pub(crate) fn of(
     let status =
         if confidence >= CONFIDENCE_MIN { SearchStatus::Matched } else { SearchStatus::NothingRelevant };
     (status, Some(confidence))
-}
-
-fn idf(term: &SearchedTerm, candidates: u64) -> f32 {
-    let (n, all) = (term.documents as f32, candidates as f32);
-    (1.0 + (all - n + 0.5) / (n + 0.5)).ln()
 }
