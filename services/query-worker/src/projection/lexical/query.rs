@@ -49,18 +49,17 @@ fn without_stop_words(text: &str) -> String {
 pub(super) fn terms(query: &str, parts: &[String]) -> Vec<QueryTerm> {
     let mut terms: Vec<QueryTerm> = Vec::new();
     let mut places: HashMap<(Form, String), usize> = HashMap::new();
-    let mut add = |text: String, form, weight, texts| {
+    let mut add = |text: String, form, texts| {
         let place = *places.entry((form, text.clone())).or_insert_with(|| {
-            terms.push(QueryTerm { text, form, weight, texts: 0 });
+            terms.push(QueryTerm { text, form, weight: 1.0, texts: 0 });
             terms.len() - 1
         });
         terms[place].texts |= texts;
-        terms[place].weight = terms[place].weight.max(weight);
     };
     for (bit, text) in (0..u32::BITS).zip([query].into_iter().chain(parts.iter().map(String::as_str))) {
         for form in [Form::Stem, Form::Raw] {
             for term in content_terms(text, form) {
-                add(term, form, 1.0, 1 << bit);
+                add(term, form, 1 << bit);
             }
         }
     }
