@@ -34,6 +34,7 @@ mod status;
 use std::{future::ready, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use toolweaver_contracts::subjects::{
     self, DOMAINS_SUBJECTS, GET_SUBJECTS, INDEXED_STREAM, SEARCH_SUBJECTS, STATUS_SUBJECT,
@@ -43,8 +44,13 @@ use toolweaver_messaging::{Endpoint, Nats, Replay, Service, ServiceConfig as Mic
 use toolweaver_service_runtime::{Gate, Health, Runtime};
 
 use self::{
-    calibration::Densities, freshness::Freshness, projection::Applier, router::llm::LlmClassifier,
-    searcher::Searcher, shards::Shards, status::Status,
+    calibration::Densities,
+    freshness::Freshness,
+    projection::{Applier, Changes},
+    router::llm::LlmClassifier,
+    searcher::Searcher,
+    shards::Shards,
+    status::Status,
 };
 pub use self::{
     config::{Config, QuerySettings},
@@ -149,7 +155,8 @@ async fn serve(
     Ok(service)
 }
 
-/// Applies INDEXED for ever. Ends with an error when the stream was made anew: only a fresh start is right then.
+/// Applies INDEXED for ever: one batch is applied while the next one is read. Ends with an error when the stream was made
+/// anew: only a fresh start is right then.
 async fn project(
     mut replay: Replay,
     mut applier: Applier,
@@ -157,15 +164,29 @@ async fn project(
     caught_up: Gate,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    while let Some(batch) = stop.run_until_cancelled(replay.next_batch(batch_max.get())).await {
-        let batch = batch.context("cannot follow INDEXED")?;
-        // Outside the token: a batch is never left half applied.
-        applier = applier.apply(batch.messages).await.context("cannot apply INDEXED")?;
-        if batch.caught_up {
-            caught_up.ready();
+    let (read, mut batches) = mpsc::channel(1);
+    let reading = async move {
+        while let Some(batch) = stop.run_until_cancelled(replay.next_batch(batch_max.get())).await {
+            let batch = batch.context("cannot follow INDEXED")?;
+            let is_last = batch.caught_up;
+            let changes = Changes::read(batch.messages).await.context("cannot read INDEXED")?;
+            if read.send((changes, is_last)).await.is_err() {
+                break;
+            }
         }
-    }
-    Ok(())
+        Ok(())
+    };
+    let applying = async move {
+        // Outside the token: a batch is never left half applied.
+        while let Some((changes, is_last)) = batches.recv().await {
+            applier = applier.apply(changes).await.context("cannot apply INDEXED")?;
+            if is_last {
+                caught_up.ready();
+            }
+        }
+        Ok(())
+    };
+    tokio::try_join!(reading, applying).map(|((), ())| ())
 }
 
 /// Ends with an error when the embedding thread does: without it this worker would answer by words alone for ever.

@@ -21,7 +21,7 @@ use toolweaver_messaging::replay::Replayed;
 
 use crate::{
     calibration::{self, Densities},
-    projection::{self, Applier},
+    projection::{self, Applier, Changes},
     searcher::Searcher,
 };
 
@@ -84,7 +84,7 @@ impl Engine {
             events.push(self.event(tenant, tool, vector));
         }
         let applier = self.applier.take().context("earlier tools could not be applied")?;
-        self.applier = Some(applier.apply(events).await?);
+        self.applier = Some(applier.apply(Changes::read(events).await?).await?);
         calibration::measure_stale(&self.searcher).await;
         Ok(())
     }

@@ -27,7 +27,7 @@ use toolweaver_contracts::{Domain, Predicate};
 use toolweaver_vector_store::Memory;
 
 pub(crate) use self::{
-    applier::Applier,
+    applier::{Applier, Changes},
     catalog::{Catalog, Entry},
     lexical::{FieldName, LexicalAnswer, content_stems},
     names::{Mention, NameMatch},

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use async_nats::connection::State;
 use async_nats::jetstream::{self, context::ContextBuilder};
-use async_nats::{ConnectErrorKind, ConnectOptions, Event};
+use async_nats::{ConnectErrorKind, ConnectOptions, Event, Message, Subscriber};
+use futures_util::{FutureExt as _, StreamExt as _};
 use rand::Rng as _;
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
@@ -21,6 +22,13 @@ const PING_INTERVAL: Duration = Duration::from_secs(15);
 const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// Most publishes that wait for JetStream's acknowledgement at a time; more wait their turn.
 const PUBLISHES_IN_FLIGHT_MAX: usize = 1_024;
+
+/// How long a subscription that ends waits for what is still on its way.
+const DRAIN_WITHIN: Duration = Duration::from_secs(2);
+/// Ends a subscription on the server but not in the client: the server takes a count of more than nine digits for none
+/// at all, and a server that did not would only send on. The client's own `drain` forgets a subscription the next time
+/// that its connection has anything to do, and with it what is still on its way.
+const AT_ONCE: u64 = u64::MAX;
 
 /// A connection to NATS; cheap to clone, shared by everything in a process.
 #[derive(Clone, Debug)]
@@ -150,6 +158,19 @@ impl Nats {
             Err(error) if error.kind() == async_nats::RequestErrorKind::NoResponders => Ok(begin.elapsed()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Ends a subscription and returns what was still on its way.
+    pub(crate) async fn drain(&self, mut subscriber: Subscriber) -> Vec<Message> {
+        let mut messages = Vec::new();
+        if subscriber.unsubscribe_after(AT_ONCE).await.is_ok() {
+            // After it everything that the server had sent is here, or the connection is gone.
+            let _ = tokio::time::timeout(DRAIN_WITHIN, self.round_trip()).await;
+        }
+        while let Some(Some(message)) = subscriber.next().now_or_never() {
+            messages.push(message);
+        }
+        messages
     }
 
     /// Sends what is still buffered; for the end of a process.

@@ -28,8 +28,6 @@ use crate::settle::Settlement;
 use crate::trouble::Trouble;
 use crate::{Nats, metrics, settle, trace};
 
-/// How long a stopping consumer waits for messages that are already on their way to it.
-const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// When a batch is tried again whose handler broke its contract.
 const BROKEN_HANDLER_PAUSE: Duration = Duration::from_secs(5);
 
@@ -189,7 +187,7 @@ impl Consumer {
                 Ok(mut puller) => {
                     let problem =
                         self.pull_batches(&mut puller, &handler, &stop, &mut trouble, &mut backoff).await;
-                    let late = puller.close(CLOSE_WITHIN).await;
+                    let late = puller.close().await;
                     settle::give_back(&self.nats, &late).await;
                     problem
                 }

@@ -37,6 +37,7 @@ pub(crate) enum PullError {
 
 /// Requests messages of one consumer and collects them into batches.
 pub(crate) struct Puller {
+    nats: Nats,
     consumer: PullConsumer,
     connections: watch::Receiver<u64>,
     inbox: String,
@@ -62,7 +63,7 @@ impl Puller {
             .await
             .map_err(|error| PullError::Request(error.into()))?;
         let connections = nats.connections();
-        Ok(Self { consumer, connections, inbox, subscriber, request: 0 })
+        Ok(Self { nats: nats.clone(), consumer, connections, inbox, subscriber, request: 0 })
     }
 
     /// Waits for the first message of a batch, as long as it takes. Safe to cancel: [`Puller::close`] then returns
@@ -111,17 +112,9 @@ impl Puller {
     }
 
     /// Ends the subscription and returns what was already on its way, so that it can be given back at once.
-    pub(crate) async fn close(mut self, within: Duration) -> Vec<Message> {
-        let mut messages = Vec::new();
-        if self.subscriber.drain().await.is_err() {
-            return messages;
-        }
-        let deadline = Instant::now() + within;
-        while let Ok(Some(message)) = tokio::time::timeout_at(deadline, self.subscriber.next()).await {
-            if message.status.is_none() {
-                messages.push(message);
-            }
-        }
+    pub(crate) async fn close(self) -> Vec<Message> {
+        let mut messages = self.nats.drain(self.subscriber).await;
+        messages.retain(|message| message.status.is_none());
         messages
     }
 

@@ -66,7 +66,12 @@ pub struct Replay {
     stream: String,
     next_sequence: u64,
     source: Option<Ordered>,
+    /// The batch that is being read.
+    read: Vec<Replayed>,
+    /// Whether nothing followed what was read last.
     caught_up: bool,
+    /// Whether the end was reached before.
+    follows: bool,
     trouble: Trouble,
     backoff: Backoff,
 }
@@ -80,21 +85,24 @@ impl Replay {
             connections: nats.connections(),
             next_sequence: from_sequence.max(1),
             source: None,
+            read: Vec::new(),
             caught_up: false,
+            follows: false,
             trouble: Trouble::new(&stream, "replay"),
             backoff: Backoff::new(),
             stream,
         }
     }
 
-    /// The next messages, at least one and at most `count_max`, as soon as there is one; or an empty batch, once, when
-    /// the end of the stream is reached without a message. Never gives up while the server is away. Safe to cancel.
+    /// The next messages, at most `count_max`; or an empty batch, once, when the end of the stream is reached without a
+    /// message. Until the end was reached once a batch is full, from then on it is what is there. Never gives up while the
+    /// server is away. Safe to cancel.
     pub async fn next_batch(&mut self, count_max: usize) -> Result<ReplayBatch, ReplayError> {
         loop {
             let Some(source) = &mut self.source else {
                 let pending = self.open().await?;
                 if pending == 0 && !self.caught_up {
-                    self.caught_up = true;
+                    (self.caught_up, self.follows) = (true, true);
                     return Ok(ReplayBatch { messages: Vec::new(), caught_up: true });
                 }
                 continue;
@@ -105,11 +113,13 @@ impl Replay {
                 _ = self.connections.changed() => None,
                 () = tokio::time::sleep(SILENCE_MAX), if !self.caught_up => None,
             };
-            let mut messages = Vec::new();
             let mut arrived = Some(arrived);
             while let Some(next) = arrived {
                 match next {
-                    Some(Ok(message)) => messages.extend(self.accept(&message)),
+                    Some(Ok(message)) => {
+                        let message = self.accept(&message);
+                        self.read.extend(message);
+                    }
                     Some(Err(problem)) => {
                         self.trouble.begins(&problem);
                         self.source = None;
@@ -118,13 +128,21 @@ impl Replay {
                 }
                 // Take what is here already, without waiting.
                 arrived = match &mut self.source {
-                    Some(source) if messages.len() < count_max => source.next().now_or_never(),
+                    Some(source) if self.read.len() < count_max => source.next().now_or_never(),
                     _ => None,
                 };
             }
-            if let Some(last) = messages.last() {
+            // Who reads a whole stream pays for each batch, so they are few; who follows it wants to know at once.
+            let is_over = self.follows || self.read.len() >= count_max || self.source.is_none();
+            if let Some(last) = self.read.last()
+                && (last.pending == 0 || is_over)
+            {
                 self.caught_up = last.pending == 0;
-                return Ok(ReplayBatch { caught_up: self.caught_up, messages });
+                self.follows |= self.caught_up;
+                return Ok(ReplayBatch {
+                    caught_up: self.caught_up,
+                    messages: std::mem::take(&mut self.read),
+                });
             }
         }
     }

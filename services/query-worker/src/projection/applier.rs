@@ -45,6 +45,13 @@ pub(crate) struct Applier {
     pub(super) publish: watch::Sender<Applied>,
 }
 
+/// A batch of INDEXED, decoded.
+pub(crate) struct Changes {
+    newest: Vec<Change>,
+    /// How far the projection is once they are applied; `None` for no batch at all.
+    then: Option<Applied>,
+}
+
 /// One change of the catalogue.
 struct Change {
     version: u64,
@@ -52,18 +59,25 @@ struct Change {
     event: IndexedEvent,
 }
 
-impl Applier {
-    /// Applies a batch and publishes its last version.
-    pub(crate) async fn apply(mut self, batch: Vec<Replayed>) -> Result<Self, ApplyError> {
-        let Some(last) = batch.last() else {
-            return Ok(self);
-        };
-        let applied = Applied {
+impl Changes {
+    /// Decodes a batch. A message that cannot be decoded is logged and left out.
+    pub(crate) async fn read(batch: Vec<Replayed>) -> Result<Self, task::JoinError> {
+        let then = batch.last().map(|last| Applied {
             version: last.stream_sequence,
             pending: last.pending,
             published_at: SystemTime::from(last.published_at),
+        });
+        let newest = task::spawn_blocking(move || newest_per_tool(&batch)).await?;
+        Ok(Self { newest, then })
+    }
+}
+
+impl Applier {
+    /// Applies a batch and publishes its last version.
+    pub(crate) async fn apply(mut self, changes: Changes) -> Result<Self, ApplyError> {
+        let Changes { newest: changes, then: Some(applied) } = changes else {
+            return Ok(self);
         };
-        let changes = task::spawn_blocking(move || newest_per_tool(&batch)).await?;
         self.keep_vectors(&changes).await?;
         task::spawn_blocking(move || {
             self.index(changes)?;

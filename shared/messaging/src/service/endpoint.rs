@@ -17,7 +17,7 @@ use toolweaver_contracts::{ErrorBody, ErrorCode, Fault, encode};
 
 use super::micro::EndpointStats;
 use super::{Request, ServiceError};
-use crate::{metrics, trace};
+use crate::{Nats, metrics, trace};
 
 /// Longest error text in a header, in bytes; the body has all of it.
 const HEADER_TEXT_MAX: usize = 256;
@@ -28,6 +28,7 @@ pub(super) struct EndpointLoop<H> {
     answerer: Arc<Answerer>,
     handler: Arc<H>,
     abandon: CancellationToken,
+    nats: Nats,
 }
 
 /// What it takes to answer, whoever computed the answer.
@@ -43,15 +44,15 @@ where
     F: Future<Output = Result<Bytes, Fault>> + Send + 'static,
 {
     pub(super) fn new(
-        client: Client,
+        nats: Nats,
         name: String,
         concurrency_max: usize,
         stats: Arc<EndpointStats>,
         handler: Arc<H>,
         abandon: CancellationToken,
     ) -> Self {
-        let answerer = Arc::new(Answerer { client, name: name.clone(), stats });
-        Self { name, permits: Arc::new(Semaphore::new(concurrency_max)), answerer, handler, abandon }
+        let answerer = Arc::new(Answerer { client: nats.client().clone(), name: name.clone(), stats });
+        Self { name, permits: Arc::new(Semaphore::new(concurrency_max)), answerer, handler, abandon, nats }
     }
 
     /// Answers until stopped; then what the server has already sent, then waits for the last answer.
@@ -67,11 +68,8 @@ where
             };
             self.take(message, &tasks).await;
         }
-        // Draining asks the server to send no more, and ends once everything it sent before has come.
-        if requests.drain().await.is_ok() {
-            while let Some(Some(message)) = self.abandon.run_until_cancelled(requests.next()).await {
-                self.take(message, &tasks).await;
-            }
+        for message in self.nats.drain(requests).await {
+            self.take(message, &tasks).await;
         }
         tasks.close();
         tasks.wait().await;

@@ -200,7 +200,7 @@ impl Service {
             .map_err(|source| ServiceError::Subscribe { subject: endpoint.subject.clone(), source })?;
         let stats = self.micro.add(&endpoint.name, &endpoint.subject, &group);
         let serving = EndpointLoop::new(
-            self.nats.client().clone(),
+            self.nats.clone(),
             endpoint.name,
             endpoint.concurrency_max,
             stats,
