@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use async_nats::jetstream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::{Serialize, de::DeserializeOwned};
 use toolweaver_contracts::{
-    DomainsReply, DomainsRequest, SearchReply, SearchRequest, StatusReply, StatusRequest, Tenant, Tool,
-    ToolEvent, ToolKey, decode, encode, subjects,
+    DomainsReply, DomainsRequest, ErrorBody, ErrorCode, Fault, GetReply, GetRequest, SearchReply,
+    SearchRequest, StatusReply, StatusRequest, Tenant, Tool, ToolEvent, ToolId, ToolKey, decode, encode,
+    subjects,
 };
 
 /// Publishes whose ack is still awaited.
@@ -32,30 +33,34 @@ impl Client {
         Ok(Self { jetstream: jetstream::new(nats.clone()), nats, tenant })
     }
 
-    /// Publishes registrations; returns the last revision. `done` is called for each ack.
-    pub(crate) async fn register(&self, tools: &[Tool], done: impl Fn()) -> anyhow::Result<u64> {
-        let acks = futures_util::stream::iter(tools.iter().map(|tool| self.publish(tool)));
+    /// Publishes registrations; returns the last revision.
+    pub(crate) async fn register(&self, tools: &[Tool]) -> anyhow::Result<u64> {
+        let acks = futures_util::stream::iter(tools.iter().map(|tool| {
+            let event = ToolEvent::Registered { tool: Box::new(tool.clone()) };
+            self.publish(tool_id(tool), event)
+        }));
         acks.buffered(PUBLISHES_IN_FLIGHT)
-            .try_fold(0, |last, revision| {
-                done();
-                std::future::ready(Ok(revision.max(last)))
-            })
+            .try_fold(0, |last, revision| std::future::ready(Ok(revision.max(last))))
             .await
     }
 
-    async fn publish(&self, tool: &Tool) -> anyhow::Result<u64> {
-        let key = ToolKey {
-            tenant: self.tenant.clone(),
-            domain: tool.domain.clone(),
-            tool_name: tool.tool_name.clone(),
-        };
-        let event = encode(&ToolEvent::Registered { tool: Box::new(tool.clone()) });
-        let ack = self.jetstream.publish(subjects::tools(&key), event.into()).await?.await;
-        Ok(ack.with_context(|| format!("registration of {key} was not acknowledged"))?.sequence)
+    /// Publishes an event; returns its revision.
+    pub(crate) async fn publish(
+        &self,
+        ToolId { domain, tool_name }: ToolId,
+        event: ToolEvent,
+    ) -> anyhow::Result<u64> {
+        let key = ToolKey { tenant: self.tenant.clone(), domain, tool_name };
+        let ack = self.jetstream.publish(subjects::tools(&key), encode(&event).into()).await?.await;
+        Ok(ack.with_context(|| format!("an event of {key} was not acknowledged"))?.sequence)
     }
 
     pub(crate) async fn search(&self, request: &SearchRequest) -> anyhow::Result<SearchReply> {
         self.request(subjects::search(&self.tenant), request).await
+    }
+
+    pub(crate) async fn get(&self, tool_id: ToolId) -> anyhow::Result<GetReply> {
+        self.request(subjects::get(&self.tenant), &GetRequest { tool_id, roles: Vec::new() }).await
     }
 
     pub(crate) async fn domains(&self) -> anyhow::Result<DomainsReply> {
@@ -66,6 +71,7 @@ impl Client {
         self.request(subjects::STATUS_SUBJECT.to_owned(), &StatusRequest {}).await
     }
 
+    /// The error is the [`Fault`] that was answered, where there was an answer.
     async fn request<T: DeserializeOwned>(
         &self,
         subject: String,
@@ -73,10 +79,20 @@ impl Client {
     ) -> anyhow::Result<T> {
         let reply = self.nats.request(subject.clone(), encode(body).into()).await?;
         let headers = reply.headers.unwrap_or_default();
-        if let Some(code) = headers.get("Nats-Service-Error-Code") {
-            let reason = headers.get("Nats-Service-Error").map_or("", |reason| reason.as_str());
-            bail!("{subject} answered {code}: {reason}");
+        if headers.get("Nats-Service-Error-Code").is_some() {
+            let ErrorBody { error } = decode(&reply.payload)?;
+            return Err(anyhow::Error::new(error).context(format!("{subject} answered an error")));
         }
         Ok(decode(&reply.payload)?)
     }
+}
+
+/// A tool's name within its tenant.
+pub(crate) fn tool_id(tool: &Tool) -> ToolId {
+    ToolId { domain: tool.domain.clone(), tool_name: tool.tool_name.clone() }
+}
+
+/// The code of an error reply; none where nothing was answered.
+pub(crate) fn code(error: &anyhow::Error) -> Option<ErrorCode> {
+    error.downcast_ref::<Fault>().map(|fault| fault.code)
 }

@@ -1,102 +1,48 @@
 //! Load on a running ToolWeaver, from outside: this crate knows the wire and nothing else.
 //!
-//! `ladder` fills the table of the README: it starts the real processes, registers ever more real tools and measures
-//! search, freshness, cold start and memory at each step. `search` puts load on a system that is already there.
+//! - `ladder` fills the table of the README: it starts the real processes, registers ever more real tools and measures
+//!   search, freshness, cold start and memory at each step.
+//! - `search` puts load on a system that is already there.
+//! - `traffic` asks as agents do, a few queries often and most of them seldom, while the catalogue changes, and checks
+//!   every reply against what was published: no removed tool, no old description, no missing new one.
+//! - `faults` runs the same traffic while Redis is flushed, slow, frozen and killed; with `--cluster`, one of its masters.
+//!
+//! ```text
+//! loadtest traffic --tools tools.jsonl.gz --use-redis redis://127.0.0.1:6379 --registrations-per-second 1
+//! loadtest faults --tools tools.jsonl.gz --cluster
+//! ```
+//!
+//! `traffic` and `faults` exit with 1 when a reply was stale or an error, or a change was lost.
+//!
 //! Load is open-loop: requests leave when they are due, and latency counts from then, so that a slow answer cannot
 //! hide the ones that should have been sent meanwhile (coordinated omission).
 
+mod arguments;
+mod catalogue;
 mod client;
+mod faults;
 mod ladder;
+mod latencies;
 mod load;
+mod metrics;
 mod processes;
+mod redis;
 mod report;
 mod tools;
-
-use std::{path::PathBuf, time::Duration};
+mod traffic;
 
 use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand};
-use toolweaver_contracts::Tenant;
+use clap::Parser as _;
 
-#[derive(Parser)]
-#[command(name = "loadtest", version, about)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Measures a fresh system at growing numbers of tools, and prints the table.
-    Ladder(LadderArguments),
-    /// Puts search load on a running system.
-    Search(SearchArguments),
-}
-
-#[derive(Args)]
-struct LadderArguments {
-    /// Tools as JSON Lines (plain or .gz), or a folder of `OpenAPI` documents.
-    #[arg(long)]
-    tools: PathBuf,
-    /// Numbers of tools to measure at.
-    #[arg(long, value_delimiter = ',', default_value = "100,500,1000,5000,10000")]
-    steps: Vec<usize>,
-    /// Folder of the built programs.
-    #[arg(long, default_value = "target/release")]
-    bin_dir: PathBuf,
-    /// The nats-server program.
-    #[arg(long, env = "TOOLWEAVER_NATS_SERVER", default_value = "nats-server")]
-    nats_server: PathBuf,
-    /// Folder of the embedding model.
-    #[arg(long, env = "TOOLWEAVER_MODEL_DIR")]
-    model_dir: PathBuf,
-    #[command(flatten)]
-    load: LoadArguments,
-    /// Also writes the report as JSON to this file.
-    #[arg(long)]
-    json: Option<PathBuf>,
-}
-
-#[derive(Args)]
-struct SearchArguments {
-    /// Where NATS listens.
-    #[arg(long, env = "NATS_URL", default_value = "nats://127.0.0.1:4222")]
-    nats_url: String,
-    /// Whose catalogue.
-    #[arg(long, env = "TOOLWEAVER_TENANT", default_value = "default")]
-    tenant: Tenant,
-    /// Queries, one a line.
-    #[arg(long)]
-    queries: PathBuf,
-    #[command(flatten)]
-    load: LoadArguments,
-}
-
-/// How much load, for how long.
-#[derive(Args, Clone, Copy)]
-struct LoadArguments {
-    /// Searches a second that are not in a cache.
-    #[arg(long, default_value_t = 20.0)]
-    rate: f64,
-    /// Searches a second that are.
-    #[arg(long, default_value_t = 200.0)]
-    cached_rate: f64,
-    /// Seconds of each measurement.
-    #[arg(long, default_value_t = 15)]
-    seconds: u64,
-}
-
-impl LoadArguments {
-    fn duration(self) -> Duration {
-        Duration::from_secs(self.seconds)
-    }
-}
+use crate::arguments::{Arguments, Command, SearchArguments};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Ladder(arguments) => ladder::climb(&arguments).await,
         Command::Search(arguments) => search(&arguments).await,
+        Command::Traffic(arguments) => traffic::run(arguments).await,
+        Command::Faults(arguments) => faults::run(arguments).await,
     }
 }
 

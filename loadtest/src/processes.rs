@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -12,28 +13,35 @@ use serde::Serialize;
 use tempfile::TempDir;
 use toolweaver_contracts::Tenant;
 
-use crate::client::Client;
+use crate::{arguments::Programs, client::Client};
 
 /// Longest time a process may take to be there.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 /// How often is looked whether it is.
 const POLL_EVERY: Duration = Duration::from_millis(5);
 
-/// Where the programs are.
-pub(crate) struct Programs {
-    pub(crate) bin_dir: PathBuf,
-    pub(crate) nats_server: PathBuf,
-    pub(crate) model_dir: PathBuf,
+/// What of the system can be chosen.
+pub(crate) struct Setup {
+    /// Redis or Redis Cluster; without it each process has caches of its own.
+    pub(crate) redis_url: Option<String>,
+    pub(crate) query_workers: usize,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { redis_url: None, query_workers: 1 }
+    }
 }
 
 /// The running system. Ends with this value.
 pub(crate) struct System {
     programs: Programs,
-    pub(crate) nats_url: String,
+    setup: Setup,
+    nats_url: String,
     nats: Process,
     embedding_worker: Process,
     cache_invalidator: Process,
-    query_worker: Process,
+    query_workers: Vec<Worker>,
     folder: TempDir,
 }
 
@@ -46,42 +54,98 @@ pub(crate) struct Memory {
     pub(crate) query_worker: f64,
 }
 
-struct Process {
+/// A child process, killed when this is dropped.
+pub(crate) struct Process {
     child: Child,
+}
+
+/// A worker and where it serves its metrics.
+struct Worker {
+    process: Process,
+    http: SocketAddr,
+}
+
+impl Process {
+    /// Starts it, with its output in a log file.
+    pub(crate) fn spawn(mut command: Command, log: &Path) -> anyhow::Result<Self> {
+        let log = fs::File::options().create(true).append(true).open(log)?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let program = command.get_program().to_string_lossy().into_owned();
+        let child = command.spawn().with_context(|| format!("cannot start {program}; is it there?"))?;
+        Ok(Self { child })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL, as a crash would.
+    pub(crate) fn kill(&mut self) {
+        // Both fail only when it has ended already, and then there is nothing to do.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+
+    /// `VmRSS`; Linux only.
+    fn resident_mib(&self) -> anyhow::Result<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .context("the kernel names no VmRSS")?;
+        let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kib / 1024.0)
+    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both fail only when it has ended already, and then there is nothing to do.
-        self.child.kill().ok();
-        self.child.wait().ok();
+        self.kill();
     }
 }
 
 impl System {
     /// Starts everything, empty.
-    pub(crate) async fn start(programs: Programs) -> anyhow::Result<Self> {
+    pub(crate) async fn start(programs: Programs, setup: Setup) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let (nats, nats_url) = start_nats(&programs.nats_server, folder.path()).await?;
-        let worker = |name| start_worker(&programs, name, &nats_url, folder.path());
+        let worker = |name| start_worker(&programs, &setup, name, &nats_url, folder.path());
         Ok(Self {
-            embedding_worker: worker("embedding-worker")?,
-            cache_invalidator: worker("cache-invalidator")?,
-            query_worker: worker("query-worker")?,
+            embedding_worker: worker("embedding-worker")?.process,
+            cache_invalidator: worker("cache-invalidator")?.process,
+            query_workers: (0..setup.query_workers)
+                .map(|_| worker("query-worker"))
+                .collect::<Result<_, _>>()?,
             nats,
             nats_url,
             programs,
+            setup,
             folder,
         })
     }
 
-    /// Kills the query worker and starts it again: the time until a search sees all `tools`.
+    /// A connection to the system, as soon as it answers searches.
+    pub(crate) async fn client(&self, tenant: Tenant) -> anyhow::Result<Client> {
+        let client = Client::connect(&self.nats_url, tenant).await?;
+        until("a query worker is ready", async || client.status().await.ok().filter(|status| status.ready))
+            .await?;
+        Ok(client)
+    }
+
+    /// Where the query workers serve `/metrics`.
+    pub(crate) fn metrics(&self) -> Vec<SocketAddr> {
+        self.query_workers.iter().map(|worker| worker.http).collect()
+    }
+
+    /// Kills the query workers and starts them again: the time until a search sees all `tools`.
     pub(crate) async fn cold_start(&mut self, client: &Client, tools: u64) -> anyhow::Result<Duration> {
-        self.query_worker.child.kill()?;
-        self.query_worker.child.wait()?;
+        self.query_workers.clear();
         let started = Instant::now();
-        self.query_worker = start_worker(&self.programs, "query-worker", &self.nats_url, self.folder.path())?;
-        until("the query worker has all tools again", async || {
+        for _ in 0..self.setup.query_workers {
+            let (programs, setup, folder) = (&self.programs, &self.setup, self.folder.path());
+            self.query_workers.push(start_worker(programs, setup, "query-worker", &self.nats_url, folder)?);
+        }
+        until("the query workers have all tools again", async || {
             client.domains().await.ok().filter(|reply| reply.tools == tools)
         })
         .await?;
@@ -89,11 +153,12 @@ impl System {
     }
 
     pub(crate) fn memory(&self) -> anyhow::Result<Memory> {
+        let query_workers = self.query_workers.iter().map(|worker| worker.process.resident_mib());
         Ok(Memory {
-            nats: resident_mib(&self.nats)?,
-            embedding_worker: resident_mib(&self.embedding_worker)?,
-            cache_invalidator: resident_mib(&self.cache_invalidator)?,
-            query_worker: resident_mib(&self.query_worker)?,
+            nats: self.nats.resident_mib()?,
+            embedding_worker: self.embedding_worker.resident_mib()?,
+            cache_invalidator: self.cache_invalidator.resident_mib()?,
+            query_worker: query_workers.sum::<anyhow::Result<f64>>()?,
         })
     }
 }
@@ -119,7 +184,7 @@ async fn start_nats(program: &Path, folder: &Path) -> anyhow::Result<(Process, S
         .arg(folder)
         .arg("--ports_file_dir")
         .arg(folder);
-    let process = spawn(command, &folder.join("nats-server.log"))?;
+    let process = Process::spawn(command, &folder.join("nats-server.log"))?;
     let url = until("nats-server wrote its ports", async || nats_url(folder)).await?;
     until("nats-server answers", async || Client::connect(&url, Tenant::default()).await.ok()).await?;
     Ok((process, url))
@@ -132,32 +197,30 @@ fn nats_url(folder: &Path) -> Option<String> {
     ports["nats"][0].as_str().map(str::to_owned)
 }
 
-fn start_worker(programs: &Programs, name: &str, nats_url: &str, folder: &Path) -> anyhow::Result<Process> {
+fn start_worker(
+    programs: &Programs,
+    setup: &Setup,
+    name: &str,
+    nats_url: &str,
+    folder: &Path,
+) -> anyhow::Result<Worker> {
+    let http = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
     let mut command = Command::new(programs.bin_dir.join(format!("toolweaver-{name}")));
     command
         .env("NATS_URL", nats_url)
         .env("TOOLWEAVER_MODEL_DIR", &programs.model_dir)
-        .env("HTTP_ADDR", "127.0.0.1:0")
+        .env("HTTP_ADDR", http.to_string())
         .env("USE_VECTOR_DB", "false")
-        .env("USE_REDIS", "false");
-    spawn(command, &folder.join(format!("{name}.log")))
+        .env("USE_REDIS", setup.redis_url.is_some().to_string());
+    if let Some(url) = &setup.redis_url {
+        // A fresh system counts its versions from 1: under the prefix of an earlier one it would find that one's answers.
+        let run = folder.file_name().unwrap_or_default().to_string_lossy();
+        command.env("REDIS_URL", url).env("REDIS_PREFIX", format!("loadtest{run}"));
+    }
+    Ok(Worker { process: Process::spawn(command, &folder.join(format!("{name}.log")))?, http })
 }
 
-fn spawn(mut command: Command, log: &Path) -> anyhow::Result<Process> {
-    let log = fs::File::options().create(true).append(true).open(log)?;
-    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-    let program = command.get_program().to_owned();
-    let child = command.spawn().with_context(|| {
-        format!("cannot start {}; build it with cargo build --release", program.to_string_lossy())
-    })?;
-    Ok(Process { child })
-}
-
-/// `VmRSS` of a process; Linux only.
-fn resident_mib(process: &Process) -> anyhow::Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{}/status", process.child.id()))?;
-    let line =
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("the kernel names no VmRSS")?;
-    let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
-    Ok(kib / 1024.0)
+/// A port of the loopback interface that nobody listens on.
+pub(crate) fn free_port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

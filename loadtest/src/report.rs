@@ -2,7 +2,7 @@
 
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 
-use crate::{ladder::Step, load::Measured};
+use crate::{ladder::Step, latencies::Quantiles, load::Measured};
 
 /// Targets of the p95 of uncached searches, in milliseconds, by number of tools.
 const P95_TARGETS_MS: [(usize, f64); 4] = [(100, 30.0), (500, 60.0), (1_000, 80.0), (5_000, 95.0)];
@@ -30,11 +30,12 @@ pub(crate) fn print_ladder(steps: &[Step]) {
         let memory = &step.memory;
         table.add_row([
             step.tools.to_string(),
-            quantiles(&step.uncached),
-            target.map_or_else(|| "–".to_owned(), |(_, target)| verdict(step.uncached.p95_ms, *target)),
-            quantiles(&step.cached),
+            quantiles(&step.uncached.latency),
+            target
+                .map_or_else(|| "–".to_owned(), |(_, target)| verdict(step.uncached.latency.p95_ms, *target)),
+            quantiles(&step.cached.latency),
             format!("{:.0} %", step.cached.cache_hits * 100.0),
-            format!("{:.1} / {:.1}", step.found_p50_ms, step.found_p95_ms),
+            format!("{:.1} / {:.1}", step.found.p50_ms, step.found.p95_ms),
             verdict_of(step.cold_start_ms, COLD_START_TARGET_MS),
             format!("{:.0}", step.indexed_per_s),
             format!(
@@ -59,7 +60,7 @@ pub(crate) fn print_load(measured: &Measured) {
         measured.requests,
         measured.rate_reached,
         measured.rate_asked,
-        quantiles(measured),
+        quantiles(&measured.latency),
         measured.max_ms,
         measured.cache_hits * 100.0,
         measured.degraded,
@@ -75,8 +76,8 @@ fn print_errors(measured: &Measured) {
     }
 }
 
-fn quantiles(measured: &Measured) -> String {
-    format!("{:.1} / {:.1} / {:.1}", measured.p50_ms, measured.p95_ms, measured.p99_ms)
+pub(crate) fn quantiles(latency: &Quantiles) -> String {
+    format!("{:.1} / {:.1} / {:.1}", latency.p50_ms, latency.p95_ms, latency.p99_ms)
 }
 
 fn verdict(value: f64, target: f64) -> String {

@@ -13,6 +13,8 @@ use flate2::read::GzDecoder;
 use rand::{SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use toolweaver_contracts::Tool;
 
+use crate::arguments::SourceArguments;
+
 /// Words of a description that make a query.
 const QUERY_WORDS_MAX: usize = 9;
 /// Shorter descriptions make no query.
@@ -20,9 +22,10 @@ const QUERY_WORDS_MIN: usize = 3;
 
 /// Reads at least `count_min` tools: JSON Lines (plain or .gz), or a folder of `OpenAPI` documents, which the
 /// `toolweaver` program converts.
-pub(crate) fn load(source: &Path, toolweaver: &Path, count_min: usize) -> anyhow::Result<Vec<Tool>> {
+pub(crate) fn load(source: &SourceArguments, count_min: usize) -> anyhow::Result<Vec<Tool>> {
+    let (source, programs) = (&source.tools, &source.programs);
     let tools = if source.is_dir() {
-        from_documents(source, toolweaver, count_min)?
+        from_documents(source, &programs.bin_dir.join("toolweaver"), count_min)?
     } else {
         from_lines(open(source)?)?
     };
@@ -44,7 +47,8 @@ pub(crate) fn queries(tools: &[Tool]) -> Vec<String> {
     queries
 }
 
-fn query(tool: &Tool) -> Option<String> {
+/// What somebody who looks for this tool might ask: how its description begins.
+pub(crate) fn query(tool: &Tool) -> Option<String> {
     let words: Vec<&str> = tool.description.split_whitespace().take(QUERY_WORDS_MAX).collect();
     (words.len() >= QUERY_WORDS_MIN).then(|| words.join(" "))
 }

@@ -1,0 +1,104 @@
+//! What becomes of traffic while Redis breaks: one fault after the other in one run.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::time::{Instant, sleep, sleep_until};
+use toolweaver_contracts::Tenant;
+
+use crate::{
+    arguments::FaultsArguments,
+    processes::{Setup, System},
+    redis::{Node, Redis},
+    tools,
+    traffic::{Phase, Traffic},
+};
+
+/// How long a fault lasts.
+const LASTS: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    None,
+    /// Everything is forgotten.
+    Flush,
+    /// Commands are accepted and not answered.
+    Sleep,
+    /// The process is frozen: not even the connection's end is noticed.
+    Freeze,
+    /// The process is killed, and starts again empty.
+    Kill,
+}
+
+const PHASES: [(&str, Fault); 6] = [
+    ("before", Fault::None),
+    ("FLUSHALL", Fault::Flush),
+    ("DEBUG SLEEP 5", Fault::Sleep),
+    ("SIGSTOP for 5 s", Fault::Freeze),
+    ("kill -9, back after 5 s", Fault::Kill),
+    ("recovery", Fault::None),
+];
+
+/// The command.
+pub(crate) async fn run(arguments: FaultsArguments) -> anyhow::Result<()> {
+    let tools = tools::load(&arguments.source, arguments.mix.catalogue.get())?;
+    let mut redis = if arguments.cluster {
+        Redis::start_cluster(&arguments.redis_server).await?
+    } else {
+        Redis::start(&arguments.redis_server).await?
+    };
+    let setup = Setup { redis_url: Some(redis.url()), ..Setup::default() };
+    let system = System::start(arguments.source.programs, setup).await?;
+    let client = system.client(Tenant::default()).await?;
+    let traffic = Traffic::prepare(client, tools, arguments.mix, arguments.registrations_per_second).await?;
+
+    let (phase, lasts) = (Phase::default(), Duration::from_secs(arguments.phase_seconds));
+    let breaking = async {
+        let mut end = Instant::now();
+        for (place, (name, fault)) in PHASES.into_iter().enumerate() {
+            phase.enter(place);
+            end += lasts;
+            fault.inflict(&mut redis).await.with_context(|| format!("cannot do {name}"))?;
+            sleep_until(end).await;
+        }
+        anyhow::Ok(())
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "a handful of phases")]
+    let duration = lasts * PHASES.len() as u32;
+    let names = PHASES.map(|(name, _)| name);
+    let running = traffic.run(duration, &names, &phase);
+    let (report, ()) = tokio::try_join!(running, breaking)?;
+    report.conclude(arguments.json.as_deref())
+}
+
+impl Fault {
+    /// Breaks one server, of a cluster a master, and returns when the fault itself is over.
+    async fn inflict(self, redis: &mut Redis) -> anyhow::Result<()> {
+        if matches!(self, Self::None) {
+            return Ok(());
+        }
+        let mut masters = redis.masters().await?;
+        if matches!(self, Self::Flush) {
+            for master in &masters {
+                master.must("FLUSHALL").await?;
+            }
+            return Ok(());
+        }
+        let master: &mut Node = masters.first_mut().context("there is no master")?;
+        match self {
+            Self::None | Self::Flush => {}
+            Self::Sleep => master.must(&format!("DEBUG SLEEP {}", LASTS.as_secs())).await?,
+            Self::Freeze => {
+                master.signal("STOP")?;
+                sleep(LASTS).await;
+                master.signal("CONT")?;
+            }
+            Self::Kill => {
+                master.kill();
+                sleep(LASTS).await;
+                master.restart().await?;
+            }
+        }
+        Ok(())
+    }
+}

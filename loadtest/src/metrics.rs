@@ -1,0 +1,98 @@
+//! What query workers say of their caches on `/metrics`.
+
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+use anyhow::Context as _;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+
+const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
+const LOOKUPS: &str = "toolweaver_cache_requests_total{";
+
+/// Cache lookups since the workers started.
+#[derive(Debug, Default)]
+pub(crate) struct Lookups {
+    /// By layer and tier.
+    counts: BTreeMap<(String, String), Count>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Count {
+    lookups: f64,
+    hits: f64,
+}
+
+/// Asks all workers and adds up what they say.
+pub(crate) async fn scrape(workers: &[SocketAddr]) -> anyhow::Result<Lookups> {
+    let mut all = Lookups::default();
+    for worker in workers {
+        let page = timeout(SCRAPE_TIMEOUT, page(*worker)).await.map_err(anyhow::Error::from).flatten();
+        all.read(&page.with_context(|| format!("cannot read the metrics of {worker}"))?);
+    }
+    Ok(all)
+}
+
+async fn page(worker: SocketAddr) -> anyhow::Result<String> {
+    let mut connection = TcpStream::connect(worker).await?;
+    // In HTTP 1.0 the end of the connection is the end of the page.
+    connection.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await?;
+    let mut page = String::new();
+    connection.read_to_string(&mut page).await?;
+    Ok(page)
+}
+
+impl Lookups {
+    /// Adds the counters on a page in Prometheus' text format.
+    fn read(&mut self, page: &str) {
+        let lines = page.lines().filter_map(|line| line.strip_prefix(LOOKUPS)?.rsplit_once("} "));
+        for (labels, count) in lines {
+            let label = |name: &str| {
+                let value = labels.split(',').find_map(|label| label.strip_prefix(name)?.strip_prefix("=\""));
+                value.unwrap_or_default().trim_end_matches('"').to_owned()
+            };
+            let count: f64 = count.parse().unwrap_or_default();
+            let counted = self.counts.entry((label("layer"), label("tier"))).or_default();
+            counted.lookups += count;
+            counted.hits += if label("result") == "hit" { count } else { 0.0 };
+        }
+    }
+
+    /// The share of a layer's lookups since `before` that some tier answered; none where nobody looked.
+    pub(crate) fn hit_rate_since(&self, before: &Self, layer: &str) -> Option<f64> {
+        let (mut asked, mut hits) = (0_f64, 0.0);
+        for (place, now) in self.counts.iter().filter(|((of, _), _)| of == layer) {
+            let then = before.counts.get(place).copied().unwrap_or_default();
+            // A tier is asked for what the one before it did not have, so the first one sees every lookup.
+            asked = asked.max(now.lookups - then.lookups);
+            hits += now.hits - then.hits;
+        }
+        (asked > 0.0).then(|| hits / asked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Lookups;
+
+    #[test]
+    fn a_layer_hits_where_any_of_its_tiers_does() {
+        let mut before = Lookups::default();
+        before.read(r#"toolweaver_cache_requests_total{layer="search",result="miss",tier="local"} 100"#);
+        let mut now = Lookups::default();
+        now.read(
+            r#"# TYPE toolweaver_cache_requests_total counter
+toolweaver_cache_requests_total{layer="search",result="hit",tier="local"} 60
+toolweaver_cache_requests_total{layer="search",result="miss",tier="local"} 140
+toolweaver_cache_requests_total{layer="search",result="hit",tier="redis"} 30
+toolweaver_cache_requests_total{layer="search",result="miss",tier="redis"} 10
+toolweaver_cache_requests_total{layer="embedding",result="hit",tier="local"} 7
+toolweaver_searches_total{served_from="cache"} 5"#,
+        );
+        assert_eq!(now.hit_rate_since(&before, "search"), Some(0.9));
+        assert_eq!(now.hit_rate_since(&before, "embedding"), Some(1.0));
+        assert_eq!(now.hit_rate_since(&before, "tool"), None);
+    }
+}

@@ -1,0 +1,119 @@
+//! What a run of traffic showed, for people and for programs, and whether it passed.
+
+use std::{collections::BTreeMap, path::Path};
+
+use anyhow::{Context as _, ensure};
+use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
+use serde::Serialize;
+
+use super::{changes::Published, tally::Figures};
+use crate::{metrics::Lookups, report::quantiles};
+
+/// All of a run.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) seed: u64,
+    pub(crate) rate_asked: f64,
+    pub(crate) rate_reached: f64,
+    /// The last one is all of them together.
+    pub(crate) phases: Vec<Figures>,
+    pub(crate) changes: Published,
+    /// How often the layers behind the results helped, after the first ten seconds.
+    pub(crate) layers: Option<Layers>,
+}
+
+/// Shares of lookups that some tier answered; none where nobody looked, or where it is not counted.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Layers {
+    pub(crate) embedding: Option<f64>,
+    pub(crate) metadata: Option<f64>,
+}
+
+impl Layers {
+    pub(super) fn between(before: &Lookups, now: &Lookups) -> Self {
+        let hit_rate = |layer| now.hit_rate_since(before, layer);
+        Self { embedding: hit_rate("embedding"), metadata: hit_rate("tool") }
+    }
+}
+
+impl Report {
+    /// Prints it, writes it, and fails where a reply was stale or an error, or a change was lost.
+    pub(crate) fn conclude(&self, json: Option<&Path>) -> anyhow::Result<()> {
+        self.print();
+        if let Some(file) = json {
+            std::fs::write(file, serde_json::to_vec_pretty(self)?)
+                .with_context(|| format!("cannot write {}", file.display()))?;
+        }
+        let all = self.phases.last().context("nothing was measured")?;
+        let errors: u64 = all.errors.values().sum();
+        let (stale, lost) = (all.stale, self.changes.lost.len());
+        ensure!(
+            stale == 0 && errors == 0 && lost == 0,
+            "{stale} stale replies, {errors} errors, {lost} lost changes"
+        );
+        Ok(())
+    }
+
+    #[expect(clippy::print_stdout, reason = "the report is this program's output")]
+    fn print(&self) {
+        let mut table = Table::new();
+        table.load_preset(UTF8_FULL_CONDENSED).set_header([
+            "phase",
+            "requests",
+            "hits",
+            "searches p50 / p95 / p99 ms",
+            "cached",
+            "uncached",
+            "gets",
+            "errors",
+            "degraded",
+            "older",
+            "stale",
+        ]);
+        for figures in &self.phases {
+            table.add_row([
+                figures.phase.clone(),
+                figures.requests.to_string(),
+                percent(figures.hit_rate),
+                quantiles(&figures.searches),
+                quantiles(&figures.cached),
+                quantiles(&figures.uncached),
+                quantiles(&figures.gets),
+                counts(&figures.errors),
+                counts(&figures.degraded),
+                figures.older.to_string(),
+                figures.stale.to_string(),
+            ]);
+        }
+        println!("{table}");
+        println!("seed {}, {:.0} requests/s (asked {:.0})", self.seed, self.rate_reached, self.rate_asked);
+        if let Some(Layers { embedding, metadata }) = self.layers {
+            println!(
+                "after 10 s: embedding-cache hits {}, metadata hits {}",
+                percent(embedding),
+                percent(metadata)
+            );
+        }
+        let Published { added, answers, updates, removals, lost } = &self.changes;
+        println!(
+            "changes: {added} added, {answers} answer a query, {updates} updated, {removals} removed, {} lost",
+            lost.len()
+        );
+        for text in lost.iter().chain(self.phases.last().map_or(&[][..], |all| &all.stale_examples)) {
+            println!("  {text}");
+        }
+    }
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", share * 100.0))
+}
+
+/// `12 × cache, 3 × vectors`; 0 where there is nothing.
+fn counts(by_name: &BTreeMap<String, u64>) -> String {
+    if by_name.is_empty() {
+        return "0".to_owned();
+    }
+    let each: Vec<String> = by_name.iter().map(|(name, count)| format!("{count} × {name}")).collect();
+    each.join(", ")
+}

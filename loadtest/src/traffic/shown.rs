@@ -1,0 +1,40 @@
+//! The tools that searches have returned, in the order in which they were first seen.
+
+use std::{
+    collections::HashSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use toolweaver_contracts::{SearchReply, ToolId};
+
+/// Shared by all requests of a run.
+#[derive(Default)]
+pub(super) struct Shown(Mutex<Order>);
+
+#[derive(Default)]
+struct Order {
+    tools: Vec<ToolId>,
+    seen: HashSet<ToolId>,
+}
+
+impl Shown {
+    pub(super) fn note(&self, reply: &SearchReply) {
+        let mut order = self.order();
+        for result in &reply.results {
+            if order.seen.insert(result.tool_id.clone()) {
+                order.tools.push(result.tool_id.clone());
+            }
+        }
+    }
+
+    /// One of them; `draw` chooses its place among as many as there are. None before the first.
+    pub(super) fn pick(&self, draw: impl FnOnce(usize) -> usize) -> Option<ToolId> {
+        let order = self.order();
+        (!order.tools.is_empty()).then(|| order.tools[draw(order.tools.len())].clone())
+    }
+
+    fn order(&self) -> MutexGuard<'_, Order> {
+        // Whoever panicked while holding the lock has ended the run.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

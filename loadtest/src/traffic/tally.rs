@@ -1,0 +1,139 @@
+//! What replies showed, added up.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+use toolweaver_contracts::{SearchReply, ServedFrom};
+
+use super::truth::Verdict;
+use crate::latencies::{Latencies, Quantiles};
+
+/// Stale replies that are shown in full.
+const EXAMPLES_MAX: usize = 5;
+
+/// One answered request.
+pub(super) struct Answer {
+    latency: Duration,
+    outcome: Outcome,
+    verdict: Verdict,
+}
+
+enum Outcome {
+    Searched { served_from: ServedFrom, degraded: Vec<String> },
+    Got,
+    Failed { code: String },
+}
+
+impl Answer {
+    pub(super) fn searched(due: Instant, reply: SearchReply, verdict: Verdict) -> Self {
+        let outcome = Outcome::Searched { served_from: reply.served_from, degraded: reply.degraded };
+        Self { latency: due.elapsed(), outcome, verdict }
+    }
+
+    /// Also that there is no such tool, where that is right.
+    pub(super) fn got(due: Instant, verdict: Verdict) -> Self {
+        Self { latency: due.elapsed(), outcome: Outcome::Got, verdict }
+    }
+
+    pub(super) fn failed(due: Instant, code: String) -> Self {
+        Self { latency: due.elapsed(), outcome: Outcome::Failed { code }, verdict: Verdict::default() }
+    }
+}
+
+/// The answers of one stretch of time.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tally {
+    cached: Latencies,
+    uncached: Latencies,
+    got: Latencies,
+    errors: BTreeMap<String, u64>,
+    degraded: BTreeMap<String, u64>,
+    older: u64,
+    stale: u64,
+    examples: Vec<String>,
+}
+
+/// The same, ready to be read.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Figures {
+    pub(crate) phase: String,
+    pub(crate) requests: u64,
+    /// Share of searches that were remembered; none where none was answered.
+    pub(crate) hit_rate: Option<f64>,
+    /// Searches, remembered or not.
+    pub(crate) searches: Quantiles,
+    pub(crate) cached: Quantiles,
+    pub(crate) uncached: Quantiles,
+    pub(crate) gets: Quantiles,
+    /// By code.
+    pub(crate) errors: BTreeMap<String, u64>,
+    /// Answers that lacked a part, by its name.
+    pub(crate) degraded: BTreeMap<String, u64>,
+    /// Replies of a version before one that was known when they were asked for.
+    pub(crate) older: u64,
+    /// Replies that contradict what holds in their own version.
+    pub(crate) stale: u64,
+    /// The first of them.
+    pub(crate) stale_examples: Vec<String>,
+}
+
+impl Tally {
+    pub(super) fn count(&mut self, answer: Answer) {
+        match answer.outcome {
+            Outcome::Searched { served_from, degraded } => {
+                match served_from {
+                    ServedFrom::Cache => self.cached.record(answer.latency),
+                    ServedFrom::Index => self.uncached.record(answer.latency),
+                }
+                for part in degraded {
+                    *self.degraded.entry(part).or_default() += 1;
+                }
+            }
+            Outcome::Got => self.got.record(answer.latency),
+            Outcome::Failed { code } => *self.errors.entry(code).or_default() += 1,
+        }
+        self.older += u64::from(answer.verdict.is_older);
+        self.stale += u64::from(answer.verdict.stale.is_some());
+        self.examples.extend(answer.verdict.stale);
+        self.examples.truncate(EXAMPLES_MAX);
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.cached.add(&other.cached);
+        self.uncached.add(&other.uncached);
+        self.got.add(&other.got);
+        for (sum, more) in [(&mut self.errors, &other.errors), (&mut self.degraded, &other.degraded)] {
+            for (name, count) in more {
+                *sum.entry(name.clone()).or_default() += count;
+            }
+        }
+        self.older += other.older;
+        self.stale += other.stale;
+        self.examples.extend(other.examples.iter().cloned());
+        self.examples.truncate(EXAMPLES_MAX);
+    }
+
+    pub(super) fn figures(self, phase: &str) -> Figures {
+        let mut searches = self.cached.clone();
+        searches.add(&self.uncached);
+        #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+        let share = |part: u64, of: u64| (of > 0).then(|| part as f64 / of as f64);
+        Figures {
+            phase: phase.to_owned(),
+            requests: searches.count() + self.got.count() + self.errors.values().sum::<u64>(),
+            hit_rate: share(self.cached.count(), searches.count()),
+            searches: searches.quantiles(),
+            cached: self.cached.quantiles(),
+            uncached: self.uncached.quantiles(),
+            gets: self.got.quantiles(),
+            errors: self.errors,
+            degraded: self.degraded,
+            older: self.older,
+            stale: self.stale,
+            stale_examples: self.examples,
+        }
+    }
+}
