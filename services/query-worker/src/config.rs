@@ -1,6 +1,6 @@
 //! What an operator may set.
 
-use std::{collections::BTreeSet, num::NonZeroUsize};
+use std::{collections::BTreeSet, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser};
 use toolweaver_catalog_cache::CacheConfig;
@@ -10,7 +10,7 @@ use toolweaver_messaging::NatsConfig;
 use toolweaver_service_runtime::{RuntimeConfig, ServiceConfig};
 use toolweaver_vector_store::QdrantConfig;
 
-use crate::router::llm::LlmSettings;
+use crate::{router::llm::LlmSettings, searcher::Patience};
 
 /// Answers search, get, domains and status over NATS, from its own projection of the catalogue.
 #[derive(Debug, Clone, Parser)]
@@ -43,8 +43,14 @@ pub struct QuerySettings {
     #[arg(long, env = "QUERY_CONCURRENCY_MAX", default_value = "256")]
     pub query_concurrency_max: NonZeroUsize,
     /// Milliseconds after which a search is answered without the part that has not answered yet.
-    #[arg(long, env = "QUERY_PART_TIMEOUT_MS", default_value_t = 2_000)]
+    #[arg(long, env = "QUERY_PART_TIMEOUT_MS", value_name = "MS", default_value_t = 1_000)]
     pub query_part_timeout_ms: u64,
+    /// Milliseconds after which a search is answered with what there is, however many parts were late one after the other
+    #[arg(long, env = "QUERY_TIMEOUT_MS", value_name = "MS", default_value_t = 2_500)]
+    pub query_timeout_ms: u64,
+    /// Requests that are answered before the worker is ready, one a line: QUERY of the default tenant, or TENANT<tab>QUERY
+    #[arg(long, env = "QUERY_WARM_FILE", value_name = "FILE")]
+    pub query_warm_file: Option<PathBuf>,
     /// Changes applied to the projection at once.
     #[arg(long, env = "PROJECTION_BATCH_MAX", default_value = "4096")]
     pub projection_batch_max: NonZeroUsize,
@@ -77,7 +83,19 @@ impl QuerySettings {
         if self.query_part_timeout_ms == 0 {
             faults.push("QUERY_PART_TIMEOUT_MS must be at least 1".to_owned());
         }
+        if self.query_timeout_ms < self.query_part_timeout_ms {
+            faults.push(format!(
+                "QUERY_TIMEOUT_MS={} must not be less than QUERY_PART_TIMEOUT_MS={}",
+                self.query_timeout_ms, self.query_part_timeout_ms
+            ));
+        }
         faults
+    }
+
+    /// How long answers may take.
+    pub(crate) const fn patience(&self) -> Patience {
+        let part = Duration::from_millis(self.query_part_timeout_ms);
+        Patience { part, whole: Duration::from_millis(self.query_timeout_ms) }
     }
 
     /// The domains that this worker owns; `None` means all.

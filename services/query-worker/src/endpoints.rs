@@ -4,15 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
-use toolweaver_contracts::{
-    DomainCount, DomainsReply, DomainsRequest, ErrorCode, Fault, GetReply, GetRequest, Predicate,
-    SearchRequest, Tool, decode, encode, subjects,
-};
+use toolweaver_contracts::{DomainsRequest, Fault, GetRequest, SearchRequest, decode, encode, subjects};
 use toolweaver_messaging::service::Request;
 
-use crate::{
-    freshness::Freshness, projection::Projection, searcher::Searcher, shards::ShardRequest, status::Status,
-};
+use crate::{freshness::Freshness, searcher::Searcher, shards::ShardRequest, status::Status};
 
 /// `search.v1.<tenant>` and `search.v1.<tenant>.<domain>`; the second is a request with that `domain`.
 pub(crate) async fn search(
@@ -24,8 +19,9 @@ pub(crate) async fn search(
     let mut body: SearchRequest = decode(&request.payload)?;
     body.domain = domain.or(body.domain);
     body.validate()?;
+    let keeps_up = freshness.keep_up(&tenant).await;
     freshness.wait(&body).await?;
-    Ok(reply(&Box::pin(searcher.search(tenant, body)).await?))
+    Ok(reply(&Box::pin(searcher.search(tenant, body, keeps_up)).await?))
 }
 
 /// What another worker asks about the domains that are owned here.
@@ -35,41 +31,27 @@ pub(crate) async fn shard(searcher: Arc<Searcher>, request: Request) -> Result<B
 }
 
 /// `get.v1.<tenant>`.
-pub(crate) fn get(projection: &Projection, request: &Request) -> Result<Bytes, Fault> {
+pub(crate) async fn get(
+    searcher: Arc<Searcher>,
+    freshness: Arc<Freshness>,
+    request: Request,
+) -> Result<Bytes, Fault> {
     let tenant = subjects::parse_tenant(&request.subject)?;
     let body: GetRequest = decode(&request.payload)?;
-    let catalog_version = projection.applied().version;
-    let predicate = Predicate::tenant(tenant).with_roles(body.roles);
-    let found = projection.catalog().get(&body.tool_id, &predicate).cloned();
-    let Some(entry) = found else {
-        // The same words for a tool that is hidden and one that does not exist: the difference is none of theirs.
-        return Err(Fault::new(
-            ErrorCode::NotFound,
-            format!("no tool {} is visible to this caller", body.tool_id),
-        )
-        .at("/tool_id")
-        .hint("search for it, or carry a role that may see it"));
-    };
-    Ok(reply(&GetReply {
-        tool_id: entry.key.tool_id(),
-        tool: Tool::clone(&entry.tool),
-        revision: entry.revision,
-        catalog_version,
-    }))
+    freshness.keep_up(&tenant).await;
+    Ok(reply(&searcher.get(tenant, body).await?))
 }
 
 /// `domains.v1.<tenant>`.
-pub(crate) fn domains(projection: &Projection, request: &Request) -> Result<Bytes, Fault> {
+pub(crate) async fn domains(
+    searcher: Arc<Searcher>,
+    freshness: Arc<Freshness>,
+    request: Request,
+) -> Result<Bytes, Fault> {
     let tenant = subjects::parse_tenant(&request.subject)?;
     let body: DomainsRequest = decode(&request.payload)?;
-    let catalog_version = projection.applied().version;
-    let predicate = Predicate::tenant(tenant).with_roles(body.roles);
-    let counts = projection.catalog().domain_counts(&predicate);
-    Ok(reply(&DomainsReply {
-        tools: counts.values().sum(),
-        domains: counts.into_iter().map(|(domain, tools)| DomainCount { domain, tools }).collect(),
-        catalog_version,
-    }))
+    freshness.keep_up(&tenant).await;
+    Ok(reply(&searcher.domains(tenant, body).await))
 }
 
 /// `status.v1`.

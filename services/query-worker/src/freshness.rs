@@ -1,14 +1,24 @@
-//! Read your writes: waiting until the projection holds what the caller knows to exist.
+//! Waiting until the projection holds what somebody may know to exist: the caller, who names it (read your writes), or
+//! anybody who has read the catalogue's version or heard it announced.
 
-use std::{error::Error, time::Duration};
+use std::{
+    collections::HashMap,
+    error::Error,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use tokio::time::{Instant, sleep, timeout_at};
+use futures_util::StreamExt as _;
+
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use toolweaver_catalog_cache::{Scope, Versions};
 use toolweaver_contracts::{
-    ErrorCode, Fault, SearchRequest,
-    subjects::{INDEXED_STREAM, TOOLS_STREAM},
+    ErrorCode, Fault, SearchRequest, Tenant, VersionsAnnounced, decode,
+    subjects::{INDEXED_STREAM, TOOLS_STREAM, VERSIONS_SUBJECTS},
 };
 use toolweaver_messaging::{Nats, consumer, streams};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::projection::Projection;
 
@@ -21,12 +31,89 @@ pub(crate) struct Freshness {
     pub(crate) projection: Projection,
     /// The durable consumer that indexes for this model.
     pub(crate) consumer: String,
+    /// What can be known of how far the catalogue is.
+    pub(crate) floor: Floor,
+    /// How long an answer waits for a version that can be read and is not applied here.
+    pub(crate) patience: Duration,
+}
+
+/// The versions that somebody may know to be searchable: no answer may be older.
+#[derive(Debug)]
+pub(crate) struct Floor {
+    /// Those that everybody can read.
+    versions: Versions,
+    /// The newest of each tenant that was announced since this process listens.
+    announced: Mutex<HashMap<Tenant, u64>>,
 }
 
 impl Freshness {
+    /// Waits until this worker has applied every version of a tenant that anybody can know by now; false if it does not
+    /// in time, and then what it answers is older than it should be.
+    pub(crate) async fn keep_up(&self, tenant: &Tenant) -> bool {
+        let known = self.floor.of(tenant).await;
+        self.projection.applied().version >= known
+            || timeout(self.patience, self.projection.reach(known)).await.is_ok()
+            || self.is_beyond_the_end(tenant, known).await
+    }
+
+    /// Whether INDEXED never had this version: then somebody else announced it, and it is forgotten.
+    async fn is_beyond_the_end(&self, tenant: &Tenant, version: u64) -> bool {
+        let Ok(state) = streams::state(&self.nats, INDEXED_STREAM).await else { return false };
+        let is_beyond = state.last_sequence < version;
+        if is_beyond {
+            warn!(%tenant, version, last = state.last_sequence, "a version was announced that does not exist");
+            self.floor.forget(tenant);
+        }
+        is_beyond && self.projection.applied().version >= state.last_sequence
+    }
+
+    /// Listens to announcements until `stop`. One that is missed costs nothing where the versions can be read.
+    pub(crate) async fn listen(&self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut announcements = self.nats.client().subscribe(VERSIONS_SUBJECTS).await?;
+        while let Some(Some(message)) = stop.run_until_cancelled(announcements.next()).await {
+            if let Ok(VersionsAnnounced { tenant, version, .. }) = decode(&message.payload) {
+                self.floor.note(tenant, version);
+            }
+        }
+        Ok(())
+    }
+
     /// Waits for `min_version` and `min_revision` for at most `wait_ms`; the fault says how far it is.
     pub(crate) async fn wait(&self, request: &SearchRequest) -> Result<(), Fault> {
         wait(request, &self.projection, &self.nats, &self.consumer).await
+    }
+}
+
+impl Floor {
+    pub(crate) fn new(versions: Versions) -> Self {
+        Self { versions, announced: Mutex::default() }
+    }
+
+    /// The newest version of a tenant that anybody can know; 0 where nothing is known.
+    pub(crate) async fn of(&self, tenant: &Tenant) -> u64 {
+        let readable = self.versions.current(&Scope::tenant(tenant)).await;
+        let announced = self.announced().get(tenant).copied();
+        readable.max(announced).unwrap_or_default()
+    }
+
+    /// Takes note of an announced version.
+    pub(crate) fn note(&self, tenant: Tenant, version: u64) {
+        let mut announced = self.announced();
+        let known = announced.entry(tenant).or_default();
+        *known = version.max(*known);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn read_from(&mut self, versions: Versions) {
+        self.versions = versions;
+    }
+
+    fn forget(&self, tenant: &Tenant) {
+        self.announced().remove(tenant);
+    }
+
+    fn announced(&self) -> MutexGuard<'_, HashMap<Tenant, u64>> {
+        self.announced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -22,6 +22,8 @@ mod config;
 mod endpoints;
 mod freshness;
 mod metrics;
+#[cfg(test)]
+mod no_stale_answer;
 pub mod offline;
 mod parts;
 mod projection;
@@ -30,11 +32,12 @@ mod router;
 mod searcher;
 mod shards;
 mod status;
+mod warmth;
 
-use std::{future::ready, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{collections::HashMap, num::NonZeroUsize, sync::Arc};
 
 use anyhow::{Context as _, bail};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use toolweaver_contracts::subjects::{
     self, DOMAINS_SUBJECTS, GET_SUBJECTS, INDEXED_STREAM, SEARCH_SUBJECTS, STATUS_SUBJECT,
@@ -45,12 +48,13 @@ use toolweaver_service_runtime::{Gate, Health, Runtime};
 
 use self::{
     calibration::Densities,
-    freshness::Freshness,
+    freshness::{Floor, Freshness},
     projection::{Applier, Changes},
     router::llm::LlmClassifier,
-    searcher::Searcher,
+    searcher::{Breakers, Searcher},
     shards::Shards,
     status::Status,
+    warmth::Warmth,
 };
 pub use self::{
     config::{Config, QuerySettings},
@@ -65,8 +69,10 @@ pub const SERVICE_NAME: &str = "toolweaver-query";
 ///
 /// Requests are answered from the start, by what the projection has so far; readiness tells who should ask.
 pub async fn run(settings: &QuerySettings, parts: Parts, runtime: &Runtime) -> anyhow::Result<()> {
-    let caught_up = runtime.health.gate("projection");
+    let [caught_up, warm] = ["projection", "warmth"].map(|part| runtime.health.gate(part));
     caught_up.not_ready("reading INDEXED");
+    warm.not_ready("not warm yet");
+    let configured = settings.query_warm_file.as_deref().map(warmth::read).transpose()?.unwrap_or_default();
     let dimensions = NonZeroUsize::new(parts.embedder.dimensions()).context("the model has no dimensions")?;
     let own = settings.own_domains();
     let memory = parts.vectors.is_none().then_some(dimensions);
@@ -78,15 +84,22 @@ pub async fn run(settings: &QuerySettings, parts: Parts, runtime: &Runtime) -> a
     let replay = Replay::new(&parts.nats, INDEXED_STREAM, 0);
     let stop = runtime.shutdown.soft().clone();
     let batch_max = settings.projection_batch_max;
-    runtime.tasks.spawn("projection", project(replay, applier, batch_max, caught_up, stop.clone()));
+    let (tell, told) = oneshot::channel();
+    let projecting = project(replay, applier, batch_max, (caught_up, tell), stop.clone());
+    runtime.tasks.spawn("projection", projecting);
     runtime.tasks.spawn("embedder", watch(parts.embedder.clone(), stop.clone()));
 
     let nats = parts.nats.clone();
+    let patience = settings.patience();
     let freshness = Arc::new(Freshness {
         nats: nats.clone(),
         projection: projection.clone(),
         consumer: subjects::embedding_consumer(parts.embedder.fingerprint().short()),
+        floor: Floor::new(parts.cache.versions.clone()),
+        patience: patience.part,
     });
+    let (listener, listening_stop) = (Arc::clone(&freshness), stop.clone());
+    runtime.tasks.spawn("announcements", async move { listener.listen(listening_stop).await });
     let searcher = Arc::new(Searcher {
         embedder: parts.embedder,
         vectors: parts.vectors,
@@ -95,11 +108,15 @@ pub async fn run(settings: &QuerySettings, parts: Parts, runtime: &Runtime) -> a
         densities: Densities::default(),
         shards: own.map(|own| Shards::new(nats.clone(), own)),
         classifier: LlmClassifier::new(&settings.llm),
-        part_timeout: Duration::from_millis(settings.query_part_timeout_ms),
+        breakers: Breakers::new(),
+        patience,
+        flights: searcher::flights(),
     });
     if let Some(shards) = searcher.shards.clone() {
         runtime.tasks.spawn("shards", shards.run(stop.clone()));
     }
+    let warmth = Warmth { searcher: Arc::clone(&searcher), configured, primed: HashMap::new() };
+    runtime.tasks.spawn("warmth", warmth.keep(told, warm, stop.clone()));
     runtime.tasks.spawn("calibration", calibration::keep(Arc::clone(&searcher), stop.clone()));
     let service = serve(settings, &nats, searcher, freshness, runtime.health.clone())
         .await
@@ -125,12 +142,12 @@ async fn serve(
     let status = move |_| endpoints::status(Arc::clone(&status));
     service.endpoint(Endpoint::new("status", STATUS_SUBJECT), status).await?;
 
-    let catalogue = searcher.projection.clone();
-    let get = move |request| ready(endpoints::get(&catalogue, &request));
+    let (looked_up, fresh) = (Arc::clone(&searcher), Arc::clone(&freshness));
+    let get = move |request| endpoints::get(Arc::clone(&looked_up), Arc::clone(&fresh), request);
     service.endpoint(Endpoint::new("get", GET_SUBJECTS), get).await?;
 
-    let projection = searcher.projection.clone();
-    let domains = move |request| ready(endpoints::domains(&projection, &request));
+    let (looked_up, fresh) = (Arc::clone(&searcher), Arc::clone(&freshness));
+    let domains = move |request| endpoints::domains(Arc::clone(&looked_up), Arc::clone(&fresh), request);
     service.endpoint(Endpoint::new("domains", DOMAINS_SUBJECTS), domains).await?;
 
     if let Some(shards) = searcher.shards.clone() {
@@ -161,9 +178,10 @@ async fn project(
     mut replay: Replay,
     mut applier: Applier,
     batch_max: NonZeroUsize,
-    caught_up: Gate,
+    (caught_up, tell): (Gate, oneshot::Sender<()>),
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
+    let mut tell = Some(tell);
     let (read, mut batches) = mpsc::channel(1);
     let reading = async move {
         while let Some(batch) = stop.run_until_cancelled(replay.next_batch(batch_max.get())).await {
@@ -182,6 +200,8 @@ async fn project(
             applier = applier.apply(changes).await.context("cannot apply INDEXED")?;
             if is_last {
                 caught_up.ready();
+                // Nobody listens any more where the worker is stopping.
+                tell.take().map(|tell| tell.send(()));
             }
         }
         Ok(())

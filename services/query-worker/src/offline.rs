@@ -22,19 +22,19 @@ use toolweaver_messaging::replay::Replayed;
 use crate::{
     calibration::{self, Densities},
     projection::{self, Applier, Changes},
-    searcher::Searcher,
+    searcher::{self, Breakers, Patience, Searcher},
 };
 
 /// Tools that are embedded and applied at a time.
 const BATCH_MAX: usize = 512;
 /// As long as no part is remote, none is late.
-const PART_TIMEOUT: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A catalogue in this process, and searches over it.
 pub struct Engine {
     /// `None` after a batch that could not be applied.
     applier: Option<Applier>,
-    searcher: Searcher,
+    pub(crate) searcher: Searcher,
     version: u64,
 }
 
@@ -53,7 +53,9 @@ impl Engine {
             densities: Densities::default(),
             shards: None,
             classifier: None,
-            part_timeout: PART_TIMEOUT,
+            breakers: Breakers::new(),
+            patience: Patience { part: PATIENCE, whole: PATIENCE },
+            flights: searcher::flights(),
         };
         Ok(Self { applier: Some(applier), searcher, version: 0 })
     }
@@ -81,29 +83,45 @@ impl Engine {
         let mut events = Vec::with_capacity(tools.len());
         for (tool, vector) in tools {
             self.version += 1;
-            events.push(self.event(tenant, tool, vector));
+            events.push(self.event(tenant, self.version, tool, vector));
         }
+        self.apply(events).await?;
+        calibration::measure_stale(&self.searcher).await;
+        Ok(())
+    }
+
+    /// Applies messages of INDEXED.
+    pub(crate) async fn apply(&mut self, events: Vec<Replayed>) -> anyhow::Result<()> {
         let applier = self.applier.take().context("earlier tools could not be applied")?;
         self.applier = Some(applier.apply(Changes::read(events).await?).await?);
-        calibration::measure_stale(&self.searcher).await;
         Ok(())
     }
 
     /// Answers a request as a worker does.
     pub async fn search(&self, tenant: &Tenant, request: SearchRequest) -> Result<SearchReply, Fault> {
         request.validate()?;
-        self.searcher.search(tenant.clone(), request).await
+        self.searcher.search(tenant.clone(), request, true).await
     }
 
-    /// The newest message of INDEXED, as it would be.
-    fn event(&self, tenant: &Tenant, tool: Tool, vector: Vec<f32>) -> Replayed {
+    /// The answer to a request without any cache.
+    #[cfg(test)]
+    pub(crate) async fn computed(
+        &self,
+        tenant: &Tenant,
+        request: &SearchRequest,
+    ) -> Result<SearchReply, Fault> {
+        self.searcher.compute(tenant.clone(), request).await.map(|(reply, _)| reply)
+    }
+
+    /// The message of INDEXED that says that a tool can be found.
+    pub(crate) fn event(&self, tenant: &Tenant, version: u64, tool: Tool, vector: Vec<f32>) -> Replayed {
         let key = ToolKey {
             tenant: tenant.clone(),
             domain: tool.domain.clone(),
             tool_name: tool.tool_name.clone(),
         };
         let event = IndexedEvent::Indexed {
-            revision: self.version,
+            revision: version,
             model: self.searcher.embedder.fingerprint().hex().to_owned(),
             tool: Arc::new(tool),
             vectors: BTreeMap::from([(TEXT_VECTOR.to_owned(), Vector(vector))]),
@@ -111,7 +129,7 @@ impl Engine {
         Replayed {
             subject: subjects::indexed(&key),
             payload: encode(&event).into(),
-            stream_sequence: self.version,
+            stream_sequence: version,
             published_at: SystemTime::now().into(),
             pending: 0,
         }

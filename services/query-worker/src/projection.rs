@@ -6,6 +6,7 @@
 
 mod applier;
 mod catalog;
+mod changes;
 #[cfg(test)]
 mod every_name;
 mod grams;
@@ -29,15 +30,13 @@ use toolweaver_vector_store::Memory;
 pub(crate) use self::{
     applier::{Applier, Changes},
     catalog::{Catalog, Entry},
-    lexical::{FieldName, LexicalAnswer, content_stems},
+    changes::Changed,
+    lexical::{FieldName, LexicalAnswer, LexicalHit, Profile, content_stems},
     names::{Mention, NameMatch},
     samples::Samples,
     synonyms::synonyms,
     words::{Form, is_unspaced, terms},
 };
-
-#[cfg(test)]
-pub(crate) use self::lexical::LexicalHit;
 
 /// How far a projection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +101,11 @@ impl Projection {
     /// How far it is now.
     pub(crate) fn applied(&self) -> Applied {
         *self.applied.borrow()
+    }
+
+    /// Tells of every version that is applied from now on.
+    pub(crate) fn changes(&self) -> watch::Receiver<Applied> {
+        self.applied.clone()
     }
 
     /// Waits until `version` is applied.

@@ -12,6 +12,7 @@
 //! sentences, `name` what it gains by being called by its name ([`fusion`]). `known` is the share of the request's terms that some candidate holds: the fewer, the more the meaning counts.
 //! Reciprocal rank fusion was measured well below this, because it throws the scores away.
 
+pub(crate) mod bar;
 pub(crate) mod coverage;
 pub(crate) mod fusion;
 pub(crate) mod gather;

@@ -8,14 +8,17 @@
 //! An arm that fails or is late is left out and named in `degraded`; only both gone is an error.
 
 mod arms;
+mod deadline;
 mod explained;
+mod lookup;
 mod owners;
+mod remembered;
 mod stages;
 
 use std::{
     borrow::Cow,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use serde::Serialize;
@@ -28,9 +31,12 @@ use toolweaver_embedding::Embedder;
 use toolweaver_vector_store::Qdrant;
 use uuid::Uuid;
 
+pub(crate) use self::{arms::Breakers, deadline::Patience};
 use self::{
     arms::Embedded,
+    deadline::Deadline,
     owners::Arms,
+    remembered::Remembered,
     stages::{Stage, Stages},
 };
 use crate::{
@@ -40,6 +46,7 @@ use crate::{
     projection::{Entry, LexicalAnswer, Projection},
     ranker::{
         self,
+        bar::Bar,
         coverage::{Analysis, Coverage},
         fusion::{self, DenseAnswer, Fused, Ranked},
         idioms, parts, verdict,
@@ -47,6 +54,12 @@ use crate::{
     router::{self, llm::LlmClassifier},
     shards::Shards,
 };
+
+/// Name in `degraded` of a projection that is behind what can be known of the catalogue.
+const PROJECTION: &str = "projection";
+
+/// Name in `degraded` of caches that do not answer; then it is not known how far the catalogue is elsewhere, either.
+const CACHE: &str = "cache";
 
 /// Computes answers. Shared by all requests.
 pub(crate) struct Searcher {
@@ -60,7 +73,18 @@ pub(crate) struct Searcher {
     pub(crate) shards: Option<Shards>,
     /// Asked for a domain where nothing else is sure.
     pub(crate) classifier: Option<LlmClassifier>,
-    pub(crate) part_timeout: Duration,
+    pub(crate) breakers: Breakers,
+    pub(crate) patience: Patience,
+    /// Answers that are being computed.
+    pub(crate) flights: Flights,
+}
+
+/// What is being computed, by question and version. It keeps nothing that is done.
+pub(crate) type Flights = moka::future::Cache<(SearchKey, u64), Arc<SearchReply>>;
+
+/// Where equal questions meet.
+pub(crate) fn flights() -> Flights {
+    Flights::new(0)
 }
 
 /// What a request asks for, in the pieces that are looked for.
@@ -70,6 +94,7 @@ struct Question<'a> {
     text: Cow<'a, str>,
     parts: Vec<String>,
     embedded: Embedded,
+    deadline: Deadline,
 }
 
 /// What the arms found under one predicate.
@@ -87,25 +112,21 @@ impl Found {
 }
 
 impl Searcher {
-    /// Answers one request.
-    pub(crate) async fn search(&self, tenant: Tenant, request: SearchRequest) -> Result<SearchReply, Fault> {
+    /// Answers one request. A worker that does not keep up with the catalogue says so in the reply.
+    pub(crate) async fn search(
+        &self,
+        tenant: Tenant,
+        request: SearchRequest,
+        keeps_up: bool,
+    ) -> Result<SearchReply, Fault> {
         let started = Instant::now();
         // Taken before anything is read: the answer holds every change up to this version, perhaps newer ones.
         let applied = self.projection.applied();
-        let tenant_version = self.projection.catalog().version(&tenant);
-        let key = self.search_key(&tenant, &request, tenant_version);
-        let remembered: Option<SearchReply> = self.cache.search_results.get(&key).await;
-        let mut reply = if let Some(reply) = remembered {
-            SearchReply { served_from: ServedFrom::Cache, ..reply }
-        } else {
-            // Boxed: the future is large, and most callers never poll it.
-            let reply = Box::pin(self.compute(tenant, &request)).await?;
-            // An answer that lacks a part must not outlive the part's absence.
-            if reply.degraded.is_empty() {
-                self.cache.search_results.put(&key, &reply).await;
-            }
-            reply
-        };
+        self.note(&tenant, &request);
+        let mut reply = self.answer(tenant, request).await?;
+        // Both are about this reply only: what was found is whole.
+        let lacks = [(PROJECTION, !keeps_up), (CACHE, !self.cache.snapshot().healthy)];
+        reply.degraded.extend(lacks.into_iter().filter(|(_, lacks)| *lacks).map(|(part, _)| part.to_owned()));
         reply.search_id = Uuid::now_v7().to_string();
         reply.catalog_version = applied.version;
         reply.lag_ms = u64::try_from(applied.lag().as_millis()).unwrap_or(u64::MAX);
@@ -114,9 +135,19 @@ impl Searcher {
         Ok(reply)
     }
 
+    /// The answer from before, if it still holds, or a new one.
+    pub(crate) async fn answer(&self, tenant: Tenant, request: SearchRequest) -> Result<SearchReply, Fault> {
+        let version = self.projection.catalog().version(&tenant);
+        let key = self.search_key(&tenant, &request);
+        match self.recall(&key, &tenant, &request, version).await {
+            Some(reply) => Ok(SearchReply { served_from: ServedFrom::Cache, ..reply }),
+            None => self.compute_once(key, tenant, request, version).await,
+        }
+    }
+
     /// What can change an answer, besides the catalogue: the request without how long it may wait, whose it is, which
     /// ranking, which model.
-    fn search_key(&self, tenant: &Tenant, request: &SearchRequest, version: u64) -> SearchKey {
+    fn search_key(&self, tenant: &Tenant, request: &SearchRequest) -> SearchKey {
         #[derive(Serialize)]
         struct Question<'a> {
             query: &'a str,
@@ -147,10 +178,39 @@ impl Searcher {
             model: self.embedder.fingerprint().query_hex(),
             density: format!("{:.2}", self.densities.of(tenant)),
         };
-        SearchKey::new(tenant, &question, version, request.top_k()).expect("a question has string keys only")
+        SearchKey::new(tenant, &question, request.top_k()).expect("a question has string keys only")
     }
 
-    async fn compute(&self, tenant: Tenant, request: &SearchRequest) -> Result<SearchReply, Fault> {
+    /// Computes an answer and remembers it. Who asks the same while it is computed waits for it.
+    async fn compute_once(
+        &self,
+        key: SearchKey,
+        tenant: Tenant,
+        request: SearchRequest,
+        version: u64,
+    ) -> Result<SearchReply, Fault> {
+        let computing = async {
+            // Boxed: the future is large, and most callers never poll it.
+            let (reply, bar) = Box::pin(self.compute(tenant, &request)).await?;
+            let remembered = Remembered { version, reply, bar };
+            // An answer that lacks a part must not outlive the part's absence.
+            if remembered.reply.degraded.is_empty() {
+                self.cache.search_results.put(&key, &remembered).await;
+            }
+            Ok(Arc::new(remembered.reply))
+        };
+        // Under the version too: who has seen a newer one must not get what was begun before it.
+        let reply = self.flights.try_get_with((key.clone(), version), computing).await;
+        reply.map(|reply| SearchReply::clone(&reply)).map_err(|fault: Arc<Fault>| Fault::clone(&fault))
+    }
+
+    /// Computes an answer, and what a later change must reach to matter.
+    pub(crate) async fn compute(
+        &self,
+        tenant: Tenant,
+        request: &SearchRequest,
+    ) -> Result<(SearchReply, Option<Bar>), Fault> {
+        let deadline = self.patience.from_now();
         let mut stages = Stages::default();
         let mut degraded: Vec<String> = Vec::new();
         let everywhere = request.predicate(tenant);
@@ -162,12 +222,12 @@ impl Searcher {
         let first =
             hint.map_or_else(|| everywhere.clone(), |domain| everywhere.clone().in_domain(domain.clone()));
         let (embedded, words) = tokio::join!(
-            stages::timed(self.embed(&text, &parts)),
-            stages::timed(self.lexical(&text, &parts, &first)),
+            stages::timed(self.embed(&text, &parts, deadline)),
+            stages::timed(self.lexical(&text, &parts, &first, deadline)),
         );
         let (embedded, words) = (stages.took(Stage::Embed, embedded), stages.took(Stage::Lexical, words));
         degraded.extend(embedded.as_ref().err().map(|part| (*part).to_owned()));
-        let question = Question { request, text, parts, embedded };
+        let question = Question { request, text, parts, embedded, deadline };
 
         let choosing = async {
             match hint {
@@ -224,13 +284,19 @@ impl Searcher {
         } else if routed.strategy == Strategy::Hybrid && found.lexical.is_none() {
             routed.strategy = Strategy::Dense;
         }
+        let ranked = fusion::cut(std::mem::take(&mut found.fused.ranked), top_k);
+        let is_plain = few.is_none() && !request.explain;
+        let bar = is_plain.then(|| {
+            let preferred = routed.domain.clone().filter(|_| routed.fell_back);
+            let Found { predicate, lexical, dense, .. } = &found;
+            Bar::of(&ranked, top_k, predicate, preferred, lexical.as_ref(), dense.as_ref())
+        });
         let packed = stages.time(Stage::Load, || {
-            let ranked = fusion::cut(std::mem::take(&mut found.fused.ranked), top_k);
             answer::pack(self.results(ranked, request, &found), request.shape, request.budget_tokens)
         });
         degraded.sort_unstable();
         degraded.dedup();
-        Ok(SearchReply {
+        let reply = SearchReply {
             search_id: String::new(),
             status,
             confidence,
@@ -245,7 +311,8 @@ impl Searcher {
             routed,
             explain: request.explain.then(|| explained::search(&question, &found, weighed, &stages)),
             took_ms: 0.0,
-        })
+        };
+        Ok((reply, bar.flatten().filter(|_| !fusion::lifts(question.parts.len()))))
     }
 
     /// All candidates, if there are so few that the caller is best served with all of them.

@@ -163,7 +163,12 @@ impl Shards {
         question: &ShardRequest,
         within: Duration,
     ) -> Result<ShardAnswer, AskError> {
-        let body = request(&self.nats, subject, encode(question), within).await?;
+        let body = request(&self.nats, subject, encode(question), within).await.inspect_err(|error| {
+            if matches!(error, RequestError::TimedOut { .. } | RequestError::NoService { .. }) {
+                // Nobody waits for it again before it is heard again.
+                self.others().remove(subject);
+            }
+        })?;
         Ok(serde_json::from_slice(&body)?)
     }
 

@@ -26,6 +26,8 @@ pub const SEARCH_SUBJECTS: &str = "search.v1.*";
 pub const GET_SUBJECTS: &str = "get.v1.*";
 /// What the domains endpoint listens on: `domains.v1.<tenant>`.
 pub const DOMAINS_SUBJECTS: &str = "domains.v1.*";
+/// Where new versions of all tenants are announced: `versions.v1.<tenant>`.
+pub const VERSIONS_SUBJECTS: &str = "versions.v1.*";
 /// What the status endpoint listens on.
 pub const STATUS_SUBJECT: &str = "status.v1";
 

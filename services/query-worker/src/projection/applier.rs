@@ -15,6 +15,7 @@ use tracing::warn;
 use super::{
     Applied,
     catalog::{Catalog, Entry},
+    changes::Changed,
     lexical::LexicalWriter,
     samples::Samples,
 };
@@ -123,7 +124,12 @@ impl Applier {
                     let vector = vectors.get(TEXT_VECTOR).filter(|_| model == self.fingerprint);
                     self.samples().put(&key, &tool, vector.map(|vector| vector.0.as_slice()));
                     let entry = Entry::new(key.clone(), revision, Arc::clone(&tool));
-                    let replaced = self.catalog().insert(entry);
+                    let change = Changed::new(version, &key, vector.map(|vector| vector.0.clone()));
+                    let replaced = {
+                        let mut catalog = self.catalog();
+                        catalog.note(change);
+                        catalog.insert(entry)
+                    };
                     if owned && replaced {
                         self.lexical.delete(key.point_id());
                     }
@@ -133,7 +139,11 @@ impl Applier {
                 }
                 IndexedEvent::Removed { revision } => {
                     self.samples().remove(&key);
-                    let existed = self.catalog().remove(&key, revision);
+                    let existed = {
+                        let mut catalog = self.catalog();
+                        catalog.note(Changed::new(version, &key, None));
+                        catalog.remove(&key, revision)
+                    };
                     if owned && existed {
                         self.lexical.delete(key.point_id());
                     }

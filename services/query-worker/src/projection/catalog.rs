@@ -9,7 +9,9 @@ use toolweaver_contracts::{Domain, Predicate, Tenant, Tool, ToolId, ToolKey, Too
 use uuid::Uuid;
 
 use super::{
+    changes::{ChangeLog, Changed},
     grams,
+    lexical::Profile,
     names::{self, NameMatch},
 };
 use crate::ranker::coverage::Analysis;
@@ -28,16 +30,23 @@ pub(crate) struct Entry {
     pub(crate) tool: Arc<Tool>,
     /// What requests are compared with; made when the first one is.
     analysis: OnceLock<Analysis>,
+    /// What remembered answers are compared with; made when the first one is.
+    profile: OnceLock<Profile>,
 }
 
 impl Entry {
     pub(crate) fn new(key: ToolKey, revision: u64, tool: Arc<Tool>) -> Self {
-        Self { key, revision, tool, analysis: OnceLock::new() }
+        Self { key, revision, tool, analysis: OnceLock::new(), profile: OnceLock::new() }
     }
 
     /// What requests are compared with.
     pub(crate) fn analysis(&self) -> &Analysis {
         self.analysis.get_or_init(|| Analysis::of(&self.tool))
+    }
+
+    /// What remembered answers are compared with.
+    pub(crate) fn profile(&self) -> &Profile {
+        self.profile.get_or_init(|| Profile::of(&self.tool))
     }
 }
 
@@ -47,6 +56,7 @@ pub(crate) struct Catalog {
     points: HashMap<Uuid, Arc<Entry>>,
     tenants: HashMap<Tenant, TenantCatalog>,
     recent: RecentRevisions,
+    changes: ChangeLog,
 }
 
 /// One tenant's tools.
@@ -186,6 +196,25 @@ impl Catalog {
     /// INDEXED sequence of a tenant's newest change; 0 for one that never had any.
     pub(crate) fn version(&self, tenant: &Tenant) -> u64 {
         self.tenants.get(tenant).map_or(0, |tenant| tenant.version)
+    }
+
+    /// Some tenants with their versions, those of the newest changes first.
+    pub(crate) fn versions(&self, count: usize) -> Vec<(Tenant, u64)> {
+        let mut versions: Vec<_> =
+            self.tenants.iter().map(|(tenant, catalog)| (tenant.clone(), catalog.version)).collect();
+        versions.sort_unstable_by_key(|(_, version)| std::cmp::Reverse(*version));
+        versions.truncate(count);
+        versions
+    }
+
+    /// Takes note of a change, before [`Self::set_version`] tells of it.
+    pub(crate) fn note(&mut self, change: Changed) {
+        self.changes.push(change);
+    }
+
+    /// The newest change of each of a tenant's tools after `version`; `None` if not all of them are known any more.
+    pub(crate) fn changes_since(&self, tenant: &Tenant, version: u64) -> Option<Vec<Arc<Changed>>> {
+        self.changes.since(tenant, version)
     }
 
     /// Whether this revision was applied lately.

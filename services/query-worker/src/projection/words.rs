@@ -6,6 +6,7 @@
 
 use std::{cell::RefCell, collections::HashMap};
 
+use serde::{Deserialize, Serialize};
 use tantivy::tokenizer::{Language, RawTokenizer, Stemmer, TextAnalyzer, Token, TokenStream, Tokenizer};
 use toolweaver_contracts::identifiers;
 
@@ -13,7 +14,7 @@ use toolweaver_contracts::identifiers;
 const TERM_BYTES_MAX: usize = 64;
 
 /// How a word is written in the index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Form {
     /// Lower case.
     Raw,

@@ -202,6 +202,7 @@ mod tests {
             known: 1.0,
             terms: Vec::new(),
             near_names: Vec::new(),
+            scale: None,
         };
         Coverage::new(query, &[], &lexical).of(&Analysis::of(&tool))
     }

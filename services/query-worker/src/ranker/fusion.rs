@@ -311,6 +311,7 @@ mod tests {
             known: 1.0,
             terms: Vec::new(),
             near_names: Vec::new(),
+            scale: None,
         }
     }
 

@@ -18,6 +18,7 @@ pub(crate) fn lexical(answers: Vec<LexicalAnswer>) -> Option<LexicalAnswer> {
             all.hits.extend(one.hits);
             all.near_names.extend(one.near_names);
             all.known = all.known.max(one.known);
+            all.scale = None;
             for term in one.terms {
                 add_term(&mut all.terms, term);
             }

@@ -7,6 +7,7 @@ use tracing::warn;
 use super::{
     Question, Searcher,
     arms::Answer,
+    deadline::Deadline,
     stages::{self, Stage, Stages},
 };
 use crate::{
@@ -35,7 +36,7 @@ impl Searcher {
         let Some(shards) = &self.shards else {
             return self.local(question, predicate, words, stages).await;
         };
-        let division = shards.divide(self.domains(predicate));
+        let division = shards.divide(self.domains_of(predicate));
         let request = ShardRequest {
             query: question.text.clone().into_owned(),
             parts: question.parts.clone(),
@@ -46,7 +47,9 @@ impl Searcher {
             if division.local { Some(self.local(question, predicate, words, stages).await) } else { None }
         };
         let remote =
-            division.remote.iter().map(|(subject, domains)| self.ask(shards, subject, domains, &request));
+            division.remote.iter().map(|(subject, domains)| {
+                self.ask_owner(shards, subject, domains, &request, question.deadline)
+            });
         let (local, remote) = tokio::join!(local, join_all(remote));
         let mut missing: Vec<String> = division.orphaned.iter().map(domain_missing).collect();
         let (mut lexical, mut dense) = (Vec::new(), Vec::new());
@@ -60,12 +63,13 @@ impl Searcher {
 
     /// What another worker asks of this one: its own domains only.
     pub(crate) async fn answer_shard(&self, request: ShardRequest) -> ShardAnswer {
-        let lexical = self.lexical(&request.query, &request.parts, &request.predicate).await.ok();
+        let deadline = self.patience.from_now();
+        let lexical = self.lexical(&request.query, &request.parts, &request.predicate, deadline).await.ok();
         let vectors: Vec<Vec<f32>> = request.vectors.into_iter().map(|vector| vector.0).collect();
         let dense = if vectors.is_empty() {
             None
         } else {
-            self.dense(&Ok(vectors), &request.predicate, lexical.as_ref()).await.ok()
+            self.dense(&Ok(vectors), &request.predicate, lexical.as_ref(), deadline).await.ok()
         };
         ShardAnswer { lexical, dense }
     }
@@ -81,18 +85,25 @@ impl Searcher {
         let lexical = if let Some(words) = words {
             words
         } else {
-            let words = self.lexical(&question.text, &question.parts, predicate);
+            let words = self.lexical(&question.text, &question.parts, predicate, question.deadline);
             stages.took(Stage::Lexical, stages::timed(words).await)
         };
-        let dense = self.dense(&question.embedded, predicate, lexical.as_ref().ok());
+        let dense = self.dense(&question.embedded, predicate, lexical.as_ref().ok(), question.deadline);
         let dense = stages.took(Stage::Dense, stages::timed(dense).await);
         let missing = [lexical.as_ref().err(), dense.as_ref().err()].into_iter().flatten();
         let missing = missing.map(|part| (*part).to_owned()).collect();
         Arms { lexical: lexical.ok(), dense: dense.ok(), missing }
     }
 
-    async fn ask(&self, shards: &Shards, subject: &str, domains: &[Domain], request: &ShardRequest) -> Arms {
-        match shards.ask(subject, request, self.part_timeout).await {
+    async fn ask_owner(
+        &self,
+        shards: &Shards,
+        subject: &str,
+        domains: &[Domain],
+        request: &ShardRequest,
+        deadline: Deadline,
+    ) -> Arms {
+        match shards.ask(subject, request, deadline.for_part()).await {
             Ok(answer) => {
                 let incomplete =
                     answer.lexical.is_none() || (answer.dense.is_none() && !request.vectors.is_empty());
@@ -108,7 +119,7 @@ impl Searcher {
     }
 
     /// The domains that a predicate is about.
-    fn domains(&self, predicate: &Predicate) -> Vec<Domain> {
+    fn domains_of(&self, predicate: &Predicate) -> Vec<Domain> {
         match &predicate.domain {
             Some(domain) => vec![domain.clone()],
             None => self.projection.catalog().domains(&predicate.tenant),

@@ -1,13 +1,14 @@
 //! A server per test, a worker on it, and INDEXED events as an embedding worker writes them.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use toolweaver_catalog_cache::{CacheConfig, CatalogCache, Local, Store};
+use toolweaver_catalog_cache::{CatalogCache, Local, Store};
 use toolweaver_contracts::{
     Fault, GetReply, GetRequest, IndexedEvent, SearchReply, SearchRequest, StatusReply, StatusRequest,
     TEXT_VECTOR, Tenant, Tool, ToolKey, Vector, decode, encode, subjects,
@@ -30,8 +31,19 @@ pub(crate) struct Rig {
     pub(crate) nats: Nats,
     workers: Vec<Runtime>,
     embedder: Embedder,
-    _server: LocalServer,
+    server: LocalServer,
     _data: TempDir,
+}
+
+/// What a worker works with where it is not what the rig has.
+#[derive(Default)]
+pub(crate) struct Own {
+    pub(crate) vectors: Option<Qdrant>,
+    /// Where it reaches NATS.
+    pub(crate) nats: Option<SocketAddr>,
+    pub(crate) embedder: Option<Embedder>,
+    /// Where it reaches Redis.
+    pub(crate) redis: Option<SocketAddr>,
 }
 
 impl Rig {
@@ -58,16 +70,43 @@ impl Rig {
         let nats = connect(&NatsConfig::for_url(server.url()), "test").await.expect("a connection");
         streams::ensure(&nats, &StreamsConfig::default()).await.expect("streams");
         let embedder = query_embedder(Arc::new(Hashing::new()), Limits::default());
-        Self { nats, workers: Vec::new(), embedder, _server: server, _data: data }
+        Self { nats, workers: Vec::new(), embedder, server, _data: data }
+    }
+
+    /// Where its NATS server listens.
+    pub(crate) fn nats_address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.server.port()).into()
     }
 
     /// One more worker with these options, once it is ready.
     pub(crate) async fn add_worker(&mut self, vectors: Option<Qdrant>, options: &[&str]) {
-        let arguments = [&["query-worker", "--model=hashing"], options].concat();
+        self.add_worker_with(Own { vectors, ..Own::default() }, options).await;
+    }
+
+    /// The same with some parts of its own.
+    pub(crate) async fn add_worker_with(&mut self, own: Own, options: &[&str]) {
+        let mut arguments = vec!["query-worker".to_owned(), "--model=hashing".to_owned()];
+        arguments.extend(options.iter().map(ToString::to_string));
+        arguments.extend(own.redis.iter().flat_map(|redis| {
+            ["--use-redis".to_owned(), format!("--redis-url=redis://{redis}")]
+        }));
         let config = <Config as clap::Parser>::try_parse_from(arguments).expect("options");
         let runtime = Runtime::new(DrainConfig { drain_timeout_seconds: 5 });
-        let (nats, embedder) = (self.nats.clone(), self.embedder.clone());
-        let parts = Parts { nats, embedder, vectors, cache: cache(&config.cache) };
+        let nats = match own.nats {
+            None => self.nats.clone(),
+            Some(address) => {
+                let config = NatsConfig::for_url(format!("nats://{address}"));
+                connect(&config, "worker").await.expect("a connection of its own")
+            }
+        };
+        let store = match own.redis {
+            None => Store::Local(Local::new(1 << 20)),
+            Some(_) => Store::open(&config.cache).expect("a usable configuration"),
+        };
+        wait::until("the store is connected", SOON, async || store.is_connected()).await;
+        let cache = CatalogCache::new(store, &config.cache, "test");
+        let embedder = own.embedder.unwrap_or_else(|| self.embedder.clone());
+        let parts = Parts { nats, embedder, vectors: own.vectors, cache };
         run(&config.query, parts, &runtime).await.expect("a running worker");
         tokio::time::timeout(SOON, runtime.health.ready()).await.expect("a ready worker");
         self.workers.push(runtime);
@@ -154,10 +193,6 @@ impl Rig {
             Err(other) => panic!("no answer on {subject}: {other}"),
         }
     }
-}
-
-fn cache(config: &CacheConfig) -> CatalogCache {
-    CatalogCache::new(Store::Local(Local::new(1 << 20)), config)
 }
 
 pub(crate) fn key(tenant: &str, tool: &Tool) -> ToolKey {

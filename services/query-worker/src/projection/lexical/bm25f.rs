@@ -21,7 +21,7 @@ use tantivy::{
     schema::{Field, IndexRecordOption},
 };
 
-use super::{super::words::Form, candidates::Candidates, fields::Fields, query::QueryTerm};
+use super::{super::words::Form, candidates::Candidates, fields::Fields, query::QueryTerm, scale::Scale};
 use crate::ranker::{B, FIELD_WEIGHTS, K1, STEM_SHARE, fusion::lifts, mix};
 
 /// What scoring found.
@@ -34,6 +34,8 @@ pub(super) struct Scored {
     pub(super) spread: f32,
     /// Candidates that hold each term.
     pub(super) documents: Vec<u64>,
+    /// What they were scored with.
+    pub(super) scale: Scale,
 }
 
 /// A document that holds a term.
@@ -79,7 +81,7 @@ pub(super) fn score(
         for ((term, found), documents) in terms.iter().zip(frequencies).zip(&documents) {
             let weight = weight(term, *documents, candidates.count());
             for (doc, frequency) in found {
-                sums.add(*doc, term.texts, weight * frequency / (K1 + frequency));
+                sums.add(*doc, term.texts, weight * saturated(*frequency));
             }
         }
         scored.extend(sums.mixed().map(|(doc, score)| (score, DocAddress::new(ord, doc))));
@@ -90,11 +92,23 @@ pub(super) fn score(
         let parts = if lifts(width - 1) { all_sums[at.segment_ord as usize].parts(at.doc_id) } else { &[] };
         ScoredDocument { at, score, parts: parts.to_vec() }
     });
-    Ok(Scored { best: best.collect(), mean, spread, documents })
+    let best = best.collect();
+    let scale = Scale::new(terms, &documents, candidates, width);
+    Ok(Scored { best, mean, spread, documents, scale })
+}
+
+/// A frequency of all fields together, as it counts.
+pub(super) fn saturated(frequency: f32) -> f32 {
+    frequency / (K1 + frequency)
+}
+
+/// What finding a term so often in a field adds to its frequency.
+pub(super) fn share(weight: f32, count: u32, length: u32, mean_length: f32) -> f32 {
+    weight * count as f32 / (1.0 - B + B * length as f32 / mean_length.max(f32::MIN_POSITIVE))
 }
 
 /// What a term that saturates adds to a score.
-fn weight(term: &QueryTerm, documents: u64, candidates: u64) -> f32 {
+pub(super) fn weight(term: &QueryTerm, documents: u64, candidates: u64) -> f32 {
     let share = match term.form {
         Form::Stem => STEM_SHARE,
         Form::Raw => 1.0 - STEM_SHARE,
@@ -153,13 +167,12 @@ impl Frequencies {
             while postings.doc() != TERMINATED {
                 let doc = postings.doc();
                 if candidates.admits(ord, doc) {
-                    let length = reader.lengths.fieldnorm(doc) as f32;
+                    let length = reader.lengths.fieldnorm(doc);
                     let sum = &mut self.sums[doc as usize];
                     if *sum == 0.0 {
                         self.touched.push(doc);
                     }
-                    *sum += reader.weight * postings.term_freq() as f32
-                        / (1.0 - B + B * length / reader.mean_length);
+                    *sum += share(reader.weight, postings.term_freq(), length, reader.mean_length);
                 }
                 postings.advance();
             }
@@ -190,7 +203,6 @@ impl Readers {
         let readers = fields.into_iter().zip(mean_lengths).zip(FIELD_WEIGHTS);
         let readers = readers.map(|((field, mean_length), weight)| {
             let (index, lengths) = (segment.inverted_index(field)?, segment.get_fieldnorms_reader(field)?);
-            let mean_length = mean_length.max(f32::MIN_POSITIVE);
             Ok((field, FieldReader { index, lengths, mean_length, weight }))
         });
         readers.collect::<tantivy::Result<_>>().map(Self)

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// The mean length of each text, by form and then in the order of [`FieldName::ALL`], in terms.
-type MeanLengths = [[f32; FieldName::ALL.len()]; 2];
+pub(super) type MeanLengths = [[f32; FieldName::ALL.len()]; 2];
 
 /// The documents of a snapshot that a predicate admits.
 pub(super) struct Candidates {
@@ -71,6 +71,11 @@ impl Candidates {
     /// Mean length of each text in one form, in terms, in the order of [`FieldName::ALL`].
     pub(super) fn mean_lengths(&self, form: Form) -> [f32; FieldName::ALL.len()] {
         self.mean_lengths[form as usize]
+    }
+
+    /// All of them.
+    pub(super) fn all_mean_lengths(&self) -> &MeanLengths {
+        &self.mean_lengths
     }
 
     /// Memory it takes, about.

@@ -10,6 +10,7 @@ mod candidates;
 mod corrections;
 mod fields;
 mod query;
+mod scale;
 
 use std::sync::Arc;
 
@@ -22,8 +23,13 @@ use uuid::Uuid;
 use self::{
     candidates::Candidates,
     fields::{Fields, PointIds},
+    scale::Scale,
 };
-pub(crate) use self::{fields::FieldName, query::content_stems};
+pub(crate) use self::{
+    fields::FieldName,
+    query::content_stems,
+    scale::Profile,
+};
 use super::{grams, names};
 
 /// Heap of the writer in bytes, before it flushes a segment by itself.
@@ -64,6 +70,9 @@ pub(crate) struct LexicalAnswer {
     pub(crate) terms: Vec<SearchedTerm>,
     /// Tools whose names look like the query.
     pub(crate) near_names: Vec<Uuid>,
+    /// What the hits were scored with; none where several workers did it, each with its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) scale: Option<Scale>,
 }
 
 /// The writing side; one owner, the projection's applier.
@@ -144,6 +153,7 @@ impl LexicalReader {
             known: query::known_share(&terms, &scored.documents),
             terms: query::searched(&terms, &scored.documents),
             near_names: near.into_iter().filter_map(|at| point_ids.of(at)).collect(),
+            scale: Some(scored.scale),
         })
     }
 

@@ -1,0 +1,270 @@
+//! Invariant 4 against random histories: no reply is older than a version that could be read when it was asked for.
+//!
+//! A history is a tenant of its own: tools are registered, changed, hidden and removed; two workers apply this at their
+//! own pace and answer from caches that they share or have apart; the invalidator raises versions late, again, or not at
+//! all, and now and then the store forgets everything. Every reply is compared with what is known to be true and with
+//! what the same worker answers without any cache.
+
+use std::{env, num::NonZeroU64, sync::Arc, time::Instant};
+
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
+use serde_json::json;
+use toolweaver_catalog_cache::{CacheConfig, CatalogCache, Local, Scope, Store, Versions};
+use toolweaver_contracts::{IndexedEvent, SearchReply, SearchRequest, ServedFrom, Tenant, Tool, ToolKey};
+use toolweaver_embedding::{Embedder, Hashing, Limits};
+use toolweaver_messaging::replay::Replayed;
+
+use crate::{freshness::Floor, offline::Engine, query_embedder};
+
+/// Histories of a run.
+const HISTORIES: u64 = 2_000;
+/// Histories on one pair of workers: their catalogue grows with each.
+const HISTORIES_A_WORLD: u64 = 20;
+const STEPS: usize = 30;
+const TOP_K: u32 = 5;
+/// Share of the lowest score by which two scores may differ and still count as a draw: the statistics drift.
+const DRAW: f32 = 0.15;
+const VERBS: [&str; 8] = ["create", "list", "delete", "merge", "send", "read", "close", "find"];
+const NOUNS: [&str; 10] =
+    ["issue", "label", "invoice", "message", "branch", "refund", "forecast", "ticket", "channel", "report"];
+const PLACES: [&str; 6] = ["for a team", "of a customer", "in the archive", "by number", "at once", "every week"];
+const DOMAINS: [&str; 3] = ["alpha", "beta", "gamma"];
+
+/// A query worker: how far it is, and what it heard.
+struct Worker {
+    engine: Engine,
+    floor: Floor,
+    applied: usize,
+}
+
+/// Two workers, the stream that they read, and the stores that they share or have apart.
+struct World {
+    workers: [Worker; 2],
+    stream: Vec<Replayed>,
+    versions: Store,
+    are_caches_shared: bool,
+}
+
+/// What a tool was from a version on; `None` from its removal on.
+struct State {
+    version: u64,
+    key: ToolKey,
+    tool: Option<Tool>,
+}
+
+struct History {
+    tenant: Tenant,
+    states: Vec<State>,
+    rng: StdRng,
+}
+
+#[derive(Default)]
+struct Counts {
+    replies: u64,
+    remembered: u64,
+    compared: u64,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_reply_is_older_than_what_could_be_read() {
+    let seed: u64 = env::var("TOOLWEAVER_TEST_SEED").ok().map_or_else(rand::random, |seed| seed.parse().unwrap());
+    let embedder = query_embedder(Arc::new(Hashing::new()), Limits::default());
+    println!("seed {seed}; repeat with TOOLWEAVER_TEST_SEED={seed}");
+    let (started, mut counts) = (Instant::now(), Counts::default());
+    for world in 0..HISTORIES / HISTORIES_A_WORLD {
+        let mut rng = StdRng::seed_from_u64(seed ^ world);
+        let mut world = World::new(embedder.clone(), rng.random());
+        for history in 0..HISTORIES_A_WORLD {
+            let tenant = format!("tenant-{history}").parse().unwrap();
+            let rng = StdRng::seed_from_u64(rng.random());
+            History { tenant, states: Vec::new(), rng }.run(&mut world, &mut counts).await;
+        }
+    }
+    let Counts { replies, remembered, compared } = counts;
+    println!("{HISTORIES} histories, {replies} replies, {remembered} remembered, in {:?}", started.elapsed());
+    assert!(remembered > replies / 10 && compared > replies / 2, "{remembered} and {compared} of {replies}");
+}
+
+fn cache(store: Store) -> CatalogCache {
+    CatalogCache::new(store, &CacheConfig::local(NonZeroU64::new(1 << 24).unwrap()), "test")
+}
+
+fn store() -> Store {
+    Store::Local(Local::new(1 << 24))
+}
+
+impl World {
+    fn new(embedder: Embedder, are_caches_shared: bool) -> Self {
+        let versions = store();
+        let worker = || {
+            let cache = cache(if are_caches_shared { versions.clone() } else { store() });
+            let floor = Floor::new(Versions::new(versions.clone(), "test"));
+            Worker { engine: Engine::new(embedder.clone(), cache).unwrap(), floor, applied: 0 }
+        };
+        Self {
+            workers: [worker(), worker()],
+            stream: Vec::new(),
+            versions: versions.clone(),
+            are_caches_shared,
+        }
+    }
+
+    /// Everything that the workers share is gone, as after FLUSHALL.
+    fn forget(&mut self) {
+        self.versions = store();
+        for worker in &mut self.workers {
+            if self.are_caches_shared {
+                worker.engine.searcher.cache = cache(self.versions.clone());
+            }
+            worker.floor.read_from(Versions::new(self.versions.clone(), "test"));
+        }
+    }
+}
+
+impl Worker {
+    /// Applies the stream up to its message number `end`.
+    async fn apply(&mut self, stream: &[Replayed], end: usize) {
+        if end > self.applied {
+            self.engine.apply(stream[self.applied..end].to_vec()).await.unwrap();
+            self.applied = end;
+        }
+    }
+}
+
+impl History {
+    async fn run(mut self, world: &mut World, counts: &mut Counts) {
+        for _ in 0..self.rng.random_range(18..40) {
+            self.register(world).await;
+        }
+        let queries: Vec<SearchRequest> = (0..3).map(|_| self.request()).collect();
+        for _ in 0..STEPS {
+            match self.rng.random_range(0..100) {
+                0..15 => self.register(world).await,
+                15..20 => self.remove(world),
+                20..40 => self.invalidate(world).await,
+                40..55 => {
+                    let worker = &mut world.workers[self.rng.random_range(0..2)];
+                    let end = self.rng.random_range(worker.applied..=world.stream.len());
+                    worker.apply(&world.stream, end).await;
+                }
+                55..56 => world.forget(),
+                _ => {
+                    let request = queries.choose(&mut self.rng).unwrap().clone();
+                    self.search(world, request, counts).await;
+                }
+            }
+        }
+    }
+
+    /// A tool that is new, or one that changes; now and then only some may see it, or a query means just it.
+    async fn register(&mut self, world: &mut World) {
+        let rng = &mut self.rng;
+        let (verb, noun) = (VERBS.choose(rng).unwrap(), NOUNS.choose(rng).unwrap());
+        let number = world.stream.len();
+        let description = format!("{verb} a {noun} {}. Take {number}.", PLACES.choose(rng).unwrap());
+        let roles: &[&str] = if rng.random_bool(0.1) { &["ops"] } else { &[] };
+        let tool: Tool = serde_json::from_value(json!({
+            "tool_name": format!("{verb}_{noun}_{}", rng.random_range(0..3)),
+            "domain": DOMAINS.choose(rng).unwrap(),
+            "description": description,
+            "allowed_roles": roles,
+        }))
+        .unwrap();
+        let vector = world.workers[0].engine.embed(std::slice::from_ref(&tool), |_| ()).await.unwrap().remove(0);
+        let event = world.workers[0].engine.event(&self.tenant, number as u64 + 1, tool.clone(), vector);
+        world.stream.push(event);
+        let key = ToolKey {
+            tenant: self.tenant.clone(),
+            domain: tool.domain.clone(),
+            tool_name: tool.tool_name.clone(),
+        };
+        self.states.push(State { version: number as u64 + 1, key, tool: Some(tool) });
+    }
+
+    fn remove(&mut self, world: &mut World) {
+        let Some(State { key, .. }) = self.states.choose(&mut self.rng) else { return };
+        let (key, version) = (key.clone(), world.stream.len() as u64 + 1);
+        let event = IndexedEvent::Removed { revision: version };
+        world.stream.push(Replayed {
+            subject: toolweaver_contracts::subjects::indexed(&key),
+            payload: toolweaver_contracts::encode(&event).into(),
+            stream_sequence: version,
+            published_at: std::time::SystemTime::now().into(),
+            pending: 0,
+        });
+        self.states.push(State { version, key, tool: None });
+    }
+
+    /// The invalidator raises the version to some event of this tenant, perhaps one that it raised before; those who
+    /// listen hear of it, or miss it.
+    async fn invalidate(&mut self, world: &mut World) {
+        let version = self.states.choose(&mut self.rng).unwrap().version;
+        let raised = Versions::new(world.versions.clone(), "test").raise(&Scope::tenant(&self.tenant), version).await.unwrap();
+        for worker in &world.workers {
+            if self.rng.random_bool(0.7) {
+                worker.floor.note(self.tenant.clone(), raised);
+            }
+        }
+    }
+
+    fn request(&mut self) -> SearchRequest {
+        let rng = &mut self.rng;
+        let (verb, noun) = (VERBS.choose(rng).unwrap(), NOUNS.choose(rng).unwrap());
+        let query = match rng.random_range(0..4) {
+            0 => format!("{verb}_{noun}_1"),
+            1 => format!("{verb} {noun}"),
+            _ => format!("{verb} {noun} {}", PLACES.choose(rng).unwrap()),
+        };
+        SearchRequest {
+            top_k: Some(TOP_K),
+            domain: rng.random_bool(0.3).then(|| DOMAINS.choose(rng).unwrap().parse().unwrap()),
+            roles: if rng.random_bool(0.3) { vec!["ops".to_owned()] } else { Vec::new() },
+            ..SearchRequest::new(query)
+        }
+    }
+
+    async fn search(&mut self, world: &mut World, request: SearchRequest, counts: &mut Counts) {
+        let asked = self.rng.random_range(0..2);
+        let floor = world.workers[asked].floor.of(&self.tenant).await;
+        // What a request waits for before it is answered.
+        let end = usize::try_from(floor).unwrap();
+        world.workers[asked].apply(&world.stream, end).await;
+        let [one, two] = &world.workers;
+        let (worker, other) = if asked == 0 { (one, two) } else { (two, one) };
+
+        let reply = worker.engine.search(&self.tenant, request.clone()).await.unwrap();
+        counts.replies += 1;
+        counts.remembered += u64::from(reply.served_from == ServedFrom::Cache);
+        let context = format!("{} asks {request:?} at {floor}, {} applied", self.tenant, worker.applied);
+        assert!(reply.catalog_version >= floor, "{context}: {reply:?}");
+        self.nothing_old_is_shown(&reply, floor, &request, &context);
+        if !world.are_caches_shared || other.applied <= worker.applied {
+            let truth = worker.engine.computed(&self.tenant, &request).await.unwrap();
+            nothing_is_missing(&reply, &truth, &context);
+            counts.compared += 1;
+        }
+    }
+
+    /// Every tool of the reply is as it was at the version that could be read, or later.
+    fn nothing_old_is_shown(&self, reply: &SearchReply, floor: u64, request: &SearchRequest, context: &str) {
+        let predicate = request.predicate(self.tenant.clone());
+        for result in &reply.results {
+            let states: Vec<_> = self.states.iter().filter(|state| state.key.tool_id() == result.tool_id).collect();
+            let first = states.iter().rposition(|state| state.version <= floor).unwrap_or_default();
+            let is_true = states[first..].iter().filter_map(|state| Some((&state.key, state.tool.as_ref()?))).any(
+                |(key, tool)| tool.description == result.description && predicate.admits(key, tool),
+            );
+            assert!(is_true, "{context}: shows {} as {:?}", result.tool_id, result.description);
+        }
+    }
+}
+
+/// What the same worker finds without a cache stands in the reply, draws apart.
+fn nothing_is_missing(reply: &SearchReply, truth: &SearchReply, context: &str) {
+    let lowest = truth.results.last().map_or(0.0, |result| result.score);
+    for wanted in &truth.results {
+        let is_there = reply.results.iter().any(|result| result.tool_id == wanted.tool_id);
+        let is_draw = wanted.score - lowest <= DRAW * lowest.abs();
+        assert!(is_there || is_draw, "{context}: lacks {} of {:?}, has {:?}", wanted.tool_id, truth.results, reply.results);
+    }
+}

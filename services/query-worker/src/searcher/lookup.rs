@@ -1,0 +1,70 @@
+//! What is looked up rather than searched: one tool, and the domains.
+
+use serde::Serialize;
+use toolweaver_catalog_cache::{Kind, SnapshotKey};
+use toolweaver_contracts::{
+    DomainCount, DomainsReply, DomainsRequest, ErrorCode, Fault, GetReply, GetRequest, Predicate, Tenant, Tool,
+};
+
+use super::Searcher;
+
+impl Searcher {
+    /// One tool. The projection says which version of it is true and who may see it; what it says is cached for everybody.
+    pub(crate) async fn get(&self, tenant: Tenant, request: GetRequest) -> Result<GetReply, Fault> {
+        let catalog_version = self.projection.applied().version;
+        let predicate = Predicate::tenant(tenant).with_roles(request.roles);
+        let found = self.projection.catalog().get(&request.tool_id, &predicate).cloned();
+        let Some(entry) = found else {
+            // The same words for a tool that is hidden and one that does not exist: the difference is none of theirs.
+            return Err(Fault::new(
+                ErrorCode::NotFound,
+                format!("no tool {} is visible to this caller", request.tool_id),
+            )
+            .at("/tool_id")
+            .hint("search for it, or carry a role that may see it"));
+        };
+        let metadata = &self.cache.tool_metadata;
+        let tool = match metadata.get(&entry.key, entry.revision).await {
+            Some(tool) => tool,
+            None => {
+                metadata.put(&entry.key, entry.revision, &*entry.tool).await;
+                Tool::clone(&entry.tool)
+            }
+        };
+        let tool_id = entry.key.tool_id();
+        self.cache.popularity.note(Kind::Tools, &predicate.tenant, &tool_id.to_string(), 1);
+        Ok(GetReply { tool_id, tool, revision: entry.revision, catalog_version })
+    }
+
+    /// The domains and how many tools of each the caller may see. Counting them all takes a while for large tenants.
+    pub(crate) async fn domains(&self, tenant: Tenant, request: DomainsRequest) -> DomainsReply {
+        #[derive(Serialize)]
+        struct View<'a> {
+            roles: &'a std::collections::BTreeSet<String>,
+            version: u64,
+        }
+        let catalog_version = self.projection.applied().version;
+        // Taken before the counting: what is counted holds every change up to it.
+        let version = self.projection.catalog().version(&tenant);
+        let predicate = Predicate::tenant(tenant).with_roles(request.roles);
+        let view = View { roles: &predicate.roles, version };
+        let key = SnapshotKey::new(&predicate.tenant, &view).expect("a view has string keys only");
+        let counted = match self.cache.catalog_snapshots.get::<DomainsReply>(&key).await {
+            Some(counted) => counted,
+            None => {
+                let counts = self.projection.catalog().domain_counts(&predicate);
+                let counted = DomainsReply {
+                    tools: counts.values().sum(),
+                    domains: counts
+                        .into_iter()
+                        .map(|(domain, tools)| DomainCount { domain, tools })
+                        .collect(),
+                    catalog_version,
+                };
+                self.cache.catalog_snapshots.put(&key, &counted).await;
+                counted
+            }
+        };
+        DomainsReply { catalog_version, ..counted }
+    }
+}
