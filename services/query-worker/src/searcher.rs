@@ -93,16 +93,17 @@ impl Searcher {
         // Taken before anything is read: the answer holds every change up to this version, perhaps newer ones.
         let applied = self.projection.applied();
         let tenant_version = self.projection.catalog().version(&tenant);
-        let key = self.search_key(&tenant, &request, tenant_version);
-        let remembered: Option<SearchReply> = self.cache.search_results.get(&key).await;
-        let mut reply = if let Some(reply) = remembered {
+        let key = self.search_key(&tenant, &request);
+        let remembered: Option<(u64, SearchReply)> = self.cache.search_results.get(&key).await;
+        let mut reply = if let Some((_, reply)) = remembered.filter(|(version, _)| *version == tenant_version)
+        {
             SearchReply { served_from: ServedFrom::Cache, ..reply }
         } else {
             // Boxed: the future is large, and most callers never poll it.
             let reply = Box::pin(self.compute(tenant, &request)).await?;
             // An answer that lacks a part must not outlive the part's absence.
             if reply.degraded.is_empty() {
-                self.cache.search_results.put(&key, &reply).await;
+                self.cache.search_results.put(&key, &(tenant_version, &reply)).await;
             }
             reply
         };
@@ -116,7 +117,7 @@ impl Searcher {
 
     /// What can change an answer, besides the catalogue: the request without how long it may wait, whose it is, which
     /// ranking, which model.
-    fn search_key(&self, tenant: &Tenant, request: &SearchRequest, version: u64) -> SearchKey {
+    fn search_key(&self, tenant: &Tenant, request: &SearchRequest) -> SearchKey {
         #[derive(Serialize)]
         struct Question<'a> {
             query: &'a str,
@@ -147,7 +148,7 @@ impl Searcher {
             model: self.embedder.fingerprint().query_hex(),
             density: format!("{:.2}", self.densities.of(tenant)),
         };
-        SearchKey::new(tenant, &question, version, request.top_k()).expect("a question has string keys only")
+        SearchKey::new(tenant, &question, request.top_k()).expect("a question has string keys only")
     }
 
     async fn compute(&self, tenant: Tenant, request: &SearchRequest) -> Result<SearchReply, Fault> {

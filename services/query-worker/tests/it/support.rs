@@ -157,7 +157,7 @@ impl Rig {
 }
 
 fn cache(config: &CacheConfig) -> CatalogCache {
-    CatalogCache::new(Store::Local(Local::new(1 << 20)), config)
+    CatalogCache::new(Store::Local(Local::new(1 << 20)), config, "test")
 }
 
 pub(crate) fn key(tenant: &str, tool: &Tool) -> ToolKey {
