@@ -1,16 +1,19 @@
-//! What a batch of INDEXED events raises: for each tenant and domain the highest sequence, however many events.
+//! What a batch of INDEXED events asks for: for each tenant and domain the highest sequence, however many events, and
+//! which tools changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use toolweaver_contracts::{Domain, Fault, Tenant, subjects};
+use toolweaver_contracts::{Domain, Fault, Tenant, ToolKey, subjects};
 
-/// The versions that one tenant gets from a batch.
+/// What one tenant gets from a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Raise {
-    /// Of the tenant.
+    /// The version of the tenant.
     pub(crate) version: u64,
-    /// Of those of its domains that changed.
+    /// Those of its domains that changed.
     pub(crate) domains: BTreeMap<Domain, u64>,
+    /// What changed.
+    pub(crate) tools: BTreeSet<ToolKey>,
 }
 
 /// What a batch asks for.
@@ -29,9 +32,11 @@ pub(crate) fn coalesce<'a>(events: impl IntoIterator<Item = (&'a str, u64)>) -> 
         let event = subjects::parse_indexed(subject).map(|key| {
             let raise = plan.raises.entry(key.tenant.clone()).or_default();
             raise.version = raise.version.max(sequence);
-            let domain = raise.domains.entry(key.domain).or_default();
+            let domain = raise.domains.entry(key.domain.clone()).or_default();
             *domain = sequence.max(*domain);
-            key.tenant
+            let tenant = key.tenant.clone();
+            raise.tools.insert(key);
+            tenant
         });
         plan.events.push(event);
     }
@@ -50,11 +55,26 @@ mod tests {
             ("indexed.v1.acme.github.b", 14),
             ("indexed.v1.globex.github.a", 13),
             // Delivered again.
-            ("indexed.v1.acme.github.c", 9),
+            ("indexed.v1.acme.github.a", 9),
         ]);
         let domain = |name: &str| name.parse::<Domain>().unwrap();
-        let acme = Raise { version: 14, domains: [(domain("github"), 14), (domain("chat"), 12)].into() };
-        let globex = Raise { version: 13, domains: [(domain("github"), 13)].into() };
+        let tool = |tenant: &str, domain: &str, name: &str| ToolKey {
+            tenant: tenant.parse().unwrap(),
+            domain: domain.parse().unwrap(),
+            tool_name: name.parse().unwrap(),
+        };
+        let acme = Raise {
+            version: 14,
+            domains: [(domain("github"), 14), (domain("chat"), 12)].into(),
+            tools: [("github", "a"), ("chat", "a"), ("github", "b")]
+                .map(|(domain, name)| tool("acme", domain, name))
+                .into(),
+        };
+        let globex = Raise {
+            version: 13,
+            domains: [(domain("github"), 13)].into(),
+            tools: [tool("globex", "github", "a")].into(),
+        };
         assert_eq!(
             plan.raises,
             [("acme".parse().unwrap(), acme), ("globex".parse().unwrap(), globex)].into()

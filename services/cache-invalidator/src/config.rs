@@ -41,7 +41,8 @@ pub struct InvalidationSettings {
     #[arg(long, env = "INVALIDATION_BATCH_MAX", value_name = "COUNT", default_value = "1024")]
     pub invalidation_batch_max: NonZeroUsize,
 
-    /// Milliseconds that a batch waits for more events after its first: each scope is written once a batch
+    /// Milliseconds that a batch waits for more events after its first, and at least between the writes of two batches:
+    /// each scope is written once a batch
     #[arg(long, env = "INVALIDATION_LINGER_MS", value_name = "MS", default_value_t = 20)]
     pub invalidation_linger_ms: u64,
 }

@@ -1,18 +1,19 @@
-//! Does what a batch asks for: raises versions, then announces them.
+//! Does what a batch asks for: drops what is cached of changed tools, raises versions, then announces them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use toolweaver_catalog_cache::{Scope, Store, StoreError, Versions};
-use toolweaver_contracts::{Tenant, VersionsAnnounced, encode, subjects};
+use toolweaver_catalog_cache::{Scope, Store, StoreError, Versions, drop_tools};
+use toolweaver_contracts::{Tenant, ToolKey, VersionsAnnounced, encode, subjects};
 use toolweaver_messaging::{BatchHandler, Delivery, Nats, Outcome};
 use toolweaver_service_runtime::retry::{Policy, RetryError, retry};
 use tracing::{debug, error, warn};
 
 use crate::coalesce::{Raise, coalesce};
 use crate::metrics;
+use crate::pace::Pace;
 
 /// When events are delivered again whose versions could not be raised because this process was told to stop.
 const STOPPED_PAUSE: Duration = Duration::from_secs(1);
@@ -21,22 +22,36 @@ const BROKEN_PAUSE: Duration = Duration::from_secs(30);
 /// A version that cannot be announced within this time is not: whoever missed it reads the store.
 const ANNOUNCE_WITHIN: Duration = Duration::from_secs(1);
 
-/// Raises versions, batch by batch.
+/// Drops and raises, batch by batch.
 #[derive(Debug)]
 pub(crate) struct Invalidator {
     nats: Nats,
+    store: Store,
+    incarnation: String,
     versions: Versions,
+    pace: Pace,
     stop: CancellationToken,
 }
 
 impl Invalidator {
-    pub(crate) fn new(nats: Nats, store: Store, stop: CancellationToken) -> Self {
-        Self { nats, versions: Versions::new(store), stop }
+    /// For the INDEXED stream of this incarnation.
+    pub(crate) fn new(
+        nats: Nats,
+        store: Store,
+        incarnation: String,
+        pace: Pace,
+        stop: CancellationToken,
+    ) -> Self {
+        let versions = Versions::new(store.clone(), &incarnation);
+        Self { nats, store, incarnation, versions, pace, stop }
     }
 
-    /// Raises what one tenant gets. While the store is down this waits for it: the batch's deadline is extended
+    /// Does what one tenant gets. While the store is down this waits for it: the batch's deadline is extended
     /// meanwhile, and later batches have nothing better to do.
     async fn raise(&self, tenant: &Tenant, raise: Raise) -> Result<(), RetryError<StoreError>> {
+        // Before the versions: who sees a new version must not find, and keep, what was known under the old one.
+        let tools: Vec<ToolKey> = raise.tools.into_iter().collect();
+        self.patiently("drop changed tools", || drop_tools(&self.store, &self.incarnation, &tools)).await?;
         let mut announced = VersionsAnnounced { tenant: tenant.clone(), version: 0, domains: raise.domains };
         // The domains first: who sees the tenant's new version must not find an old one of a domain.
         for (domain, version) in &mut announced.domains {
@@ -49,10 +64,18 @@ impl Invalidator {
     }
 
     async fn raise_scope(&self, scope: &Scope, version: u64) -> Result<u64, RetryError<StoreError>> {
-        retry(&Policy::for_ever(), &self.stop, "raise versions", StoreError::is_transient, || {
-            self.versions.raise(scope, version)
-        })
-        .await
+        self.patiently("raise versions", || self.versions.raise(scope, version)).await
+    }
+
+    async fn patiently<T, A>(
+        &self,
+        what: &str,
+        attempt: impl FnMut() -> A,
+    ) -> Result<T, RetryError<StoreError>>
+    where
+        A: Future<Output = Result<T, StoreError>>,
+    {
+        retry(&Policy::for_ever(), &self.stop, what, StoreError::is_transient, attempt).await
     }
 
     /// Tells everybody who listens. Nobody relies on it: an announcement makes things faster, not right.
@@ -69,6 +92,8 @@ impl Invalidator {
 
 impl BatchHandler for Invalidator {
     async fn handle(&self, batch: &[Delivery]) -> Vec<Outcome> {
+        // A stop waits for nothing: what is in hand is written at once.
+        self.stop.run_until_cancelled(self.pace.wait()).await;
         let plan = coalesce(batch.iter().map(|event| (event.subject.as_str(), event.stream_sequence)));
         let (mut stopped, mut broken) = (BTreeSet::new(), BTreeSet::new());
         for (tenant, raise) in plan.raises {
@@ -84,6 +109,7 @@ impl BatchHandler for Invalidator {
                 }
             }
         }
+        self.pace.written();
         metrics::events(batch.len());
         plan.events
             .into_iter()

@@ -1,20 +1,23 @@
-//! The cache invalidator: raises catalogue versions when something became searchable.
+//! The cache invalidator: drops what is cached of tools and raises catalogue versions when something became searchable.
 //!
 //! ```text
-//! INDEXED ─▶ consumer: batches, 1 at a time ─▶ invalidator ─▶ store: versions of tenants and domains
-//!                                                   └───────▶ versions.v1.<tenant>
+//! INDEXED ─▶ consumer: batches, 1 at a time ─▶ pace ─▶ invalidator ─▶ store: less metadata of changed tools,
+//!                                                           │                then versions of domains and tenants
+//!                                                           └───────▶ versions.v1.<tenant>
 //! ```
 //! A version is a sequence of INDEXED, which gets an event only after the change is searchable: so a version never
 //! runs ahead of the data, whoever raises it and in whatever order. The store lets versions only grow, so any number
-//! of these services may run, and see events again, without harm.
+//! of these services may run, and see events again, without harm. A stream that is made anew starts its sequences again;
+//! versions are kept for one incarnation of it, and the service ends, to be started again, when there is another.
 //!
-//! `coalesce` says what a batch raises, `invalidator` does it, `watch` tells how far it got. Here does **not** live:
+//! `coalesce` says what a batch asks for, `pace` when it may be done, `invalidator` does it, `watch` tells how far it got. Here does **not** live:
 //! acknowledging (`messaging`), how versions are kept (`catalog-cache`), and who reads them.
 
 mod coalesce;
 mod config;
 mod invalidator;
 mod metrics;
+mod pace;
 mod parts;
 mod watch;
 
@@ -31,6 +34,7 @@ use tracing::warn;
 
 pub use self::config::{Config, InvalidationSettings};
 use self::invalidator::Invalidator;
+use self::pace::Pace;
 pub use self::parts::Parts;
 
 /// The consumer that all invalidators share.
@@ -55,11 +59,13 @@ pub async fn run(
     let Parts { nats, store } = parts;
     let (patience, stop) = (Policy::for_ever(), runtime.shutdown.soft());
 
-    retry(&patience, stop, "make the streams", EnsureError::is_transient, || {
-        streams::ensure(&nats, streams_config)
-    })
-    .await
-    .context("cannot make the streams")?;
+    let make_streams = async || {
+        streams::ensure(&nats, streams_config).await?;
+        streams::state(&nats, INDEXED_STREAM).await
+    };
+    let indexed = retry(&patience, stop, "make the streams", EnsureError::is_transient, make_streams)
+        .await
+        .context("cannot make the streams")?;
     streams_gate.ready();
 
     let consumer = Consumer::new(
@@ -76,7 +82,9 @@ pub async fn run(
         .await
         .context("cannot make the consumer")?;
 
-    let invalidator = Invalidator::new(nats, store.clone(), stop.clone());
+    let incarnation = indexed.incarnation();
+    let pace = Pace::new(settings.linger());
+    let invalidator = Invalidator::new(nats.clone(), store.clone(), incarnation.clone(), pace, stop.clone());
     let consumption = (consumer.clone(), stop.clone());
     runtime.tasks.spawn("invalidation", async move {
         let (consumer, stop) = consumption;
@@ -86,6 +94,7 @@ pub async fn run(
     runtime
         .tasks
         .spawn("invalidation lag", watch::watch(consumer, consumer_gate, store, store_gate, stop.clone()));
+    runtime.tasks.spawn("invalidation stream", watch::watch_stream(nats, incarnation, stop.clone()));
     Ok(())
 }
 

@@ -1,11 +1,14 @@
-//! How far the versions are behind INDEXED, and whether the parts answer: for metrics and readiness.
+//! How far the versions are behind INDEXED, whether the parts answer (for metrics and readiness), and whether the stream
+//! is still the same.
 
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval};
+use anyhow::ensure;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use toolweaver_catalog_cache::Store;
-use toolweaver_messaging::Consumer;
+use toolweaver_contracts::subjects::INDEXED_STREAM;
+use toolweaver_messaging::{Consumer, Nats, streams};
 use toolweaver_service_runtime::Gate;
 
 use crate::metrics;
@@ -21,8 +24,7 @@ pub(crate) async fn watch(
     store_gate: Gate,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut ticks = interval(PERIOD);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = ticks();
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         if store.is_connected() {
             store_gate.ready();
@@ -38,4 +40,27 @@ pub(crate) async fn watch(
         }
     }
     Ok(())
+}
+
+/// Watches until `stop`; fails when INDEXED is another stream than it was at the start. The consumer would go on with the
+/// new one, and its low sequences would raise nothing.
+pub(crate) async fn watch_stream(
+    nats: Nats,
+    incarnation: String,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut ticks = ticks();
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        // Without an answer there is nothing to say: others tell that NATS is away.
+        if let Ok(state) = streams::state(&nats, INDEXED_STREAM).await {
+            ensure!(state.incarnation() == incarnation, "INDEXED was made anew while this service ran");
+        }
+    }
+    Ok(())
+}
+
+fn ticks() -> Interval {
+    let mut ticks = interval(PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }

@@ -5,8 +5,9 @@ use std::{num::NonZeroUsize, sync::Arc};
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 use toolweaver_catalog_cache::{CatalogCache, Store};
+use toolweaver_contracts::subjects::INDEXED_STREAM;
 use toolweaver_embedding::{Embedder, Limits};
-use toolweaver_messaging::{ConnectError, Nats, connect};
+use toolweaver_messaging::{ConnectError, Nats, connect, streams};
 use toolweaver_service_runtime::retry::{Policy, retry};
 use toolweaver_vector_store::Qdrant;
 
@@ -29,7 +30,8 @@ pub struct Parts {
 const QUERIES_WAITING_MAX: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
 
 impl Parts {
-    /// Makes everything that the configuration names. Waits for NATS until it is up, or until `stop`.
+    /// Makes everything that the configuration names. Waits for NATS and for INDEXED until they are there, or
+    /// until `stop`.
     pub async fn connect(config: &Config, stop: &CancellationToken) -> anyhow::Result<Self> {
         let model_config = config.model.clone();
         let model = tokio::task::spawn_blocking(move || toolweaver_embedding::load(&model_config))
@@ -51,8 +53,18 @@ impl Parts {
         })
         .await
         .context("cannot connect to NATS")?;
+        // Whatever the error: a stream that is not there is made by the embedding worker.
+        let indexed = retry(
+            &Policy::for_ever(),
+            stop,
+            "find INDEXED",
+            |_| true,
+            || streams::state(&nats, INDEXED_STREAM),
+        )
+        .await
+        .context("cannot find INDEXED")?;
         let store = Store::open(&config.cache).context("cannot set up the cache")?;
-        let cache = CatalogCache::new(store, &config.cache);
+        let cache = CatalogCache::new(store, &config.cache, &indexed.incarnation());
         Ok(Self { nats, embedder, vectors, cache })
     }
 }

@@ -22,11 +22,11 @@ use anyhow::Context as _;
 use clap::Args;
 use toolweaver_cache_invalidator as cache_invalidator;
 use toolweaver_catalog_cache::{CatalogCache, Store};
-use toolweaver_contracts::{ErrorCode, Fault};
+use toolweaver_contracts::{ErrorCode, Fault, subjects::INDEXED_STREAM};
 use toolweaver_embedding::{Embedder, Model};
 use toolweaver_embedding_worker as embedding_worker;
 use toolweaver_messaging::{
-    LocalServer, LocalServerConfig, Nats, NatsConfig, local_server::LocalServerError,
+    LocalServer, LocalServerConfig, Nats, NatsConfig, local_server::LocalServerError, streams,
 };
 use toolweaver_query_worker as query_worker;
 use toolweaver_service_runtime::{Runtime, RuntimeConfig, telemetry};
@@ -178,11 +178,12 @@ pub(crate) async fn start_workers(args: &WorkerArgs, nats: Nats, runtime: &Runti
     cache_invalidator::run(&args.invalidation, &args.streams, parts, runtime)
         .await
         .context("cache invalidator")?;
+    let indexed = streams::state(&nats, INDEXED_STREAM).await.context("cannot find INDEXED")?;
     let parts = query_worker::Parts {
         nats,
         embedder: query_worker::query_embedder(model, limits),
         vectors,
-        cache: CatalogCache::new(store, &args.cache),
+        cache: CatalogCache::new(store, &args.cache, &indexed.incarnation()),
     };
     query_worker::run(&args.query, parts, runtime).await.context("query worker")
 }

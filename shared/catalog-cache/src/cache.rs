@@ -3,13 +3,18 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use tracing::error;
 
+use crate::breaker::Breaker;
+use crate::catalog_snapshots::CatalogSnapshots;
 use crate::config::CacheConfig;
 use crate::embeddings::Embeddings;
 pub use crate::metrics::LayerSnapshot;
+use crate::popularity::Popularity;
 use crate::search_results::SearchResults;
-use crate::store::Store;
-use crate::tiers::Tiers;
+use crate::store::{self, Files, Store};
+use crate::tiers::{FileTier, Tiers};
+use crate::tool_metadata::ToolMetadata;
 use crate::versions::Versions;
 
 /// The caches that a query worker reads through. Cheap to clone; all clones are one.
@@ -19,8 +24,14 @@ pub struct CatalogCache {
     pub versions: Versions,
     /// Answers to searches.
     pub search_results: SearchResults,
+    /// Summaries of the catalogue.
+    pub catalog_snapshots: CatalogSnapshots,
+    /// Single tools.
+    pub tool_metadata: ToolMetadata,
     /// Embeddings of queries.
     pub embeddings: Embeddings,
+    /// What is asked for most.
+    pub popularity: Popularity,
     tiers: Arc<Tiers>,
     kind: &'static str,
 }
@@ -30,24 +41,39 @@ pub struct CatalogCache {
 pub struct CacheSnapshot {
     /// `redis` or `local`.
     pub kind: &'static str,
-    /// False while Redis should be there and does not answer.
+    /// False while Redis, or the folder of files, should be there and is not.
     pub healthy: bool,
     /// Answers to searches.
     pub search_results: LayerSnapshot,
+    /// Summaries of the catalogue.
+    pub catalog_snapshots: LayerSnapshot,
+    /// Single tools.
+    pub tool_metadata: LayerSnapshot,
     /// Embeddings of queries.
     pub embeddings: LayerSnapshot,
 }
 
 impl CatalogCache {
-    /// The caches over this store, with memory of this process in front of it.
-    pub fn new(store: Store, config: &CacheConfig) -> Self {
+    /// The caches over this store, with memory of this process in front of it and files behind it where the
+    /// configuration names a folder. Opening that blocks: call this at start.
+    ///
+    /// `incarnation` tells the INDEXED stream from one of the same name before it: versions of the two do not compare,
+    /// and nothing that was cached under the one is found under the other.
+    pub fn new(store: Store, config: &CacheConfig, incarnation: &str) -> Self {
         let kind = store.kind();
-        let versions = Versions::new(store.clone());
-        let tiers = Arc::new(Tiers::new(store, config.cache_local_bytes_max.get()));
+        let incarnation: Arc<str> = Arc::from(incarnation);
+        let breaker = Arc::new(Breaker::new(store::PART));
+        let versions = Versions::behind(store.clone(), Arc::clone(&incarnation), Arc::clone(&breaker));
+        let popularity = Popularity::new(store.clone(), Arc::clone(&breaker));
+        let local_bytes_max = config.cache_local_bytes_max.get();
+        let tiers = Arc::new(Tiers::new(store, local_bytes_max, breaker, file_tier(config)));
         Self {
             versions,
-            search_results: SearchResults::new(&tiers),
+            search_results: SearchResults::new(&tiers, &incarnation),
+            catalog_snapshots: CatalogSnapshots::new(&tiers, &incarnation),
+            tool_metadata: ToolMetadata::new(&tiers, &incarnation),
             embeddings: Embeddings::new(&tiers),
+            popularity,
             tiers,
             kind,
         }
@@ -59,7 +85,22 @@ impl CatalogCache {
             kind: self.kind,
             healthy: self.tiers.is_whole(),
             search_results: self.search_results.snapshot(),
+            catalog_snapshots: self.catalog_snapshots.snapshot(),
+            tool_metadata: self.tool_metadata.snapshot(),
             embeddings: self.embeddings.snapshot(),
+        }
+    }
+}
+
+fn file_tier(config: &CacheConfig) -> FileTier {
+    let Some(dir) = &config.cache_dir else { return FileTier::Unwanted };
+    match Files::open(dir, config.cache_files_bytes_max.get()) {
+        Ok(files) => FileTier::Open(files),
+        // Every answer can be had without files; the snapshot says that they are missing.
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            error!(%error, cause, "going on without files");
+            FileTier::Unusable
         }
     }
 }

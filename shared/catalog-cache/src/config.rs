@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::num::NonZeroU64;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ const SCHEMES: [&str; 4] = ["redis://", "rediss://", "redis-cluster://", "rediss
 const POOL_SIZE_MIN: u8 = 10;
 const POOL_SIZE_MAX: u8 = 50;
 
+/// 256 MiB.
+const FILES_BYTES_MAX: NonZeroU64 = NonZeroU64::new(256 << 20).expect("256 MiB are not zero");
+
 /// Where cached things are kept.
 #[derive(Args, Clone, Debug)]
 pub struct CacheConfig {
@@ -26,6 +30,14 @@ pub struct CacheConfig {
     /// Most bytes that this process caches in its own memory
     #[arg(long, env = "CACHE_LOCAL_BYTES_MAX", value_name = "BYTES", default_value = "67108864")]
     pub cache_local_bytes_max: NonZeroU64,
+
+    /// Folder of this process's own for cached things, used when Redis is away and after a restart; unset, there is none
+    #[arg(long, env = "CACHE_DIR", value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
+
+    /// Most bytes in that folder
+    #[arg(long, env = "CACHE_FILES_BYTES_MAX", value_name = "BYTES", default_value_t = FILES_BYTES_MAX)]
+    pub cache_files_bytes_max: NonZeroU64,
 }
 
 /// The Redis server or cluster that all processes share.
@@ -82,12 +94,21 @@ impl CacheConfig {
             redis_timeout_ms: NonZeroU64::MIN,
             redis_connect_timeout_ms: NonZeroU64::MIN,
         };
-        Self { redis, cache_local_bytes_max: bytes_max }
+        Self {
+            redis,
+            cache_local_bytes_max: bytes_max,
+            cache_dir: None,
+            cache_files_bytes_max: FILES_BYTES_MAX,
+        }
     }
 
     /// All faults at once, for a human.
     pub fn validate(&self) -> Vec<String> {
-        self.redis.validate()
+        let mut faults = self.redis.validate();
+        if let Some(dir) = self.cache_dir.as_deref().filter(|dir| dir.exists() && !dir.is_dir()) {
+            faults.push(format!("CACHE_DIR={} is not a folder", dir.display()));
+        }
+        faults
     }
 }
 
@@ -192,12 +213,14 @@ mod tests {
             "--redis-url=http://cache:6379",
             "--redis-pool-size=9",
             "--redis-prefix={x}",
+            concat!("--cache-dir=", env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
         ])
         .validate();
-        assert_eq!(faults.len(), 3, "{faults:?}");
+        assert_eq!(faults.len(), 4, "{faults:?}");
         assert!(faults[0].contains("REDIS_URL") && faults[0].contains("redis-cluster://"), "{faults:?}");
         assert!(faults[1].contains("REDIS_POOL_SIZE=9"), "{faults:?}");
         assert!(faults[2].contains("REDIS_PREFIX"), "{faults:?}");
+        assert!(faults[3].contains("CACHE_DIR"), "{faults:?}");
     }
 
     #[test]

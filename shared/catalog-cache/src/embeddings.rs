@@ -30,21 +30,17 @@ impl Embeddings {
     ///
     /// `model` is the fingerprint, so that vectors of two models never meet.
     pub async fn get(&self, model: &str, text: &str, dims: usize) -> Option<Vec<f32>> {
-        self.layer.get(&key(model, text), |bytes| decode(bytes, dims)).await
+        self.layer.get(&keys::embedding(model, text), |bytes| decode(bytes, dims)).await
     }
 
     /// Caches a vector.
     pub async fn put(&self, model: &str, text: &str, vector: &[f32]) {
-        self.layer.put(&key(model, text), encode(vector)).await;
+        self.layer.put(&keys::embedding(model, text), encode(vector)).await;
     }
 
     pub(crate) fn snapshot(&self) -> LayerSnapshot {
         self.layer.snapshot()
     }
-}
-
-fn key(model: &str, text: &str) -> String {
-    format!("embedding:{}:{model}", keys::text_hash(text))
 }
 
 fn encode(vector: &[f32]) -> Bytes {

@@ -1,21 +1,51 @@
 //! What the keys look like. One place, because every process must agree.
+//!
+//! Sequences of INDEXED begin at 1 again when that stream is made anew, so whatever hangs on the catalogue has the
+//! stream's incarnation in its key: what was kept under an earlier stream is then never found.
 
 use std::fmt::Write;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use toolweaver_contracts::{Tenant, ToolKey};
 
+use crate::popularity::Kind;
 use crate::versions::Scope;
 
-/// `version:{tenant}` and `version:{tenant}:domain`.
+/// `version:{tenant}:incarnation` and `version:{tenant}:incarnation:domain`.
 ///
 /// The braces are a Redis Cluster hash tag: all versions of a tenant are in one slot, so that one script or one
 /// read may touch several of them.
-pub(crate) fn version(scope: &Scope) -> String {
+pub(crate) fn version(incarnation: &str, scope: &Scope) -> String {
     match &scope.domain {
-        None => format!("version:{{{}}}", scope.tenant),
-        Some(domain) => format!("version:{{{}}}:{domain}", scope.tenant),
+        None => format!("version:{{{}}}:{incarnation}", scope.tenant),
+        Some(domain) => format!("version:{{{}}}:{incarnation}:{domain}", scope.tenant),
     }
+}
+
+/// `search:{query_hash}:{top_k}`.
+pub(crate) fn search(incarnation: &str, query_hash: &str, top_k: usize) -> String {
+    format!("search:{}:{top_k}", hash_within(incarnation, query_hash))
+}
+
+/// `catalog:v2:{catalog_hash}`.
+pub(crate) fn catalog(incarnation: &str, catalog_hash: &str) -> String {
+    format!("catalog:v2:{}", hash_within(incarnation, catalog_hash))
+}
+
+/// `tool:{tool_hash}`. The version is in the value: who drops the entry of a changed tool need not know which it had.
+pub(crate) fn tool(incarnation: &str, tool: &ToolKey) -> String {
+    format!("tool:{}", hash_within(incarnation, &tool.to_string()))
+}
+
+/// `embedding:{text_hash}:{model_name}`. A vector depends on no catalogue.
+pub(crate) fn embedding(model: &str, text: &str) -> String {
+    format!("embedding:{}:{model}", text_hash(text))
+}
+
+/// `popular:{tenant}:kind`, with a hash tag. What was asked for stays asked for, whatever became of the stream.
+pub(crate) fn popularity(kind: Kind, tenant: &Tenant) -> String {
+    format!("popular:{{{tenant}}}:{}", kind.name())
 }
 
 /// Hexadecimal SHA-256 of a text.
@@ -28,7 +58,12 @@ pub(crate) fn text_hash(text: &str) -> String {
 pub(crate) fn value_hash(value: &impl Serialize) -> Result<String, serde_json::Error> {
     let mut value = serde_json::to_value(value)?;
     value.sort_all_objects();
-    Ok(hex(&Sha256::digest(value.to_string())))
+    Ok(text_hash(&value.to_string()))
+}
+
+/// Two texts have the same hash only within the same incarnation.
+fn hash_within(incarnation: &str, text: &str) -> String {
+    text_hash(&format!("{incarnation}/{text}"))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -53,5 +88,29 @@ mod tests {
         assert_eq!(one, two);
         assert_ne!(one, three);
         assert_eq!(one.len(), 64);
+    }
+
+    #[test]
+    fn what_hangs_on_the_catalogue_has_another_key_in_another_incarnation() {
+        let tenant: Tenant = "acme".parse().unwrap();
+        let key = ToolKey {
+            tenant: tenant.clone(),
+            domain: "chat".parse().unwrap(),
+            tool_name: "send".parse().unwrap(),
+        };
+        let keys = |incarnation| {
+            [
+                version(incarnation, &Scope::tenant(&tenant)),
+                version(incarnation, &Scope::domain(&tenant, &key.domain)),
+                search(incarnation, "hash", 10),
+                catalog(incarnation, "hash"),
+                tool(incarnation, &key),
+            ]
+        };
+        for (one, two) in keys("1").iter().zip(&keys("2")) {
+            assert_ne!(one, two);
+        }
+        assert_eq!(keys("1")[0], "version:{acme}:1");
+        assert_eq!(keys("1")[1], "version:{acme}:1:chat");
     }
 }

@@ -13,9 +13,11 @@ pub struct LayerSnapshot {
     pub local_hits: u64,
     /// Found in Redis.
     pub redis_hits: u64,
+    /// Found in files.
+    pub file_hits: u64,
     /// Found nowhere.
     pub misses: u64,
-    /// Of these misses: Redis failed, or was not asked because it is known to be down.
+    /// Redis failed, or was not asked because it is known to be down.
     pub redis_errors: u64,
 }
 
@@ -24,6 +26,17 @@ pub struct LayerSnapshot {
 pub(crate) enum Tier {
     Local,
     Redis,
+    Files,
+}
+
+impl Tier {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Redis => "redis",
+            Self::Files => "files",
+        }
+    }
 }
 
 /// How a lookup in one tier ended.
@@ -33,10 +46,17 @@ pub(crate) enum Outcome {
     Hit,
     /// Not there, or not readable.
     Miss,
-    /// The store failed.
+    /// The tier failed.
     Error,
-    /// The store was not asked, because it is known to be down.
+    /// The tier was not asked, because it is known to be down or to be busy.
     Skipped,
+}
+
+impl Outcome {
+    /// Of a tier that answered.
+    pub(crate) fn of<T>(found: Option<&T>) -> Self {
+        if found.is_some() { Self::Hit } else { Self::Miss }
+    }
 }
 
 /// The counters of one layer. Created with the cache, so after telemetry was started.
@@ -47,6 +67,7 @@ pub(crate) struct LayerMetrics {
     write_errors: Counter<u64>,
     local_hits: AtomicU64,
     redis_hits: AtomicU64,
+    file_hits: AtomicU64,
     misses: AtomicU64,
     redis_errors: AtomicU64,
 }
@@ -62,10 +83,11 @@ impl LayerMetrics {
                 .build(),
             write_errors: meter
                 .u64_counter("toolweaver_cache_write_errors_total")
-                .with_description("Entries that could not be stored in Redis")
+                .with_description("Entries that could not be stored, by layer and tier")
                 .build(),
             local_hits: AtomicU64::new(0),
             redis_hits: AtomicU64::new(0),
+            file_hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
             redis_errors: AtomicU64::new(0),
         }
@@ -73,9 +95,10 @@ impl LayerMetrics {
 
     /// One tier was asked.
     pub(crate) fn looked_up(&self, tier: Tier, outcome: Outcome) {
-        let (tier_label, hits) = match tier {
-            Tier::Local => ("local", &self.local_hits),
-            Tier::Redis => ("redis", &self.redis_hits),
+        let hits = match tier {
+            Tier::Local => &self.local_hits,
+            Tier::Redis => &self.redis_hits,
+            Tier::Files => &self.file_hits,
         };
         let result = match outcome {
             Outcome::Hit => "hit",
@@ -83,14 +106,16 @@ impl LayerMetrics {
             Outcome::Error => "error",
             Outcome::Skipped => "skipped",
         };
-        match outcome {
-            Outcome::Hit => hits.fetch_add(1, Ordering::Relaxed),
-            Outcome::Error | Outcome::Skipped => self.redis_errors.fetch_add(1, Ordering::Relaxed),
-            Outcome::Miss => 0,
+        match (outcome, tier) {
+            (Outcome::Hit, _) => hits.fetch_add(1, Ordering::Relaxed),
+            (Outcome::Error | Outcome::Skipped, Tier::Redis) => {
+                self.redis_errors.fetch_add(1, Ordering::Relaxed)
+            }
+            _ => 0,
         };
         let labels = [
             KeyValue::new("layer", self.layer),
-            KeyValue::new("tier", tier_label),
+            KeyValue::new("tier", tier.name()),
             KeyValue::new("result", result),
         ];
         self.requests.add(1, &labels);
@@ -101,14 +126,16 @@ impl LayerMetrics {
         self.misses.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn write_failed(&self) {
-        self.write_errors.add(1, &[KeyValue::new("layer", self.layer)]);
+    /// One tier did not take an entry.
+    pub(crate) fn write_failed(&self, tier: Tier) {
+        self.write_errors.add(1, &[KeyValue::new("layer", self.layer), KeyValue::new("tier", tier.name())]);
     }
 
     pub(crate) fn snapshot(&self) -> LayerSnapshot {
         LayerSnapshot {
             local_hits: self.local_hits.load(Ordering::Relaxed),
             redis_hits: self.redis_hits.load(Ordering::Relaxed),
+            file_hits: self.file_hits.load(Ordering::Relaxed),
             misses: self.misses.load(Ordering::Relaxed),
             redis_errors: self.redis_errors.load(Ordering::Relaxed),
         }

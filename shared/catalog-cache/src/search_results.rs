@@ -3,65 +3,64 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toolweaver_contracts::Tenant;
-use tracing::error;
 
+use crate::json_layer::JsonLayer;
 use crate::keys;
 use crate::metrics::LayerSnapshot;
-use crate::tiers::{Layer, Tiers};
+use crate::tiers::Tiers;
 
 const TTL: Duration = Duration::from_hours(1);
 
-/// What an answer hangs on; see [`SearchKey::new`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SearchKey(String);
+/// Which answer; see [`SearchKey::new`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SearchKey {
+    query_hash: String,
+    top_k: usize,
+}
 
 impl SearchKey {
     /// The key of an answer.
     ///
-    /// `query` is everything that can change the answer besides the other arguments: text, filters, roles, detail,
-    /// ranker, model fingerprint. Its fields' order does not matter; the order in its lists does, so sort what is a
-    /// set. `catalog_version` is what the projection had applied when the answer began to be computed.
-    pub fn new(
-        tenant: &Tenant,
-        query: &impl Serialize,
-        catalog_version: u64,
-        top_k: usize,
-    ) -> Result<Self, serde_json::Error> {
-        let query_hash = keys::value_hash(&(tenant, query))?;
-        Ok(Self(format!("search:{query_hash}:{catalog_version}:{top_k}")))
+    /// `query` is everything that can change the answer besides the other arguments and the catalogue: text, filters,
+    /// roles, detail, ranker, model fingerprint. Its fields' order does not matter; the order in its lists does, so
+    /// sort what is a set.
+    pub fn new(tenant: &Tenant, query: &impl Serialize, top_k: usize) -> Result<Self, serde_json::Error> {
+        Ok(Self { query_hash: keys::value_hash(&(tenant, query))?, top_k })
     }
 }
 
-/// Answers under the version of the catalogue that they were computed from, as JSON.
+/// Answers, as JSON.
+///
+/// One is kept a question, the newest. The version of the catalogue that it was computed from is not in the key, so
+/// it belongs into the value: whoever reads an answer decides whether it still holds.
 #[derive(Clone, Debug)]
 pub struct SearchResults {
-    layer: Layer,
+    layer: JsonLayer,
 }
 
 impl SearchResults {
-    pub(crate) fn new(tiers: &Arc<Tiers>) -> Self {
-        Self { layer: Layer::new(Arc::clone(tiers), "search", TTL) }
+    pub(crate) fn new(tiers: &Arc<Tiers>, incarnation: &Arc<str>) -> Self {
+        Self { layer: JsonLayer::new(tiers, "search", TTL, incarnation) }
     }
 
     /// The answer, if one is cached and reads as a `T`.
     pub async fn get<T: DeserializeOwned>(&self, key: &SearchKey) -> Option<T> {
-        self.layer.get(&key.0, |bytes| serde_json::from_slice(bytes).ok()).await
+        self.layer.get(&self.key(key), |_| true).await
     }
 
-    /// Caches an answer.
+    /// Caches an answer in place of the one before.
     pub async fn put<T: Serialize + Sync>(&self, key: &SearchKey, answer: &T) {
-        match serde_json::to_vec(answer) {
-            Ok(json) => self.layer.put(&key.0, Bytes::from(json)).await,
-            // A type whose values have no JSON: a mistake in the program, which costs the cache and no answer.
-            Err(error) => error!(%error, "an answer cannot be cached"),
-        }
+        self.layer.put(&self.key(key), answer).await;
     }
 
     pub(crate) fn snapshot(&self) -> LayerSnapshot {
         self.layer.snapshot()
+    }
+
+    fn key(&self, key: &SearchKey) -> String {
+        keys::search(self.layer.incarnation(), &key.query_hash, key.top_k)
     }
 }

@@ -1,21 +1,34 @@
-//! The tiers that every layer shares: memory of this process in front, Redis behind it.
+//! The tiers that every layer shares: memory of this process in front, Redis behind it, files behind both.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
+use toolweaver_contracts::Tenant;
 
-use crate::breaker::Breaker;
+use crate::breaker::{Breaker, BreakerError, BreakerState};
 use crate::metrics::{LayerMetrics, LayerSnapshot, Outcome, Tier};
-use crate::store::{CacheStore, Local, Redis, Store, StoreError};
+use crate::store::{EntryStore, Files, Local, Redis, Store};
 
 /// Where the layers of one process look things up.
 #[derive(Debug)]
 pub(crate) struct Tiers {
     local: Local,
-    /// None when the store is this process's memory: then that is the local tier, and there is no other.
+    /// None when the store is this process's memory: then that is the local tier, and there is no shared one.
     redis: Option<Redis>,
-    breaker: Breaker,
+    breaker: Arc<Breaker>,
+    files: FileTier,
+}
+
+/// The tier of last resort, if one is wanted.
+#[derive(Debug)]
+pub(crate) enum FileTier {
+    /// Nobody asked for it.
+    Unwanted,
+    /// It is there.
+    Open(Files),
+    /// It should be there and is not.
+    Unusable,
 }
 
 /// One kind of cached thing, with its name in the metrics and its time to live.
@@ -27,43 +40,34 @@ pub(crate) struct Layer {
 }
 
 impl Tiers {
-    pub(crate) fn new(store: Store, local_bytes_max: u64) -> Self {
+    pub(crate) fn new(store: Store, local_bytes_max: u64, breaker: Arc<Breaker>, files: FileTier) -> Self {
         let (local, redis) = match store {
             Store::Local(local) => (local, None),
             Store::Redis(redis) => (Local::new(local_bytes_max), Some(redis)),
         };
-        Self { local, redis, breaker: Breaker::default() }
+        Self { local, redis, breaker, files }
     }
 
-    /// Whether lookups reach everything that this process shares with others.
+    /// Whether lookups reach everything that the configuration names.
     pub(crate) fn is_whole(&self) -> bool {
-        self.redis.as_ref().is_none_or(Redis::is_connected) && !self.breaker.is_open()
+        self.redis.as_ref().is_none_or(Redis::is_connected)
+            && self.breaker.state() == BreakerState::Closed
+            && !matches!(self.files, FileTier::Unusable)
     }
 
-    /// Asks Redis if it is there and believed to answer.
-    async fn guarded<T>(&self, call: impl AsyncFnOnce(&Redis) -> Result<T, StoreError>) -> Guarded<T> {
-        let Some(redis) = &self.redis else { return Guarded::NoStore };
-        if !self.breaker.admits(Instant::now()) {
-            return Guarded::Skipped;
-        }
-        match call(redis).await {
-            Ok(value) => {
-                self.breaker.succeeded();
-                Guarded::Answered(value)
-            }
-            Err(error) => {
-                self.breaker.failed(Instant::now(), &error);
-                Guarded::Failed
-            }
-        }
+    /// Keeps the entries of a tenant with these keys in memory; see [`Local::keep`].
+    pub(crate) fn keep(&self, tenant: &Tenant, keys: impl Iterator<Item = String>) {
+        self.local.keep(tenant, keys.map(Arc::from).collect());
     }
 }
 
-enum Guarded<T> {
-    Answered(T),
-    Failed,
-    Skipped,
-    NoStore,
+impl FileTier {
+    fn files(&self) -> Option<&Files> {
+        match self {
+            Self::Open(files) => Some(files),
+            Self::Unwanted | Self::Unusable => None,
+        }
+    }
 }
 
 impl Layer {
@@ -71,25 +75,29 @@ impl Layer {
         Self { tiers, metrics: Arc::new(LayerMetrics::new(name)), ttl }
     }
 
-    /// What `decode` makes of the bytes under this key. Bytes that it cannot read are a miss.
+    /// What `decode` makes of the bytes under this key in the first tier where it makes something of them.
     pub(crate) async fn get<T>(&self, key: &str, decode: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
-        let value = match self.local(key, &decode) {
-            Some(value) => Some(value),
-            None => self.shared(key, &decode).await,
-        };
+        if let Some(value) = self.in_memory(key, &decode) {
+            return Some(value);
+        }
+        if let Some(value) = self.in_redis(key, &decode).await {
+            return Some(value);
+        }
+        let value = self.in_files(key, &decode).await;
         if value.is_none() {
             self.metrics.missed();
         }
         value
     }
 
-    /// Stores bytes under this key in every tier. That Redis cannot is counted, and no error.
+    /// Stores bytes under this key in every tier. A tier that cannot take them is counted, and no error.
     pub(crate) async fn put(&self, key: &str, value: Bytes) {
         self.tiers.local.insert(key, &value, self.ttl);
-        let ttl = self.ttl;
-        match self.tiers.guarded(async |redis| redis.set(key, value, ttl).await).await {
-            Guarded::Answered(()) | Guarded::NoStore => (),
-            Guarded::Failed | Guarded::Skipped => self.metrics.write_failed(),
+        self.put_in_file(key, &value);
+        if let Some(redis) = &self.tiers.redis
+            && self.tiers.breaker.guard(redis.set(key, value, self.ttl)).await.is_err()
+        {
+            self.metrics.write_failed(Tier::Redis);
         }
     }
 
@@ -97,31 +105,59 @@ impl Layer {
         self.metrics.snapshot()
     }
 
-    fn local<T>(&self, key: &str, decode: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
+    fn in_memory<T>(&self, key: &str, decode: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
         let value = self.tiers.local.lookup(key).and_then(|bytes| decode(&bytes));
-        let outcome = if value.is_some() { Outcome::Hit } else { Outcome::Miss };
-        self.metrics.looked_up(Tier::Local, outcome);
+        self.metrics.looked_up(Tier::Local, Outcome::of(value.as_ref()));
         value
     }
 
-    async fn shared<T>(&self, key: &str, decode: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
-        let (outcome, value) = match self.tiers.guarded(async |redis| redis.get(key).await).await {
-            Guarded::NoStore => return None,
-            Guarded::Skipped => (Outcome::Skipped, None),
-            Guarded::Failed => (Outcome::Error, None),
-            Guarded::Answered(bytes) => {
-                match bytes.and_then(|bytes| decode(&bytes).map(|value| (bytes, value))) {
-                    None => (Outcome::Miss, None),
-                    Some((bytes, value)) => {
-                        // Its whole time to live again: keys name the version of what they hold, so that an entry never
-                        // gets wrong, only useless.
-                        self.tiers.local.insert(key, &bytes, self.ttl);
-                        (Outcome::Hit, Some(value))
-                    }
-                }
+    async fn in_redis<T>(&self, key: &str, decode: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
+        let redis = self.tiers.redis.as_ref()?;
+        let (outcome, found) = match self.tiers.breaker.guard(redis.get(key)).await {
+            Err(BreakerError::Open) => (Outcome::Skipped, None),
+            Err(BreakerError::Failed(_)) => (Outcome::Error, None),
+            Ok(bytes) => {
+                let found = decoded(bytes, decode);
+                (Outcome::of(found.as_ref()), found)
             }
         };
         self.metrics.looked_up(Tier::Redis, outcome);
-        value
+        let (bytes, value) = found?;
+        // Its whole time to live again: keys and values name what they hold, so that an entry never gets wrong, only
+        // useless.
+        self.tiers.local.insert(key, &bytes, self.ttl);
+        // Not only what this process made: when Redis is away, this has what the process used.
+        self.put_in_file(key, &bytes);
+        Some(value)
     }
+
+    async fn in_files<T>(&self, key: &str, decode: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
+        let files = self.tiers.files.files()?;
+        let (outcome, found) = match files.lookup(key, self.ttl).await {
+            Err(_busy) => (Outcome::Skipped, None),
+            Ok(bytes) => {
+                let found = decoded(bytes, decode);
+                (Outcome::of(found.as_ref()), found)
+            }
+        };
+        self.metrics.looked_up(Tier::Files, outcome);
+        let (bytes, value) = found?;
+        self.tiers.local.insert(key, &bytes, self.ttl);
+        Some(value)
+    }
+
+    fn put_in_file(&self, key: &str, value: &[u8]) {
+        let Some(files) = self.tiers.files.files() else { return };
+        // A copy of its own, for the reason that `Local::insert` gives.
+        if !files.insert(key, Bytes::copy_from_slice(value), self.ttl) {
+            self.metrics.write_failed(Tier::Files);
+        }
+    }
+}
+
+/// Bytes together with what they mean.
+fn decoded<T>(bytes: Option<Bytes>, decode: impl Fn(&[u8]) -> Option<T>) -> Option<(Bytes, T)> {
+    let bytes = bytes?;
+    let value = decode(&bytes)?;
+    Some((bytes, value))
 }

@@ -7,6 +7,8 @@ use std::num::NonZeroUsize;
 use async_nats::jetstream::context::RequestError;
 use async_nats::jetstream::{self, ErrorCode, response::Response};
 use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tracing::info;
 
 use toolweaver_contracts::subjects::{
@@ -87,6 +89,16 @@ pub struct StreamState {
     pub first_sequence: u64,
     /// Sequence of the newest message ever stored.
     pub last_sequence: u64,
+    /// When the stream was made.
+    pub created: OffsetDateTime,
+}
+
+impl StreamState {
+    /// Tells this stream from one of the same name that was removed before it, or is made after it. The sequences of
+    /// both begin at 1, so what is kept under a sequence outside the stream needs this beside it.
+    pub fn incarnation(&self) -> String {
+        format!("{:x}", self.created.unix_timestamp_nanos())
+    }
 }
 
 /// Makes TOOLS, INDEXED and REJECTED as they must be. Does nothing where they are; several workers may call it at once.
@@ -109,11 +121,18 @@ pub async fn state(nats: &Nats, stream: &str) -> Result<StreamState, EnsureError
         hint: "start a worker, or `toolweaver up`, which creates it".to_owned(),
     })?;
     let number = |field: &str| info["state"][field].as_u64().unwrap_or_default();
+    let created = info["created"].as_str().and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
     Ok(StreamState {
         messages: number("messages"),
         bytes: number("bytes"),
         first_sequence: number("first_seq"),
         last_sequence: number("last_seq"),
+        created: created.ok_or_else(|| EnsureError::Setting {
+            stream: stream.to_owned(),
+            setting: "created".to_owned(),
+            reason: format!("{} is not a time", info["created"]),
+            hint: "check that the server at the NATS URL is a nats-server".to_owned(),
+        })?,
     })
 }
 

@@ -1,4 +1,6 @@
-//! A real Redis (or Valkey) server as a child process, on a free port of the loopback interface.
+//! A real Redis (or Valkey) server as a child process, on a free port of the loopback interface; and clusters of them.
+
+mod cluster;
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
@@ -9,6 +11,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+pub use self::cluster::RedisCluster;
 use crate::{parts, wait};
 
 const START_DEADLINE: Duration = Duration::from_secs(20);
@@ -41,11 +44,7 @@ impl RedisServer {
 
     /// A Redis Cluster of one node that owns all slots: scripts and keys must obey the rules of a cluster.
     pub async fn start_cluster() -> Self {
-        // Its other port is the first one plus 10,000 by default, which may be none.
-        let bus = free_port().to_string();
-        let arguments =
-            ["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1", "--cluster-port", &bus];
-        let server = Self::start_on_free_port(arguments.map(ToOwned::to_owned).to_vec(), true).await;
+        let server = Self::start_node(free_port(), &[]).await;
         let owned = server.command("CLUSTER ADDSLOTSRANGE 0 16383").await;
         assert!(owned.is_ok_and(|reply| reply.starts_with("+OK")), "the node takes all slots");
         wait::until("the cluster is formed", START_DEADLINE, async || {
@@ -53,6 +52,16 @@ impl RedisServer {
         })
         .await;
         server
+    }
+
+    /// One node of a cluster, which talks to the others on `bus_port` and knows none of them yet.
+    async fn start_node(bus_port: u16, arguments: &[&str]) -> Self {
+        // By default that port is the first one plus 10,000, which may be none.
+        let bus_port = bus_port.to_string();
+        let cluster =
+            ["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1", "--cluster-port", &bus_port];
+        let arguments = [&cluster, arguments].concat();
+        Self::start_on_free_port(arguments.into_iter().map(ToOwned::to_owned).collect(), true).await
     }
 
     async fn start_on_free_port(arguments: Vec<String>, is_cluster: bool) -> Self {

@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
+mod metadata;
 mod outage;
+mod pace;
 mod process;
+mod stream;
 mod support;
 mod versions;

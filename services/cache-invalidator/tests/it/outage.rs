@@ -43,7 +43,7 @@ async fn a_stop_while_redis_is_away_is_in_good_order_and_loses_nothing() {
 async fn an_invalidator_may_start_before_redis() {
     let mut world = World::start().await;
     world.redis.stop().await;
-    let invalidator = world.unready_invalidator().await;
+    let invalidator = world.unready_invalidator(&[]).await;
     let sequence = world.indexed("indexed.v1.acme.github.one").await;
     world.redis.restart().await;
     world.until_version("acme", sequence).await;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use clap::Parser;
 use tempfile::TempDir;
 use toolweaver_cache_invalidator::{Config, serve};
-use toolweaver_catalog_cache::{CacheStore, Scope, Store};
+use toolweaver_catalog_cache::{CatalogCache, Scope, Store, Versions};
 use toolweaver_contracts::subjects::INDEXED_STREAM;
-use toolweaver_contracts::{IndexedEvent, encode};
+use toolweaver_contracts::{IndexedEvent, ToolKey, encode};
 use toolweaver_messaging::consumer::{self, Lag};
 use toolweaver_messaging::{
     LocalServer, LocalServerConfig, Nats, NatsConfig, Outgoing, StreamsConfig, connect, publish, streams,
@@ -24,6 +24,8 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 pub(crate) struct World {
     pub(crate) nats: Nats,
     pub(crate) store: Store,
+    pub(crate) versions: Versions,
+    incarnation: String,
     pub(crate) redis: RedisServer,
     pub(crate) nats_server: LocalServer,
     _data: TempDir,
@@ -41,21 +43,27 @@ impl World {
         let nats_server = nats_server.unwrap();
         let nats = connect(&NatsConfig::for_url(nats_server.url()), "test").await.unwrap();
         streams::ensure(&nats, &StreamsConfig::default()).await.unwrap();
-        let config = config(nats_server.url(), &redis.url());
-        let store = Store::open(&config.cache).unwrap();
-        Self { nats, store, redis, nats_server, _data: data }
+        let incarnation = streams::state(&nats, INDEXED_STREAM).await.unwrap().incarnation();
+        let store = Store::open(&config(nats_server.url(), &redis.url(), &[]).cache).unwrap();
+        let versions = Versions::new(store.clone(), &incarnation);
+        Self { nats, store, versions, incarnation, redis, nats_server, _data: data }
     }
 
     /// An invalidator with these servers. It is ready.
     pub(crate) async fn invalidator(&self) -> Runtime {
-        let runtime = self.unready_invalidator().await;
+        self.invalidator_with(&[]).await
+    }
+
+    /// The same with more options.
+    pub(crate) async fn invalidator_with(&self, options: &[&str]) -> Runtime {
+        let runtime = self.unready_invalidator(options).await;
         tokio::time::timeout(SOON, runtime.health.ready()).await.unwrap();
         runtime
     }
 
     /// The same, as soon as it is wired up.
-    pub(crate) async fn unready_invalidator(&self) -> Runtime {
-        let config = config(self.nats_server.url(), &self.redis.url());
+    pub(crate) async fn unready_invalidator(&self, options: &[&str]) -> Runtime {
+        let config = config(self.nats_server.url(), &self.redis.url(), options);
         let runtime = Runtime::new(DrainConfig { drain_timeout_seconds: 15 });
         serve(&config, &runtime).await.unwrap();
         runtime
@@ -69,14 +77,20 @@ impl World {
     }
 
     pub(crate) async fn version(&self, scope: &str) -> Option<u64> {
-        self.store.version(&self::scope(scope)).await.unwrap()
+        self.versions.current(&self::scope(scope)).await
     }
 
     pub(crate) async fn until_version(&self, scope: &str, version: u64) {
         until(&format!("{scope} has version {version}"), SOON, async || {
-            self.store.version(&self::scope(scope)).await.ok().flatten() == Some(version)
+            self.version(scope).await == Some(version)
         })
         .await;
+    }
+
+    /// The caches of a query worker that has nothing in memory yet.
+    pub(crate) fn cache(&self) -> CatalogCache {
+        let config = config(self.nats_server.url(), &self.redis.url(), &[]);
+        CatalogCache::new(self.store.clone(), &config.cache, &self.incarnation)
     }
 
     pub(crate) async fn until_all_acknowledged(&self) {
@@ -105,7 +119,16 @@ pub(crate) fn scope(text: &str) -> Scope {
     }
 }
 
-fn config(nats_url: &str, redis_url: &str) -> Config {
+/// A tool of the tenant `acme`.
+pub(crate) fn tool(domain: &str, name: &str) -> ToolKey {
+    ToolKey {
+        tenant: "acme".parse().unwrap(),
+        domain: domain.parse().unwrap(),
+        tool_name: name.parse().unwrap(),
+    }
+}
+
+fn config(nats_url: &str, redis_url: &str, options: &[&str]) -> Config {
     let arguments = ["test", "--use-redis", "--nats-url", nats_url, "--redis-url", redis_url];
-    Config::try_parse_from(arguments).unwrap()
+    Config::try_parse_from([&arguments, options].concat()).unwrap()
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use futures_util::StreamExt as _;
 use toolweaver_cache_invalidator::DURABLE;
-use toolweaver_catalog_cache::CacheStore;
 use toolweaver_contracts::subjects::{INDEXED_STREAM, REJECTED_STREAM};
 use toolweaver_contracts::{Domain, VersionsAnnounced, decode};
 use toolweaver_messaging::streams;
@@ -77,7 +76,7 @@ async fn events_that_come_again_lower_nothing() {
     stop(invalidator).await;
 
     // Somebody was further already, and every event comes again because the consumer is new.
-    world.store.raise_version(&scope("acme"), 1_000).await.unwrap();
+    world.versions.raise(&scope("acme"), 1_000).await.unwrap();
     world.nats.jetstream().delete_consumer_from_stream(DURABLE, INDEXED_STREAM).await.unwrap();
     let invalidator = world.invalidator().await;
     world.until_all_acknowledged().await;

@@ -6,8 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use toolweaver_catalog_cache::{CacheStore as _, Redis, RedisConfig, Scope};
-use toolweaver_contracts::Tenant;
+use toolweaver_catalog_cache::{EntryStore as _, Redis, RedisConfig};
 use toolweaver_vector_store::{Qdrant, QdrantConfig, VectorStore as _};
 
 use super::Finding;
@@ -90,7 +89,7 @@ pub(super) async fn redis(config: &RedisConfig) -> Finding {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let begin = Instant::now();
-    match store.version(&Scope::tenant(&Tenant::default())).await {
+    match store.get("doctor").await {
         Ok(_) => Finding::good(PART, format!("answers at {url}")).after(begin.elapsed()),
         Err(error) => Finding::bad(PART, with_causes(&error), advice).at(&url),
     }

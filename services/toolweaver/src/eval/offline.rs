@@ -34,7 +34,7 @@ impl Offline {
         vectors_dir: Option<&Path>,
     ) -> Result<Self, Fault> {
         let local = Store::Local(Local::new(CACHE_BYTES_MAX));
-        let cache = CatalogCache::new(local, &CacheConfig::local(NonZeroU64::MIN));
+        let cache = CatalogCache::new(local, &CacheConfig::local(NonZeroU64::MIN), "offline");
         let dimensions = model.dimensions();
         let file = vectors_dir.map(|folder| vectors_file(folder, set, model.fingerprint().hex()));
         let mut engine = Engine::new(Embedder::spawn(model, limits), cache).map_err(internal)?;

@@ -1,31 +1,37 @@
 //! The store in the memory of one process: what `toolweaver up` uses, and the tier in front of Redis.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use moka::Expiry;
 use moka::sync::Cache;
+use toolweaver_contracts::Tenant;
 
-use super::{CacheStore, StoreError};
-use crate::versions::Scope;
+use super::kept::Kept;
+use super::{CacheStore, EntryStore, StoreError};
 
 /// What an entry costs besides its key and value, roughly: the cache's own nodes and pointers.
 const ENTRY_OVERHEAD_BYTES: usize = 128;
 
-/// Bytes under keys, bounded by their weight, and versions. Cheap to clone; all clones are one store.
+/// Bytes under keys, bounded by their weight, and versions and scores. Cheap to clone; all clones are one store.
 #[derive(Clone, Debug)]
 pub struct Local {
     entries: Cache<Arc<str>, Entry>,
-    /// Apart from the entries, because a version must never be evicted: a scope without one would start again.
-    versions: Arc<RwLock<HashMap<Scope, u64>>>,
+    /// Apart from the entries, as everything below, because it must never be evicted.
+    kept: Arc<RwLock<Kept>>,
+    /// A scope that lost its version would start again.
+    versions: Arc<RwLock<HashMap<String, u64>>>,
+    scores: Arc<RwLock<HashMap<String, HashMap<String, f64>>>>,
 }
 
 #[derive(Clone, Debug)]
 struct Entry {
     value: Bytes,
     ttl: Duration,
+    expires: Instant,
 }
 
 /// Each entry lives as long as it was given at its last write.
@@ -58,23 +64,54 @@ impl Local {
             })
             .expire_after(OwnTtl)
             .build();
-        Self { entries, versions: Arc::default() }
+        Self { entries, kept: Arc::default(), versions: Arc::default(), scores: Arc::default() }
     }
 
     /// The bytes under this key. Like the trait's method, but it cannot fail and waits for nobody.
     pub(crate) fn lookup(&self, key: &str) -> Option<Bytes> {
-        self.entries.get(key).map(|entry| entry.value)
+        let kept = read(&self.kept).get(key, Instant::now());
+        kept.or_else(|| self.entries.get(key).map(|entry| entry.value))
     }
 
     /// Puts bytes under this key; see [`Self::lookup`].
     pub(crate) fn insert(&self, key: &str, value: &[u8], ttl: Duration) {
         // A copy of its own: the bytes may be a slice of a large network buffer, which they would keep alive.
         let value = Bytes::copy_from_slice(value);
-        self.entries.insert(Arc::from(key), Entry { value, ttl });
+        let expires = Instant::now() + ttl;
+        if !read(&self.kept).is_empty() {
+            write(&self.kept).insert(key, &value, expires);
+        }
+        self.entries.insert(Arc::from(key), Entry { value, ttl, expires });
+    }
+
+    /// Keeps what is, or will be, under these keys until it expires, however many other entries come. Replaces what
+    /// this tenant kept before.
+    pub(crate) fn keep(&self, tenant: &Tenant, keys: HashSet<Arc<str>>) {
+        let mut kept = write(&self.kept);
+        for key in kept.keep(tenant, keys) {
+            if let Some(entry) = self.entries.get(&key) {
+                kept.insert(&key, &entry.value, entry.expires);
+            }
+        }
     }
 }
 
-impl CacheStore for Local {
+/// No code that can panic runs under these locks.
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As [`read`].
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The highest first; where they are equal in the order of Redis, which is that of the members.
+fn by_rank((member, score): &(&String, &f64), (other, other_score): &(&String, &f64)) -> Ordering {
+    other_score.total_cmp(score).then_with(|| other.cmp(member))
+}
+
+impl EntryStore for Local {
     async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
         Ok(self.lookup(key))
     }
@@ -86,20 +123,53 @@ impl CacheStore for Local {
 
     async fn delete(&self, keys: &[String]) -> Result<(), StoreError> {
         for key in keys {
+            write(&self.kept).remove(key);
             self.entries.invalidate(key.as_str());
         }
         Ok(())
     }
+}
 
-    async fn raise_version(&self, scope: &Scope, version: u64) -> Result<u64, StoreError> {
-        let mut versions = self.versions.write().unwrap_or_else(PoisonError::into_inner);
-        let current = versions.entry(scope.clone()).or_default();
+impl CacheStore for Local {
+    async fn raise_version(&self, key: &str, version: u64) -> Result<u64, StoreError> {
+        let mut versions = write(&self.versions);
+        let current = versions.entry(key.to_owned()).or_default();
         *current = version.max(*current);
         Ok(*current)
     }
 
-    async fn version(&self, scope: &Scope) -> Result<Option<u64>, StoreError> {
-        Ok(self.versions.read().unwrap_or_else(PoisonError::into_inner).get(scope).copied())
+    async fn version(&self, key: &str) -> Result<Option<u64>, StoreError> {
+        Ok(read(&self.versions).get(key).copied())
+    }
+
+    async fn add_scores(
+        &self,
+        key: &str,
+        scores: &[(String, f64)],
+        members_max: usize,
+    ) -> Result<(), StoreError> {
+        let mut all = write(&self.scores);
+        let members = all.entry(key.to_owned()).or_default();
+        for (member, score) in scores {
+            *members.entry(member.clone()).or_default() += score;
+        }
+        if members.len() > members_max {
+            let mut ranked: Vec<_> = members.iter().collect();
+            ranked.sort_unstable_by(by_rank);
+            let dropped: Vec<String> =
+                ranked.drain(members_max..).map(|(member, _)| member.clone()).collect();
+            for member in dropped {
+                members.remove(&member);
+            }
+        }
+        Ok(())
+    }
+
+    async fn top_scores(&self, key: &str, count: usize) -> Result<Vec<(String, f64)>, StoreError> {
+        let all = read(&self.scores);
+        let mut ranked: Vec<_> = all.get(key).into_iter().flatten().collect();
+        ranked.sort_unstable_by(by_rank);
+        Ok(ranked.into_iter().take(count).map(|(member, score)| (member.clone(), *score)).collect())
     }
 }
 
@@ -116,5 +186,25 @@ mod tests {
         local.entries.run_pending_tasks();
         assert!(local.entries.weighted_size() <= 100_000, "{} bytes", local.entries.weighted_size());
         assert!(local.entries.entry_count() > 50, "it keeps what fits");
+    }
+
+    #[test]
+    fn what_is_kept_stays_whatever_else_comes() {
+        let local = Local::new(10_000);
+        let tenant = Tenant::default();
+        local.insert("before", b"there already", Duration::from_mins(1));
+        local.keep(&tenant, ["before", "after"].map(Arc::from).into());
+        local.insert("after", b"there later", Duration::from_mins(1));
+        for i in 0..100 {
+            local.insert(&format!("other {i}"), &[0; 1_000], Duration::from_mins(1));
+            // Popular, so that the cache would rather keep these.
+            local.lookup(&format!("other {i}"));
+        }
+        local.entries.run_pending_tasks();
+        assert_eq!(local.lookup("before").unwrap(), "there already");
+        assert_eq!(local.lookup("after").unwrap(), "there later");
+
+        local.keep(&tenant, HashSet::new());
+        assert!(read(&local.kept).is_empty());
     }
 }

@@ -1,23 +1,30 @@
-//! The seam: where bytes and versions are kept.
+//! The seam: where bytes, versions and scores are kept.
 
+mod files;
+mod kept;
 mod local;
 mod redis;
 
+use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use files::Files;
 pub use local::Local;
 pub use redis::Redis;
 
 use crate::config::CacheConfig;
-use crate::versions::Scope;
 
-/// Keeps bytes under keys for some time, and versions for ever.
+/// What the shared store is called where its health is told.
+pub(crate) const PART: &str = "redis";
+
+/// Keeps bytes under keys for some time.
 ///
-/// Two implementations, one conformance suite (`tests/conformance.rs`). Keys are given without the prefix of the
+/// Three implementations, one conformance suite (`tests/cache/conformance.rs`). Keys are given without the prefix of the
 /// installation.
-pub trait CacheStore: Send + Sync {
+pub trait EntryStore: Send + Sync {
     /// The bytes under this key, if they are there and not expired.
     fn get(&self, key: &str) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send;
 
@@ -31,17 +38,34 @@ pub trait CacheStore: Send + Sync {
 
     /// Removes what is under these keys; keys without anything are no error.
     fn delete(&self, keys: &[String]) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
 
-    /// Makes the scope's version `version` unless it is higher already, in one atomic step. Returns the version that
-    /// holds afterwards.
-    fn raise_version(
+/// Keeps entries, and besides them versions for ever and scores for long.
+///
+/// Two implementations, in the same suite.
+pub trait CacheStore: EntryStore {
+    /// Makes the version under this key `version` unless it is higher already, in one atomic step. Returns the version
+    /// that holds afterwards.
+    fn raise_version(&self, key: &str, version: u64) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// The version under this key; none when it was never raised (or the store was emptied since).
+    fn version(&self, key: &str) -> impl Future<Output = Result<Option<u64>, StoreError>> + Send;
+
+    /// Adds to the scores of members under this key, in one atomic step, and then keeps the `members_max` highest.
+    /// Members without a score have 0.
+    fn add_scores(
         &self,
-        scope: &Scope,
-        version: u64,
-    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+        key: &str,
+        scores: &[(String, f64)],
+        members_max: usize,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The scope's version; none when it was never raised (or the store was emptied since).
-    fn version(&self, scope: &Scope) -> impl Future<Output = Result<Option<u64>, StoreError>> + Send;
+    /// The members with the highest scores under this key, at most `count`, the highest first.
+    fn top_scores(
+        &self,
+        key: &str,
+        count: usize,
+    ) -> impl Future<Output = Result<Vec<(String, f64)>, StoreError>> + Send;
 }
 
 /// What a store could not do.
@@ -65,6 +89,21 @@ pub enum StoreError {
     /// Reading a version failed.
     #[error("cannot read a version from the cache store")]
     ReadVersion(#[source] fred::error::Error),
+    /// Adding to scores failed; they may or may not have been added.
+    #[error("cannot add to scores in the cache store")]
+    AddScores(#[source] fred::error::Error),
+    /// Reading scores failed.
+    #[error("cannot read scores from the cache store")]
+    ReadScores(#[source] fred::error::Error),
+    /// The folder of the file tier is not usable.
+    #[error("cannot keep cached entries in {}", dir.display())]
+    OpenFiles {
+        /// Which folder.
+        dir: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
     /// Somebody else wrote this key.
     #[error("the value of {key} is not a version: {value:?}")]
     NotAVersion {
@@ -86,11 +125,13 @@ impl StoreError {
             | Self::Set(source)
             | Self::Delete(source)
             | Self::RaiseVersion(source)
-            | Self::ReadVersion(source) => !matches!(
+            | Self::ReadVersion(source)
+            | Self::AddScores(source)
+            | Self::ReadScores(source) => !matches!(
                 source.kind(),
                 Auth | Config | InvalidArgument | InvalidCommand | NotFound | Parse | Tls | Url
             ),
-            Self::Configure(_) | Self::NotAVersion { .. } => false,
+            Self::Configure(_) | Self::OpenFiles { .. } | Self::NotAVersion { .. } => false,
         }
     }
 }
@@ -134,7 +175,7 @@ impl Store {
     }
 }
 
-impl CacheStore for Store {
+impl EntryStore for Store {
     async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
         match self {
             Self::Redis(redis) => redis.get(key).await,
@@ -155,18 +196,39 @@ impl CacheStore for Store {
             Self::Local(local) => local.delete(keys).await,
         }
     }
+}
 
-    async fn raise_version(&self, scope: &Scope, version: u64) -> Result<u64, StoreError> {
+impl CacheStore for Store {
+    async fn raise_version(&self, key: &str, version: u64) -> Result<u64, StoreError> {
         match self {
-            Self::Redis(redis) => redis.raise_version(scope, version).await,
-            Self::Local(local) => local.raise_version(scope, version).await,
+            Self::Redis(redis) => redis.raise_version(key, version).await,
+            Self::Local(local) => local.raise_version(key, version).await,
         }
     }
 
-    async fn version(&self, scope: &Scope) -> Result<Option<u64>, StoreError> {
+    async fn version(&self, key: &str) -> Result<Option<u64>, StoreError> {
         match self {
-            Self::Redis(redis) => redis.version(scope).await,
-            Self::Local(local) => local.version(scope).await,
+            Self::Redis(redis) => redis.version(key).await,
+            Self::Local(local) => local.version(key).await,
+        }
+    }
+
+    async fn add_scores(
+        &self,
+        key: &str,
+        scores: &[(String, f64)],
+        members_max: usize,
+    ) -> Result<(), StoreError> {
+        match self {
+            Self::Redis(redis) => redis.add_scores(key, scores, members_max).await,
+            Self::Local(local) => local.add_scores(key, scores, members_max).await,
+        }
+    }
+
+    async fn top_scores(&self, key: &str, count: usize) -> Result<Vec<(String, f64)>, StoreError> {
+        match self {
+            Self::Redis(redis) => redis.top_scores(key, count).await,
+            Self::Local(local) => local.top_scores(key, count).await,
         }
     }
 }

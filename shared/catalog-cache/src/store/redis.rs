@@ -6,17 +6,15 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use fred::clients::{Pool, WithOptions};
-use fred::interfaces::{ClientLike, KeysInterface, LuaInterface};
-use fred::types::Builder;
-use fred::types::Expiration;
+use fred::clients::{Client, Pool, WithOptions};
+use fred::interfaces::{ClientLike, KeysInterface, LuaInterface, ServerInterface, SortedSetsInterface};
 use fred::types::config::{Options, ReconnectPolicy, UnresponsiveConfig};
-use tracing::error;
+use fred::types::{Builder, ClusterHash, Expiration, Value};
+use fred::util::redis_keyslot;
+use tracing::{debug, error};
 
-use super::{CacheStore, StoreError};
+use super::{CacheStore, EntryStore, StoreError};
 use crate::config::RedisConfig;
-use crate::keys;
-use crate::versions::Scope;
 
 /// Commands that wait for one connection. More than this at once means that Redis cannot follow, and more waiting
 /// would help nobody.
@@ -34,11 +32,21 @@ if tonumber(ARGV[1]) > current then
 end
 return redis.call('GET', KEYS[1]) or '0'";
 
+/// Adds to scores, keeps the highest, and drops the whole key when nobody added for 91 days: `ARGV` is how many to keep,
+/// then member and score in turn.
+const ADD_SCORES: &str = "\
+for i = 2, #ARGV, 2 do
+    redis.call('ZINCRBY', KEYS[1], ARGV[i + 1], ARGV[i])
+end
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - tonumber(ARGV[1]))
+redis.call('EXPIRE', KEYS[1], 7862400)";
+
 /// A pool of connections to Redis. Cheap to clone; all clones are one pool.
 #[derive(Clone, Debug)]
 pub struct Redis {
     pool: Pool,
     options: Options,
+    timeout: Duration,
     prefix: String,
 }
 
@@ -76,7 +84,7 @@ impl Redis {
         // Fails at once while there is no connection: a cache that has to be waited for is none.
         let options =
             Options { timeout: Some(timeout), max_attempts: Some(1), fail_fast: true, ..Options::default() };
-        Ok(Self { pool, options, prefix: config.redis_prefix.clone() })
+        Ok(Self { pool, options, timeout, prefix: config.redis_prefix.clone() })
     }
 
     /// Whether at least one connection of the pool is up.
@@ -84,8 +92,28 @@ impl Redis {
         self.pool.clients().iter().any(ClientLike::is_connected)
     }
 
-    fn client(&self) -> WithOptions<fred::clients::Client> {
+    fn client(&self) -> WithOptions<Client> {
         self.pool.next_connected().with_options(&self.options)
+    }
+
+    /// Waits until a replica has what this client wrote under the key.
+    ///
+    /// Replication is asynchronous: without this a master could answer, die, and be replaced by a replica that never heard
+    /// of the raise, and a version that was acknowledged would go back. A shard that has no replica (any more) has nothing
+    /// to wait for, and is believed after half a command's time.
+    async fn wait_for_replica(&self, client: &WithOptions<Client>, key: &str) -> Result<(), StoreError> {
+        let patience = self.timeout / 2;
+        let milliseconds = i64::try_from(patience.as_millis()).unwrap_or(i64::MAX).max(1);
+        let shard = Options {
+            cluster_hash: Some(ClusterHash::Custom(redis_keyslot(key.as_bytes()))),
+            ..self.options.clone()
+        };
+        let replicas: i64 =
+            client.with_options(&shard).wait(1, milliseconds).await.map_err(StoreError::RaiseVersion)?;
+        if replicas == 0 {
+            debug!(key, "raised a version without a replica that knows of it");
+        }
+        Ok(())
     }
 
     fn key(&self, key: &str) -> String {
@@ -97,7 +125,7 @@ impl Redis {
     }
 }
 
-impl CacheStore for Redis {
+impl EntryStore for Redis {
     async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
         self.client().get(self.key(key)).await.map_err(StoreError::Get)
     }
@@ -111,26 +139,52 @@ impl CacheStore for Redis {
     }
 
     async fn delete(&self, keys: &[String]) -> Result<(), StoreError> {
+        // One command a key, because in a cluster the keys are in different slots; but all in one go.
+        let pipeline = self.client().pipeline();
         for key in keys {
-            // One by one: in a cluster the keys are in different slots.
-            self.client().unlink::<(), _>(self.key(key)).await.map_err(StoreError::Delete)?;
+            pipeline.unlink::<(), _>(self.key(key)).await.map_err(StoreError::Delete)?;
         }
-        Ok(())
+        pipeline.all::<Value>().await.map(drop).map_err(StoreError::Delete)
     }
+}
 
-    async fn raise_version(&self, scope: &Scope, version: u64) -> Result<u64, StoreError> {
-        let key = self.key(&keys::version(scope));
-        let current: String = self
-            .client()
-            .eval(RAISE, key.clone(), version.to_string())
-            .await
-            .map_err(StoreError::RaiseVersion)?;
+impl CacheStore for Redis {
+    async fn raise_version(&self, key: &str, version: u64) -> Result<u64, StoreError> {
+        let key = self.key(key);
+        let client = self.client();
+        let current: String =
+            client.eval(RAISE, key.clone(), version.to_string()).await.map_err(StoreError::RaiseVersion)?;
+        if client.is_clustered() {
+            self.wait_for_replica(&client, &key).await?;
+        }
         Self::parse_version(key, current)
     }
 
-    async fn version(&self, scope: &Scope) -> Result<Option<u64>, StoreError> {
-        let key = self.key(&keys::version(scope));
+    async fn version(&self, key: &str) -> Result<Option<u64>, StoreError> {
+        let key = self.key(key);
         let value: Option<String> = self.client().get(&key).await.map_err(StoreError::ReadVersion)?;
         value.map(|value| Self::parse_version(key, value)).transpose()
+    }
+
+    async fn add_scores(
+        &self,
+        key: &str,
+        scores: &[(String, f64)],
+        members_max: usize,
+    ) -> Result<(), StoreError> {
+        let pairs = scores.iter().flat_map(|(member, score)| [member.clone(), format!("{score:e}")]);
+        let arguments: Vec<String> = std::iter::once(members_max.to_string()).chain(pairs).collect();
+        self.client()
+            .eval::<Value, _, _, _>(ADD_SCORES, self.key(key), arguments)
+            .await
+            .map(drop)
+            .map_err(StoreError::AddScores)
+    }
+
+    async fn top_scores(&self, key: &str, count: usize) -> Result<Vec<(String, f64)>, StoreError> {
+        // To Redis a last index of -1 is the last member.
+        let Some(last) = count.checked_sub(1) else { return Ok(Vec::new()) };
+        let last = i64::try_from(last).unwrap_or(i64::MAX);
+        self.client().zrevrange(self.key(key), 0, last, true).await.map_err(StoreError::ReadScores)
     }
 }

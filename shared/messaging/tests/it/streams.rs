@@ -117,6 +117,19 @@ async fn state_counts_what_a_stream_holds() {
     assert!(state.bytes > 0);
 }
 
+#[tokio::test]
+async fn a_stream_that_is_made_anew_is_another_incarnation() {
+    let server = TestServer::start().await;
+    let nats = server.ready().await;
+    let incarnation = async || streams::state(&nats, "INDEXED").await.unwrap().incarnation();
+    let first = incarnation().await;
+    assert_eq!(incarnation().await, first, "the same stream");
+
+    nats.jetstream().delete_stream("INDEXED").await.unwrap();
+    streams::ensure(&nats, &StreamsConfig::default()).await.unwrap();
+    assert_ne!(incarnation().await, first);
+}
+
 async fn configs(nats: &toolweaver_messaging::Nats) -> [Config; 3] {
     let mut configs = Vec::new();
     for name in ["TOOLS", "INDEXED", "REJECTED"] {

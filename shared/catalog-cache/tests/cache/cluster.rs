@@ -1,0 +1,75 @@
+//! A Redis Cluster that loses a master.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use toolweaver_catalog_cache::Scope;
+use toolweaver_contracts::Tenant;
+use toolweaver_testkit::redis::RedisCluster;
+use toolweaver_testkit::wait::until;
+
+use crate::support::{self, process};
+
+const MODEL: &str = "minilm-0123456789ab";
+
+/// How long an election and the clients' way to the new master may take.
+const FAILED_OVER_WITHIN: Duration = Duration::from_secs(30);
+
+/// Enough that every master has some.
+const TENANTS: usize = 24;
+
+#[tokio::test]
+async fn a_lost_master_costs_misses_and_no_version_that_was_acknowledged() {
+    let mut cluster = RedisCluster::start().await;
+    let config = support::redis(&cluster.url());
+    let (cache, other) = (process(&config).await, process(&config).await);
+    let scopes: Vec<Scope> =
+        (0..TENANTS).map(|i| Scope::tenant(&format!("tenant-{i}").parse::<Tenant>().unwrap())).collect();
+
+    let mut acknowledged: BTreeMap<&Scope, u64> = BTreeMap::new();
+    for version in 1..=100 {
+        if version == 50 {
+            cluster.kill_master(0);
+        }
+        for scope in &scopes {
+            if let Ok(holds) = cache.versions.raise(scope, version).await {
+                acknowledged.insert(scope, holds);
+            }
+        }
+        // A miss at worst: this returns, whatever Redis does.
+        cache.embeddings.put(MODEL, &format!("text {version}"), &[1.0]).await;
+        other.embeddings.get(MODEL, &format!("text {version}"), 1).await;
+    }
+    assert_eq!(acknowledged.len(), TENANTS);
+
+    cluster.until_settled().await;
+    for scope in &scopes {
+        let current = until("the version can be read again", FAILED_OVER_WITHIN, async || {
+            other.versions.current(scope).await
+        })
+        .await;
+        assert!(
+            current >= acknowledged[scope],
+            "{scope} went back from {} to {current}",
+            acknowledged[scope]
+        );
+        until("a raise comes through", FAILED_OVER_WITHIN, async || {
+            cache.versions.raise(scope, 101).await.is_ok()
+        })
+        .await;
+        assert_eq!(other.versions.current(scope).await, Some(101));
+    }
+    let mut round = 0;
+    until("entries of every shard reach the other process", FAILED_OVER_WITHIN, async || {
+        round += 1;
+        for i in 0..TENANTS {
+            let text = format!("round {round}, text {i}");
+            cache.embeddings.put(MODEL, &text, &[1.0]).await;
+            if other.embeddings.get(MODEL, &text, 1).await.is_none() {
+                return false;
+            }
+        }
+        true
+    })
+    .await;
+}
