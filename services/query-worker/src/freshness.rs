@@ -50,7 +50,8 @@ impl Freshness {
     /// Waits until this worker has applied every version of a tenant that anybody can know by now; false if it does not
     /// in time, and then what it answers is older than it should be.
     pub(crate) async fn keep_up(&self, tenant: &Tenant) -> bool {
-        let known = self.floor.of(tenant).await;
+        let held = self.projection.catalog().version(tenant);
+        let known = self.floor.of(tenant, held).await;
         self.projection.applied().version >= known
             || timeout(self.patience, self.projection.reach(known)).await.is_ok()
             || self.is_beyond_the_end(tenant, known).await
@@ -89,9 +90,9 @@ impl Floor {
         Self { versions, announced: Mutex::default() }
     }
 
-    /// The newest version of a tenant that anybody can know; 0 where nothing is known.
-    pub(crate) async fn of(&self, tenant: &Tenant) -> u64 {
-        let readable = self.versions.current(&Scope::tenant(tenant)).await;
+    /// The newest version of a tenant that anybody can know; 0 where nothing is known. `held` is what is applied here.
+    pub(crate) async fn of(&self, tenant: &Tenant, held: u64) -> u64 {
+        let readable = self.versions.current_or_told(&Scope::tenant(tenant), held).await;
         let announced = self.announced().get(tenant).copied();
         readable.max(announced).unwrap_or_default()
     }

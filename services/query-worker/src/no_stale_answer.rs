@@ -10,11 +10,19 @@ use std::{env, num::NonZeroU64, sync::Arc, time::Instant};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 use serde_json::json;
 use toolweaver_catalog_cache::{CacheConfig, CatalogCache, Local, Scope, Store, Versions};
-use toolweaver_contracts::{IndexedEvent, SearchReply, SearchRequest, ServedFrom, Tenant, Tool, ToolKey};
-use toolweaver_embedding::{Embedder, Hashing, Limits};
+use toolweaver_contracts::{
+    IndexedEvent, Predicate, SearchReply, SearchRequest, ServedFrom, Tenant, Tool, ToolKey,
+};
+use toolweaver_embedding::{Embedder, Hashing, Limits, Role, template};
 use toolweaver_messaging::replay::Replayed;
 
-use crate::{freshness::Floor, offline::Engine, query_embedder};
+use crate::{
+    freshness::Floor,
+    offline::Engine,
+    query_embedder,
+    ranker::{bar::Newcomer, idioms, parts},
+    searcher::cosines,
+};
 
 /// Histories of a run.
 const HISTORIES: u64 = 2_000;
@@ -27,7 +35,8 @@ const DRAW: f32 = 0.15;
 const VERBS: [&str; 8] = ["create", "list", "delete", "merge", "send", "read", "close", "find"];
 const NOUNS: [&str; 10] =
     ["issue", "label", "invoice", "message", "branch", "refund", "forecast", "ticket", "channel", "report"];
-const PLACES: [&str; 6] = ["for a team", "of a customer", "in the archive", "by number", "at once", "every week"];
+const PLACES: [&str; 6] =
+    ["for a team", "of a customer", "in the archive", "by number", "at once", "every week"];
 const DOMAINS: [&str; 3] = ["alpha", "beta", "gamma"];
 
 /// A query worker: how far it is, and what it heard.
@@ -67,7 +76,8 @@ struct Counts {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_reply_is_older_than_what_could_be_read() {
-    let seed: u64 = env::var("TOOLWEAVER_TEST_SEED").ok().map_or_else(rand::random, |seed| seed.parse().unwrap());
+    let seed: u64 =
+        env::var("TOOLWEAVER_TEST_SEED").ok().map_or_else(rand::random, |seed| seed.parse().unwrap());
     let embedder = query_embedder(Arc::new(Hashing::new()), Limits::default());
     println!("seed {seed}; repeat with TOOLWEAVER_TEST_SEED={seed}");
     let (started, mut counts) = (Instant::now(), Counts::default());
@@ -170,7 +180,8 @@ impl History {
             "allowed_roles": roles,
         }))
         .unwrap();
-        let vector = world.workers[0].engine.embed(std::slice::from_ref(&tool), |_| ()).await.unwrap().remove(0);
+        let vector =
+            world.workers[0].engine.embed(std::slice::from_ref(&tool), |_| ()).await.unwrap().remove(0);
         let event = world.workers[0].engine.event(&self.tenant, number as u64 + 1, tool.clone(), vector);
         world.stream.push(event);
         let key = ToolKey {
@@ -199,7 +210,10 @@ impl History {
     /// listen hear of it, or miss it.
     async fn invalidate(&mut self, world: &mut World) {
         let version = self.states.choose(&mut self.rng).unwrap().version;
-        let raised = Versions::new(world.versions.clone(), "test").raise(&Scope::tenant(&self.tenant), version).await.unwrap();
+        let raised = Versions::new(world.versions.clone(), "test")
+            .raise(&Scope::tenant(&self.tenant), version)
+            .await
+            .unwrap();
         for worker in &world.workers {
             if self.rng.random_bool(0.7) {
                 worker.floor.note(self.tenant.clone(), raised);
@@ -225,7 +239,8 @@ impl History {
 
     async fn search(&mut self, world: &mut World, request: SearchRequest, counts: &mut Counts) {
         let asked = self.rng.random_range(0..2);
-        let floor = world.workers[asked].floor.of(&self.tenant).await;
+        let held = world.workers[asked].engine.searcher.projection.catalog().version(&self.tenant);
+        let floor = world.workers[asked].floor.of(&self.tenant, held).await;
         // What a request waits for before it is answered.
         let end = usize::try_from(floor).unwrap();
         world.workers[asked].apply(&world.stream, end).await;
@@ -249,11 +264,13 @@ impl History {
     fn nothing_old_is_shown(&self, reply: &SearchReply, floor: u64, request: &SearchRequest, context: &str) {
         let predicate = request.predicate(self.tenant.clone());
         for result in &reply.results {
-            let states: Vec<_> = self.states.iter().filter(|state| state.key.tool_id() == result.tool_id).collect();
+            let states: Vec<_> =
+                self.states.iter().filter(|state| state.key.tool_id() == result.tool_id).collect();
             let first = states.iter().rposition(|state| state.version <= floor).unwrap_or_default();
-            let is_true = states[first..].iter().filter_map(|state| Some((&state.key, state.tool.as_ref()?))).any(
-                |(key, tool)| tool.description == result.description && predicate.admits(key, tool),
-            );
+            let is_true = states[first..]
+                .iter()
+                .filter_map(|state| Some((&state.key, state.tool.as_ref()?)))
+                .any(|(key, tool)| tool.description == result.description && predicate.admits(key, tool));
             assert!(is_true, "{context}: shows {} as {:?}", result.tool_id, result.description);
         }
     }
@@ -265,6 +282,63 @@ fn nothing_is_missing(reply: &SearchReply, truth: &SearchReply, context: &str) {
     for wanted in &truth.results {
         let is_there = reply.results.iter().any(|result| result.tool_id == wanted.tool_id);
         let is_draw = wanted.score - lowest <= DRAW * lowest.abs();
-        assert!(is_there || is_draw, "{context}: lacks {} of {:?}, has {:?}", wanted.tool_id, truth.results, reply.results);
+        assert!(
+            is_there || is_draw,
+            "{context}: lacks {} of {:?}, has {:?}",
+            wanted.tool_id,
+            truth.results,
+            reply.results
+        );
+    }
+}
+
+/// A bar that errs lets stale answers live, or kills good ones: it must score a tool exactly as a search does.
+#[tokio::test]
+async fn a_newcomer_is_scored_as_a_search_scores_it() {
+    let embedder = query_embedder(Arc::new(Hashing::new()), Limits::default());
+    let mut engine = Engine::new(embedder, cache(store())).unwrap();
+    let tenant = Tenant::default();
+    let mut tools = Vec::new();
+    for (number, (verb, noun)) in
+        VERBS.iter().flat_map(|verb| NOUNS.map(|noun| (verb, noun))).enumerate().take(45)
+    {
+        let place = PLACES[number % PLACES.len()];
+        let tool = json!({
+            "tool_name": format!("t{number}"),
+            "description": format!("{verb} the {noun} {place}. {} {}", noun.repeat(number % 3), place.repeat(number)),
+        });
+        tools.push(serde_json::from_value::<Tool>(tool).unwrap());
+    }
+    let vectors = engine.embed(&tools, |_| ()).await.unwrap();
+    engine.add(&tenant, tools.iter().cloned().zip(vectors.iter().cloned()).collect()).await.unwrap();
+    for query in ["create an issue for a team", "lst invoices. Every week, read the report", "merge"] {
+        let request = SearchRequest { top_k: Some(5), ..SearchRequest::new(query) };
+        let (_, bar) = engine.searcher.compute(tenant.clone(), &request).await.unwrap();
+        let bar = bar.expect("a full answer of both arms has a bar");
+        let all = SearchRequest { top_k: Some(45), ..request };
+        let truth = engine.computed(&tenant, &all).await.unwrap();
+        let text = idioms::reworded(query);
+        let parts = parts::parts(&text);
+        let texts =
+            [&*text].into_iter().chain(parts.iter().map(String::as_str)).map(template::query).collect();
+        let wanted = engine.searcher.embedder.embed(Role::Query, texts).await.unwrap();
+        let catalog = engine.searcher.projection.catalog();
+        for result in &truth.results {
+            let entry = catalog.get(&result.tool_id, &Predicate::tenant(tenant.clone())).unwrap();
+            let place = tools.iter().position(|tool| tool.tool_name == result.tool_name).unwrap();
+            let newcomer = Newcomer {
+                point_id: entry.key.point_id(),
+                profile: entry.profile(),
+                analysis: entry.analysis(),
+                cosines: Some(cosines(&wanted, &vectors[place])),
+            };
+            let score = bar.score(&newcomer, &bar.coverage(&text, &parts));
+            assert!(
+                (score - result.score).abs() < 1e-3,
+                "{query:?}, {}: {score}, not {}",
+                result.tool_id,
+                result.score
+            );
+        }
     }
 }

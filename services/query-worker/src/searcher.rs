@@ -15,11 +15,7 @@ mod owners;
 mod remembered;
 mod stages;
 
-use std::{
-    borrow::Cow,
-    sync::Arc,
-    time::Instant,
-};
+use std::{borrow::Cow, sync::Arc, time::Instant};
 
 use serde::Serialize;
 use toolweaver_catalog_cache::{CatalogCache, SearchKey};
@@ -31,6 +27,8 @@ use toolweaver_embedding::Embedder;
 use toolweaver_vector_store::Qdrant;
 use uuid::Uuid;
 
+#[cfg(test)]
+pub(crate) use self::remembered::cosines;
 pub(crate) use self::{arms::Breakers, deadline::Patience};
 use self::{
     arms::Embedded,

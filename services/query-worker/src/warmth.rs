@@ -4,12 +4,7 @@
 //! Usual are the requests that an operator names and those that were asked most, by whichever worker. What is noted here
 //! is written down every few seconds, so that it survives a restart where the caches do.
 
-use std::{
-    collections::HashMap,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use tokio::{
@@ -18,7 +13,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use toolweaver_catalog_cache::Kind;
-use toolweaver_contracts::{SearchRequest, Tenant, ToolKey, ToolId};
+use toolweaver_contracts::{SearchRequest, Tenant, ToolId, ToolKey};
 use toolweaver_service_runtime::Gate;
 use toolweaver_vector_store::VectorStore as _;
 use tracing::{debug, info, warn};
@@ -134,7 +129,8 @@ impl Warmth {
             if self.primed.get(&tenant) == Some(&version) {
                 continue;
             }
-            let configured = self.configured.iter().filter(|(of, _)| *of == tenant).map(|(_, request)| request.clone());
+            let configured =
+                self.configured.iter().filter(|(of, _)| *of == tenant).map(|(_, request)| request.clone());
             let requests: Vec<SearchRequest> = configured.chain(self.popular(&tenant).await).collect();
             for request in requests {
                 match timeout_at(until, self.searcher.answer(tenant.clone(), request)).await {

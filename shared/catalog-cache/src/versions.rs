@@ -61,14 +61,28 @@ impl Versions {
 
     /// Raises the scope's version to `version` unless it is higher already. Returns the one that holds.
     ///
-    /// Only the cache invalidator raises versions, after the change is searchable. It must not miss one, so this asks the
-    /// store even when that is known to be down.
+    /// Only after the change is searchable. The cache invalidator must not miss one, so this asks the store even when that
+    /// is known to be down.
     pub async fn raise(&self, scope: &Scope, version: u64) -> Result<u64, StoreError> {
         self.store.raise_version(&self.key(scope), version).await
     }
 
     /// The scope's version; none when it is not known, be it that the store does not answer or is known to be down.
     pub async fn current(&self, scope: &Scope) -> Option<u64> {
+        self.read(scope).await.flatten()
+    }
+
+    /// The same for whoever has applied `held` itself: a store that answers and knows no version, as after FLUSHALL, is
+    /// told this one, so that the version can be read again before the next change.
+    pub async fn current_or_told(&self, scope: &Scope, held: u64) -> Option<u64> {
+        match self.read(scope).await? {
+            None if held > 0 => self.raise(scope, held).await.ok(),
+            known => known,
+        }
+    }
+
+    /// What the store says; none when it says nothing.
+    async fn read(&self, scope: &Scope) -> Option<Option<u64>> {
         let read = async {
             match self.store.version(&self.key(scope)).await {
                 // The store answers, only not well: that says nothing about the other keys.
@@ -76,13 +90,11 @@ impl Versions {
                     warn!(%scope, %error, "the version is not known");
                     Ok(None)
                 }
-                read => read,
+                read => read.map(Some),
             }
         };
-        self.breaker.guard(read).await.unwrap_or_else(|error| {
-            debug!(%scope, error = %error, "the version is not known");
-            None
-        })
+        let read = self.breaker.guard(read).await;
+        read.inspect_err(|error| debug!(%scope, %error, "the version is not known")).ok().flatten()
     }
 
     fn key(&self, scope: &Scope) -> String {

@@ -77,11 +77,14 @@ mod tests {
     fn a_tenants_newest_changes_are_told_as_long_as_all_are_known() {
         let mut log = ChangeLog::default();
         let acme: Tenant = "acme".parse().unwrap();
-        for (version, tenant, name) in [(3, "acme", "a"), (4, "globex", "a"), (5, "acme", "b"), (7, "acme", "a")] {
+        for (version, tenant, name) in
+            [(3, "acme", "a"), (4, "globex", "a"), (5, "acme", "b"), (7, "acme", "a")]
+        {
             log.push(change(version, tenant, name));
         }
         let versions = |log: &ChangeLog, after| {
-            log.since(&acme, after).map(|changes| changes.iter().map(|change| change.version).collect::<Vec<_>>())
+            log.since(&acme, after)
+                .map(|changes| changes.iter().map(|change| change.version).collect::<Vec<_>>())
         };
         assert_eq!(versions(&log, 0), Some(vec![7, 5]));
         assert_eq!(versions(&log, 5), Some(vec![7]));

@@ -107,7 +107,8 @@ impl Bar {
         Coverage::new(text, parts, &self.lexical)
     }
 
-    fn score(&self, tool: &Newcomer<'_>, coverage: &Coverage) -> f32 {
+    /// The score that a search would give a tool which the request does not name.
+    pub(crate) fn score(&self, tool: &Newcomer<'_>, coverage: &Coverage) -> f32 {
         let point_id = tool.point_id;
         let words = self.lexical.scale.as_ref().map_or(0.0, |scale| scale.score(tool.profile));
         let mut lexical = self.lexical.clone();

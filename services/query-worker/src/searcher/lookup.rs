@@ -3,7 +3,8 @@
 use serde::Serialize;
 use toolweaver_catalog_cache::{Kind, SnapshotKey};
 use toolweaver_contracts::{
-    DomainCount, DomainsReply, DomainsRequest, ErrorCode, Fault, GetReply, GetRequest, Predicate, Tenant, Tool,
+    DomainCount, DomainsReply, DomainsRequest, ErrorCode, Fault, GetReply, GetRequest, Predicate, Tenant,
+    Tool,
 };
 
 use super::Searcher;

@@ -46,10 +46,10 @@ impl Searcher {
         let local = async {
             if division.local { Some(self.local(question, predicate, words, stages).await) } else { None }
         };
-        let remote =
-            division.remote.iter().map(|(subject, domains)| {
-                self.ask_owner(shards, subject, domains, &request, question.deadline)
-            });
+        let remote = division
+            .remote
+            .iter()
+            .map(|(subject, domains)| self.ask_owner(shards, subject, domains, &request, question.deadline));
         let (local, remote) = tokio::join!(local, join_all(remote));
         let mut missing: Vec<String> = division.orphaned.iter().map(domain_missing).collect();
         let (mut lexical, mut dense) = (Vec::new(), Vec::new());

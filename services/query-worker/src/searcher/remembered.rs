@@ -76,18 +76,19 @@ impl Searcher {
         let reaches = |change: &Arc<Changed>| {
             // A tool that is gone, or that this caller may not see, and that was not in the answer either.
             let Some(tool) = catalog.at(change.point_id, &bar.predicate) else { return false };
-            let cosines = change.vector.as_ref().map(|vector| {
-                let cosine = |wanted: &Vec<f32>| wanted.iter().zip(vector).map(|(a, b)| a * b).sum();
-                wanted.iter().map(cosine).collect()
-            });
             let newcomer = Newcomer {
                 point_id: change.point_id,
                 profile: tool.profile(),
                 analysis: tool.analysis(),
-                cosines,
+                cosines: change.vector.as_ref().map(|vector| cosines(&wanted, vector)),
             };
             bar.prefers(&tool.key.domain) || bar.is_reached_by(&newcomer, &coverage)
         };
         !changes.iter().any(reaches)
     }
+}
+
+/// The cosine of a tool with a request and with each of its parts; all vectors have length 1.
+pub(crate) fn cosines(wanted: &[Vec<f32>], tool: &[f32]) -> Vec<f32> {
+    wanted.iter().map(|wanted| wanted.iter().zip(tool).map(|(a, b)| a * b).sum()).collect()
 }

@@ -153,11 +153,13 @@ async fn nats() {
     until_degraded(&rig, &[], SOON).await;
     proxy.cut();
     wait::until("nobody answers", SOON, async || {
-        let asked = toolweaver_messaging::request(&rig.nats, "search.v1.default", r#"{"query":"x"}"#, IN_TIME);
+        let asked =
+            toolweaver_messaging::request(&rig.nats, "search.v1.default", r#"{"query":"x"}"#, IN_TIME);
         asked.await.is_err()
     })
     .await;
-    let version = rig.index("default", &tool("late", "general", "Came during the outage.", json!({})), 99).await;
+    let version =
+        rig.index("default", &tool("late", "general", "Came during the outage.", json!({})), 99).await;
     proxy.heal();
     wait::until("the worker answers, with what it missed", HEALED_WITHIN, async || {
         let request = SearchRequest { min_version: Some(version), ..fresh_question() };

@@ -87,9 +87,11 @@ impl Rig {
     pub(crate) async fn add_worker_with(&mut self, own: Own, options: &[&str]) {
         let mut arguments = vec!["query-worker".to_owned(), "--model=hashing".to_owned()];
         arguments.extend(options.iter().map(ToString::to_string));
-        arguments.extend(own.redis.iter().flat_map(|redis| {
-            ["--use-redis".to_owned(), format!("--redis-url=redis://{redis}")]
-        }));
+        arguments.extend(
+            own.redis
+                .iter()
+                .flat_map(|redis| ["--use-redis".to_owned(), format!("--redis-url=redis://{redis}")]),
+        );
         let config = <Config as clap::Parser>::try_parse_from(arguments).expect("options");
         let runtime = Runtime::new(DrainConfig { drain_timeout_seconds: 5 });
         let nats = match own.nats {

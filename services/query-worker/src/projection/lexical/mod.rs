@@ -25,11 +25,7 @@ use self::{
     fields::{Fields, PointIds},
     scale::Scale,
 };
-pub(crate) use self::{
-    fields::FieldName,
-    query::content_stems,
-    scale::Profile,
-};
+pub(crate) use self::{fields::FieldName, query::content_stems, scale::Profile};
 use super::{grams, names};
 
 /// Heap of the writer in bytes, before it flushes a segment by itself.

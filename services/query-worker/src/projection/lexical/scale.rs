@@ -76,7 +76,8 @@ impl Scale {
 
 impl Profile {
     pub(crate) fn of(tool: &Tool) -> Self {
-        let mut profile = Self { counts: HashMap::new(), lengths: <[[u32; FieldName::ALL.len()]; 2]>::default() };
+        let mut profile =
+            Self { counts: HashMap::new(), lengths: <[[u32; FieldName::ALL.len()]; 2]>::default() };
         for (place, name) in FieldName::ALL.into_iter().enumerate() {
             let text = name.text(tool);
             for form in FORMS {
