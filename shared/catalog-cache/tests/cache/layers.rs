@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 use toolweaver_catalog_cache::{CatalogCache, Kind, Scope, SearchKey, SnapshotKey, drop_tools};
 use toolweaver_contracts::{Tenant, ToolKey};
 use toolweaver_testkit::redis::RedisServer;
+use toolweaver_testkit::wait::until;
 
-use crate::support::{self, open, process};
+use crate::support::{self, SOON, open, process};
 
 const MODEL: &str = "minilm-0123456789ab";
 
@@ -78,9 +79,11 @@ async fn the_tools_that_are_kept_survive_in_a_memory_that_holds_nothing_else() {
     for key in [&kept, &other] {
         cache.tool_metadata.put(key, 1, &"about it").await;
     }
-    assert_eq!(cache.tool_metadata.get::<String>(&kept, 1).await.unwrap(), "about it");
+    let about = async |key| cache.tool_metadata.get::<String>(key, 1).await;
+    until("the other is pushed out", SOON, async || about(&other).await.is_none()).await;
+    assert_eq!(about(&kept).await.unwrap(), "about it");
     cache.tool_metadata.keep(&Tenant::default(), &[]);
-    assert!(cache.tool_metadata.get::<String>(&kept, 1).await.is_none());
+    until("the one that is no longer kept is too", SOON, async || about(&kept).await.is_none()).await;
 }
 
 #[tokio::test]

@@ -148,7 +148,8 @@ impl Files {
 
 impl EntryStore for Files {
     async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
-        Ok(self.lookup(key, Duration::MAX).await.unwrap_or(None))
+        let Ok(Some(read)) = self.request(key, Duration::MAX) else { return Ok(None) };
+        Ok(read.await.unwrap_or(None))
     }
 
     async fn set(&self, key: &str, value: Bytes, ttl: Duration) -> Result<(), StoreError> {
