@@ -61,8 +61,8 @@ impl Versions {
 
     /// Raises the scope's version to `version` unless it is higher already. Returns the one that holds.
     ///
-    /// Only the cache invalidator raises versions, after the change is searchable. It must not miss one, so this asks the
-    /// store even when that is known to be down.
+    /// Only the cache invalidator raises versions, after the change is searchable. It must not miss one, so this asks
+    /// the store even when that is known to be down.
     pub async fn raise(&self, scope: &Scope, version: u64) -> Result<u64, StoreError> {
         self.store.raise_version(&self.key(scope), version).await
     }

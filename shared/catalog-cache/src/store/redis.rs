@@ -11,7 +11,7 @@ use fred::interfaces::{ClientLike, KeysInterface, LuaInterface, ServerInterface,
 use fred::types::config::{Options, ReconnectPolicy, UnresponsiveConfig};
 use fred::types::{Builder, ClusterHash, Expiration, InfoKind, Value};
 use fred::util::redis_keyslot;
-use tracing::{error, warn};
+use tracing::{debug, error};
 
 use super::{CacheStore, EntryStore, StoreError};
 use crate::config::RedisConfig;
@@ -35,8 +35,8 @@ if tonumber(ARGV[1]) > current then
 end
 return redis.call('GET', KEYS[1]) or '0'";
 
-/// Adds to scores, keeps the highest, and drops the whole key when nobody added for 91 days: `ARGV` is how many to keep,
-/// then member and score in turn.
+/// Adds to scores, keeps the highest, and drops the whole key when nobody added for 91 days: `ARGV` is how many to
+/// keep, then member and score in turn.
 const ADD_SCORES: &str = "\
 for i = 2, #ARGV, 2 do
     redis.call('ZINCRBY', KEYS[1], ARGV[i + 1], ARGV[i])
@@ -101,9 +101,10 @@ impl Redis {
 
     /// Waits until a replica has what this client wrote under the key.
     ///
-    /// Replication is asynchronous: without this a master could answer, die, and be replaced by a replica that never heard
-    /// of the raise, and a version that was acknowledged would go back. A shard that has no replica (any more) has nothing
-    /// to wait for. A replica that hangs holds up no raise for long: for a version to go back then, its master must die too.
+    /// Replication is asynchronous: without this a master could answer, die, and be replaced by a replica that never
+    /// heard of the raise, and a version that was acknowledged would go back. A shard that has no replica (any more)
+    /// has nothing to wait for. A replica that hangs holds up no raise for long: for a version to go back then, its
+    /// master must die too.
     async fn wait_for_replica(&self, client: &WithOptions<Client>, key: &str) -> Result<(), StoreError> {
         let shard = Options {
             cluster_hash: Some(ClusterHash::Custom(redis_keyslot(key.as_bytes()))),
@@ -119,7 +120,7 @@ impl Redis {
         let patience = i64::try_from(REPLICA_PATIENCE.as_millis()).unwrap_or(i64::MAX);
         let replicas: i64 = client.wait(1, patience).await.map_err(StoreError::RaiseVersion)?;
         if replicas == 0 {
-            warn!(key, "no replica confirmed the version");
+            debug!(key, "no replica confirmed the version");
         }
         Ok(())
     }

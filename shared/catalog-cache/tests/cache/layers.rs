@@ -1,7 +1,7 @@
 //! The layers over a real Redis, shared between processes.
 
 use serde_json::{Value, json};
-use toolweaver_catalog_cache::{CatalogCache, Kind, Scope, SearchKey, SnapshotKey, drop_tools};
+use toolweaver_catalog_cache::{CatalogCache, PopularityKind, Scope, SearchKey, SnapshotKey, drop_tools};
 use toolweaver_contracts::{Tenant, ToolKey};
 use toolweaver_testkit::redis::RedisServer;
 use toolweaver_testkit::wait::until;
@@ -115,11 +115,12 @@ async fn what_was_asked_for_is_counted_over_processes_and_their_restarts() {
     let config = support::redis(&server.url());
     for _ in 0..2 {
         let process = process(&config).await;
-        process.popularity.note(Kind::Tools, &Tenant::default(), "weather.get_forecast", 2);
-        process.popularity.note(Kind::Tools, &Tenant::default(), "weather.get_tides", 1);
+        process.popularity.note(PopularityKind::Tools, &Tenant::default(), "weather.get_forecast", 2);
+        process.popularity.note(PopularityKind::Tools, &Tenant::default(), "weather.get_tides", 1);
         process.popularity.flush().await;
     }
-    let top = process(&config).await.popularity.top(Kind::Tools, &Tenant::default(), 10).await.unwrap();
+    let top =
+        process(&config).await.popularity.top(PopularityKind::Tools, &Tenant::default(), 10).await.unwrap();
     let members: Vec<&str> = top.iter().map(|popular| &*popular.member).collect();
     assert_eq!(members, ["weather.get_forecast", "weather.get_tides"]);
     assert!((top[0].times - 4.0).abs() < 0.01, "{top:?}");
