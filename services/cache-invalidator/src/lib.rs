@@ -7,11 +7,13 @@
 //! ```
 //! A version is a sequence of INDEXED, which gets an event only after the change is searchable: so a version never
 //! runs ahead of the data, whoever raises it and in whatever order. The store lets versions only grow, so any number
-//! of these services may run, and see events again, without harm. A stream that is made anew starts its sequences again;
-//! versions are kept for one incarnation of it, and the service ends, to be started again, when there is another.
+//! of these services may run, and see events again, without harm. A stream that is made anew starts its sequences
+//! again; versions are kept for one incarnation of it, and the service ends, to be started again, when there is
+//! another.
 //!
-//! `coalesce` says what a batch asks for, `pace` when it may be done, `invalidator` does it, `watch` tells how far it got. Here does **not** live:
-//! acknowledging (`messaging`), how versions are kept (`catalog-cache`), and who reads them.
+//! `coalesce` says what a batch asks for, `pace` when it may be done, `invalidator` does it, `watch` tells how far it
+//! got. Here does **not** live: acknowledging (`messaging`), how versions are kept (`catalog-cache`), and who reads
+//! them.
 
 mod coalesce;
 mod config;

@@ -1,5 +1,5 @@
-//! How far the versions are behind INDEXED, whether the parts answer (for metrics and readiness), and whether the stream
-//! is still the same.
+//! How far the versions are behind INDEXED, whether the parts answer (for metrics and readiness), and whether the
+//! stream is still the same.
 
 use std::time::Duration;
 
@@ -42,8 +42,8 @@ pub(crate) async fn watch(
     Ok(())
 }
 
-/// Watches until `stop`; fails when INDEXED is another stream than it was at the start. The consumer would go on with the
-/// new one, and its low sequences would raise nothing.
+/// Watches until `stop`; fails when INDEXED is another stream than it was at the start. The consumer would go on with
+/// the new one, and its low sequences would raise nothing.
 pub(crate) async fn watch_stream(
     nats: Nats,
     incarnation: String,

@@ -31,7 +31,7 @@ pub struct CacheConfig {
     #[arg(long, env = "CACHE_LOCAL_BYTES_MAX", value_name = "BYTES", default_value = "67108864")]
     pub cache_local_bytes_max: NonZeroU64,
 
-    /// Folder of this process's own for cached things, used when Redis is away and after a restart; unset, there is none
+    /// Folder of this process's own for cached things, for when Redis is away and after a restart; unset, none
     #[arg(long, env = "CACHE_DIR", value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
 

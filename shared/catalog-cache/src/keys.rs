@@ -9,7 +9,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use toolweaver_contracts::{Tenant, ToolKey};
 
-use crate::popularity::Kind;
+use crate::popularity::PopularityKind;
 use crate::versions::Scope;
 
 /// `version:{tenant}:incarnation` and `version:{tenant}:incarnation:domain`.
@@ -44,7 +44,7 @@ pub(crate) fn embedding(model: &str, text: &str) -> String {
 }
 
 /// `popular:{tenant}:kind`, with a hash tag. What was asked for stays asked for, whatever became of the stream.
-pub(crate) fn popularity(kind: Kind, tenant: &Tenant) -> String {
+pub(crate) fn popularity(kind: PopularityKind, tenant: &Tenant) -> String {
     format!("popular:{{{tenant}}}:{}", kind.name())
 }
 

@@ -1,8 +1,8 @@
 //! How often tools and requests are asked for, with yesterday counting more than last year.
 //!
-//! Forward decay (Cormode, Shkapenyuk, Srivastava, Xu: "Forward Decay", ICDE 2009): a score never shrinks; what is added
-//! later weighs more, twice as much each half-life. So nothing has to be rewritten as time passes, and scores that were
-//! added at different times compare as if each had decayed until now.
+//! Forward decay (Cormode, Shkapenyuk, Srivastava, Xu: "Forward Decay", ICDE 2009): a score never shrinks; what is
+//! added later weighs more, twice as much each half-life. So nothing has to be rewritten as time passes, and scores
+//! that were added at different times compare as if each had decayed until now.
 
 use std::collections::HashMap;
 use std::mem;
@@ -28,8 +28,8 @@ const HALF_LIVES_MAX: f64 = 960.0;
 /// Most members that a tenant has of a kind in the store.
 const MEMBERS_MAX: usize = 1_000;
 
-/// Most members that wait in memory for [`Popularity::flush`]. Only when the store is down for long do so many meet; then
-/// further ones are not counted.
+/// Most members that wait in memory for [`Popularity::flush`]. Only when the store is down for long do so many meet;
+/// then further ones are not counted.
 const PENDING_MAX: usize = 20_000;
 
 /// Members that go to the store in one command: a script runs alone, and others wait for it.
@@ -37,14 +37,14 @@ const CHUNK_MAX: usize = 500;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum PopularityKind {
     /// Tools that were in answers or were fetched.
     Tools,
     /// Requests, by their text.
     Requests,
 }
 
-impl Kind {
+impl PopularityKind {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Tools => "tools",
@@ -74,7 +74,7 @@ pub struct Popularity {
 #[derive(Debug, Default)]
 struct Pending {
     members: usize,
-    times: HashMap<(Kind, Tenant), HashMap<String, u64>>,
+    times: HashMap<(PopularityKind, Tenant), HashMap<String, u64>>,
 }
 
 impl Popularity {
@@ -83,7 +83,7 @@ impl Popularity {
     }
 
     /// Counts. Touches memory only.
-    pub fn note(&self, kind: Kind, tenant: &Tenant, member: &str, times: u64) {
+    pub fn note(&self, kind: PopularityKind, tenant: &Tenant, member: &str, times: u64) {
         self.pending().note(kind, tenant, member, times);
     }
 
@@ -110,7 +110,7 @@ impl Popularity {
     /// What was asked for most, at most `count`, the first first. What was not flushed yet is not in it.
     pub async fn top(
         &self,
-        kind: Kind,
+        kind: PopularityKind,
         tenant: &Tenant,
         count: usize,
     ) -> Result<Vec<Popular>, BreakerError<StoreError>> {
@@ -127,7 +127,7 @@ impl Popularity {
 }
 
 impl Pending {
-    fn note(&mut self, kind: Kind, tenant: &Tenant, member: &str, times: u64) {
+    fn note(&mut self, kind: PopularityKind, tenant: &Tenant, member: &str, times: u64) {
         let members = self.times.entry((kind, tenant.clone())).or_default();
         if let Some(noted) = members.get_mut(member) {
             *noted = noted.saturating_add(times);
@@ -174,12 +174,12 @@ mod tests {
     async fn three_asks_of_today_come_before_four_of_last_week() {
         let popularity = popularity();
         let tenant = Tenant::default();
-        let key = keys::popularity(Kind::Tools, &tenant);
+        let key = keys::popularity(PopularityKind::Tools, &tenant);
         let last_week = scores(&[("old".to_owned(), 4)], weight_at(SystemTime::now() - HALF_LIFE));
         popularity.store.add_scores(&key, &last_week, MEMBERS_MAX).await.unwrap();
-        popularity.note(Kind::Tools, &tenant, "new", 3);
+        popularity.note(PopularityKind::Tools, &tenant, "new", 3);
         popularity.flush().await;
-        let top = popularity.top(Kind::Tools, &tenant, 10).await.unwrap();
+        let top = popularity.top(PopularityKind::Tools, &tenant, 10).await.unwrap();
         assert_eq!([&*top[0].member, &*top[1].member], ["new", "old"]);
         assert!((top[0].times - 3.0).abs() < 0.01 && (top[1].times - 2.0).abs() < 0.01, "{top:?}");
     }
@@ -188,22 +188,22 @@ mod tests {
     async fn what_is_noted_counts_once_it_is_flushed_for_its_own_tenant_and_kind() {
         let popularity = popularity();
         let (acme, globex): (Tenant, Tenant) = ("acme".parse().unwrap(), "globex".parse().unwrap());
-        popularity.note(Kind::Tools, &acme, "chat.send", 1);
-        popularity.note(Kind::Tools, &acme, "chat.send", 2);
-        assert_eq!(popularity.top(Kind::Tools, &acme, 1).await.unwrap(), []);
+        popularity.note(PopularityKind::Tools, &acme, "chat.send", 1);
+        popularity.note(PopularityKind::Tools, &acme, "chat.send", 2);
+        assert_eq!(popularity.top(PopularityKind::Tools, &acme, 1).await.unwrap(), []);
         popularity.flush().await;
         popularity.flush().await;
-        let top = popularity.top(Kind::Tools, &acme, 1).await.unwrap();
+        let top = popularity.top(PopularityKind::Tools, &acme, 1).await.unwrap();
         assert!((top[0].times - 3.0).abs() < 0.01, "{top:?}");
-        assert_eq!(popularity.top(Kind::Requests, &acme, 1).await.unwrap(), []);
-        assert_eq!(popularity.top(Kind::Tools, &globex, 1).await.unwrap(), []);
+        assert_eq!(popularity.top(PopularityKind::Requests, &acme, 1).await.unwrap(), []);
+        assert_eq!(popularity.top(PopularityKind::Tools, &globex, 1).await.unwrap(), []);
     }
 
     #[test]
     fn what_waits_is_bounded() {
         let popularity = popularity();
         for i in 0..PENDING_MAX + 10 {
-            popularity.note(Kind::Requests, &Tenant::default(), &i.to_string(), 1);
+            popularity.note(PopularityKind::Requests, &Tenant::default(), &i.to_string(), 1);
         }
         assert_eq!(popularity.pending().members, PENDING_MAX);
         assert_eq!(popularity.pending().times.values().map(HashMap::len).sum::<usize>(), PENDING_MAX);

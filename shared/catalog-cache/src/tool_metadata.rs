@@ -47,8 +47,8 @@ impl ToolMetadata {
         self.layer.put(&self.key(tool), &Versioned { version, tool: metadata }).await;
     }
 
-    /// Says which tools of a tenant are kept in this process's memory, once they are there, until they expire: what else
-    /// is cached never pushes them out. Replaces what was said before; the first 100 count.
+    /// Says which tools of a tenant are kept in this process's memory, once they are there, until they expire: what
+    /// else is cached never pushes them out. Replaces what was said before; the first 100 count.
     pub fn keep(&self, tenant: &Tenant, tools: &[ToolKey]) {
         self.tiers.keep(tenant, tools.iter().take(KEPT_MAX).map(|tool| self.key(tool)));
     }

@@ -21,7 +21,7 @@ async fn two_writes_of_a_scope_are_twenty_milliseconds_apart_however_full_the_ba
         last = world.indexed(&format!("indexed.v1.acme.github.tool_{tool}")).await;
     }
     // Every batch is full with its first event, so that none waits for more.
-    let invalidator = world.invalidator_with(&["--invalidation-batch-max=1"]).await;
+    let invalidator = world.unready_invalidator(&["--invalidation-batch-max=1"]).await;
     let mut writes = 0;
     let mut begun = None;
     let took = loop {

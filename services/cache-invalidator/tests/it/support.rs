@@ -51,17 +51,12 @@ impl World {
 
     /// An invalidator with these servers. It is ready.
     pub(crate) async fn invalidator(&self) -> Runtime {
-        self.invalidator_with(&[]).await
-    }
-
-    /// The same with more options.
-    pub(crate) async fn invalidator_with(&self, options: &[&str]) -> Runtime {
-        let runtime = self.unready_invalidator(options).await;
+        let runtime = self.unready_invalidator(&[]).await;
         tokio::time::timeout(SOON, runtime.health.ready()).await.unwrap();
         runtime
     }
 
-    /// The same, as soon as it is wired up.
+    /// The same with more options, as soon as it is wired up.
     pub(crate) async fn unready_invalidator(&self, options: &[&str]) -> Runtime {
         let config = config(self.nats_server.url(), &self.redis.url(), options);
         let runtime = Runtime::new(DrainConfig { drain_timeout_seconds: 15 });

@@ -22,8 +22,8 @@ pub(crate) const PART: &str = "redis";
 
 /// Keeps bytes under keys for some time.
 ///
-/// Three implementations, one conformance suite (`tests/cache/conformance.rs`). Keys are given without the prefix of the
-/// installation.
+/// Three implementations, one conformance suite (`tests/cache/conformance.rs`). Keys are given without the prefix of
+/// the installation.
 pub trait EntryStore: Send + Sync {
     /// The bytes under this key, if they are there and not expired.
     fn get(&self, key: &str) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send;

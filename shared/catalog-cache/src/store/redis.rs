@@ -9,7 +9,7 @@ use bytes::Bytes;
 use fred::clients::{Client, Pool, WithOptions};
 use fred::interfaces::{ClientLike, KeysInterface, LuaInterface, ServerInterface, SortedSetsInterface};
 use fred::types::config::{Options, ReconnectPolicy, UnresponsiveConfig};
-use fred::types::{Builder, ClusterHash, Expiration, Value};
+use fred::types::{Builder, ClusterHash, Expiration, InfoKind, Value};
 use fred::util::redis_keyslot;
 use tracing::{debug, error};
 
@@ -23,6 +23,9 @@ const QUEUE_LEN_MAX: usize = 4_096;
 /// A connection on which an answer is this late is closed and made anew.
 const SILENT_CONNECTION: Duration = Duration::from_secs(5);
 
+/// How long a raise waits for a replica, which on a healthy network is as quick as the master.
+const REPLICA_PATIENCE: Duration = Duration::from_millis(100);
+
 /// Raises the version in one step and returns what holds afterwards. As text, because Lua would hand a number back
 /// as a float.
 const RAISE: &str = "\
@@ -32,8 +35,8 @@ if tonumber(ARGV[1]) > current then
 end
 return redis.call('GET', KEYS[1]) or '0'";
 
-/// Adds to scores, keeps the highest, and drops the whole key when nobody added for 91 days: `ARGV` is how many to keep,
-/// then member and score in turn.
+/// Adds to scores, keeps the highest, and drops the whole key when nobody added for 91 days: `ARGV` is how many to
+/// keep, then member and score in turn.
 const ADD_SCORES: &str = "\
 for i = 2, #ARGV, 2 do
     redis.call('ZINCRBY', KEYS[1], ARGV[i + 1], ARGV[i])
@@ -98,20 +101,26 @@ impl Redis {
 
     /// Waits until a replica has what this client wrote under the key.
     ///
-    /// Replication is asynchronous: without this a master could answer, die, and be replaced by a replica that never heard
-    /// of the raise, and a version that was acknowledged would go back. A shard that has no replica (any more) has nothing
-    /// to wait for, and is believed after half a command's time.
+    /// Replication is asynchronous: without this a master could answer, die, and be replaced by a replica that never
+    /// heard of the raise, and a version that was acknowledged would go back. A shard that has no replica (any more)
+    /// has nothing to wait for. A replica that hangs holds up no raise for long: for a version to go back then, its
+    /// master must die too.
     async fn wait_for_replica(&self, client: &WithOptions<Client>, key: &str) -> Result<(), StoreError> {
-        let patience = self.timeout / 2;
-        let milliseconds = i64::try_from(patience.as_millis()).unwrap_or(i64::MAX).max(1);
         let shard = Options {
             cluster_hash: Some(ClusterHash::Custom(redis_keyslot(key.as_bytes()))),
+            // The server looks at the time of those who wait only ten times a second.
+            timeout: Some(self.timeout + REPLICA_PATIENCE + Duration::from_millis(100)),
             ..self.options.clone()
         };
-        let replicas: i64 =
-            client.with_options(&shard).wait(1, milliseconds).await.map_err(StoreError::RaiseVersion)?;
+        let client = client.with_options(&shard);
+        let replication: String = client.info(Some(InfoKind::Replication)).await.unwrap_or_default();
+        if replication.lines().any(|line| line == "connected_slaves:0") {
+            return Ok(());
+        }
+        let patience = i64::try_from(REPLICA_PATIENCE.as_millis()).unwrap_or(i64::MAX);
+        let replicas: i64 = client.wait(1, patience).await.map_err(StoreError::RaiseVersion)?;
         if replicas == 0 {
-            debug!(key, "raised a version without a replica that knows of it");
+            debug!(key, "no replica confirmed the version");
         }
         Ok(())
     }

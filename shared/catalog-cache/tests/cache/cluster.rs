@@ -1,7 +1,7 @@
 //! A Redis Cluster that loses a master.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use toolweaver_catalog_cache::Scope;
 use toolweaver_contracts::Tenant;
@@ -19,12 +19,30 @@ const FAILED_OVER_WITHIN: Duration = Duration::from_secs(30);
 const TENANTS: usize = 24;
 
 #[tokio::test]
+async fn a_raise_waits_for_a_replica_of_its_own_shard() {
+    let cluster = RedisCluster::start().await;
+    let config = support::redis(&cluster.url());
+    let cache = process(&config).await;
+    cluster.pause_replica(0);
+    let mut of_that_shard = 0;
+    for scope in (0..TENANTS).map(scope) {
+        if cluster.shard_of(&format!("{{{}}}", scope.tenant)).await != 0 {
+            continue;
+        }
+        of_that_shard += 1;
+        let begun = Instant::now();
+        assert_eq!(cache.versions.raise(&scope, 7).await.unwrap(), 7, "no replica is no failure");
+        assert!(begun.elapsed() >= Duration::from_millis(100), "it waited for {:?}", begun.elapsed());
+    }
+    assert!(of_that_shard > 1, "{of_that_shard} tenants are too few to tell");
+}
+
+#[tokio::test]
 async fn a_lost_master_costs_misses_and_no_version_that_was_acknowledged() {
     let mut cluster = RedisCluster::start().await;
     let config = support::redis(&cluster.url());
     let (cache, other) = (process(&config).await, process(&config).await);
-    let scopes: Vec<Scope> =
-        (0..TENANTS).map(|i| Scope::tenant(&format!("tenant-{i}").parse::<Tenant>().unwrap())).collect();
+    let scopes: Vec<Scope> = (0..TENANTS).map(scope).collect();
 
     let mut acknowledged: BTreeMap<&Scope, u64> = BTreeMap::new();
     for version in 1..=100 {
@@ -72,4 +90,8 @@ async fn a_lost_master_costs_misses_and_no_version_that_was_acknowledged() {
         true
     })
     .await;
+}
+
+fn scope(number: usize) -> Scope {
+    Scope::tenant(&format!("tenant-{number}").parse::<Tenant>().unwrap())
 }

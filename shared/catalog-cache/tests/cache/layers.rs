@@ -1,11 +1,12 @@
 //! The layers over a real Redis, shared between processes.
 
 use serde_json::{Value, json};
-use toolweaver_catalog_cache::{CatalogCache, Kind, Scope, SearchKey, SnapshotKey, drop_tools};
+use toolweaver_catalog_cache::{CatalogCache, PopularityKind, Scope, SearchKey, SnapshotKey, drop_tools};
 use toolweaver_contracts::{Tenant, ToolKey};
 use toolweaver_testkit::redis::RedisServer;
+use toolweaver_testkit::wait::until;
 
-use crate::support::{self, open, process};
+use crate::support::{self, SOON, open, process};
 
 const MODEL: &str = "minilm-0123456789ab";
 
@@ -78,9 +79,11 @@ async fn the_tools_that_are_kept_survive_in_a_memory_that_holds_nothing_else() {
     for key in [&kept, &other] {
         cache.tool_metadata.put(key, 1, &"about it").await;
     }
-    assert_eq!(cache.tool_metadata.get::<String>(&kept, 1).await.unwrap(), "about it");
+    let about = async |key| cache.tool_metadata.get::<String>(key, 1).await;
+    until("the other is pushed out", SOON, async || about(&other).await.is_none()).await;
+    assert_eq!(about(&kept).await.unwrap(), "about it");
     cache.tool_metadata.keep(&Tenant::default(), &[]);
-    assert!(cache.tool_metadata.get::<String>(&kept, 1).await.is_none());
+    until("the one that is no longer kept is too", SOON, async || about(&kept).await.is_none()).await;
 }
 
 #[tokio::test]
@@ -112,11 +115,12 @@ async fn what_was_asked_for_is_counted_over_processes_and_their_restarts() {
     let config = support::redis(&server.url());
     for _ in 0..2 {
         let process = process(&config).await;
-        process.popularity.note(Kind::Tools, &Tenant::default(), "weather.get_forecast", 2);
-        process.popularity.note(Kind::Tools, &Tenant::default(), "weather.get_tides", 1);
+        process.popularity.note(PopularityKind::Tools, &Tenant::default(), "weather.get_forecast", 2);
+        process.popularity.note(PopularityKind::Tools, &Tenant::default(), "weather.get_tides", 1);
         process.popularity.flush().await;
     }
-    let top = process(&config).await.popularity.top(Kind::Tools, &Tenant::default(), 10).await.unwrap();
+    let top =
+        process(&config).await.popularity.top(PopularityKind::Tools, &Tenant::default(), 10).await.unwrap();
     let members: Vec<&str> = top.iter().map(|popular| &*popular.member).collect();
     assert_eq!(members, ["weather.get_forecast", "weather.get_tides"]);
     assert!((top[0].times - 4.0).abs() < 0.01, "{top:?}");

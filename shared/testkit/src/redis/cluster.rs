@@ -11,8 +11,8 @@ const MASTERS: usize = 3;
 const SLOTS: usize = 16_384;
 const FORMED_WITHIN: Duration = Duration::from_secs(30);
 
-/// A node is lost when it is silent for one second; its replica stands for election however long it heard nothing; and a
-/// new replica is served at once.
+/// A node is lost when it is silent for one second; its replica stands for election however long it heard nothing; and
+/// a new replica is served at once.
 const NODE_ARGUMENTS: [&str; 6] = [
     "--cluster-node-timeout",
     "1000",
@@ -40,7 +40,7 @@ impl RedisCluster {
             // Different from the start, or the nodes would first have to find out that they are the same.
             ordered(node, &format!("CLUSTER SET-CONFIG-EPOCH {}", number + 1)).await;
             if number < MASTERS {
-                let (from, to) = (number * SLOTS / MASTERS, (number + 1) * SLOTS / MASTERS - 1);
+                let (from, to) = (first_slot(number), first_slot(number + 1) - 1);
                 ordered(node, &format!("CLUSTER ADDSLOTSRANGE {from} {to}")).await;
             }
             if number > 0 {
@@ -84,6 +84,20 @@ impl RedisCluster {
         self.nodes[number].kill();
     }
 
+    /// Freezes the replica of one of the three masters (SIGSTOP).
+    pub fn pause_replica(&self, number: usize) {
+        assert!(number < MASTERS, "there are {MASTERS} masters");
+        self.nodes[MASTERS + number].pause();
+    }
+
+    /// The number of the master that had this key at the start.
+    pub async fn shard_of(&self, key: &str) -> usize {
+        let reply = self.nodes[0].command(&format!("CLUSTER KEYSLOT {key}")).await.expect("a node answers");
+        let slot = reply.lines().next().and_then(|line| line.strip_prefix(':')).expect("a number");
+        let slot: usize = slot.parse().expect("a number");
+        (0..MASTERS).rfind(|number| slot >= first_slot(*number)).expect("the first master's slots begin at 0")
+    }
+
     /// Waits until a replica has taken the place of each master that was killed, and every living node says that all
     /// slots are served.
     pub async fn until_settled(&self) {
@@ -101,6 +115,11 @@ impl RedisCluster {
             .await;
         }
     }
+}
+
+/// The first slot of a master.
+const fn first_slot(number: usize) -> usize {
+    number * SLOTS / MASTERS
 }
 
 async fn ordered(node: &RedisServer, command: &str) {

@@ -76,8 +76,8 @@ impl Folder {
 
     /// Replaces the file in one step: whoever looks sees the old one, the new one, or none.
     ///
-    /// Nothing is flushed to the disk: what a crash of the machine leaves behind of a file is found damaged by its sum, and
-    /// a cache may lose entries.
+    /// Nothing is flushed to the disk: what a crash of the machine leaves behind of a file is found damaged by its
+    /// sum, and a cache may lose entries.
     pub(super) fn write(&self, key: &str, value: &[u8], times: Times) -> io::Result<()> {
         let unfinished = self.entries.join(UNFINISHED);
         fs::write(&unfinished, format::encode(key, value, times))?;

@@ -3,9 +3,9 @@
 //! ```text
 //! put, get, delete ─▶ index (which entries there are) ─▶ queue, 256 ─▶ one thread: the folder
 //! ```
-//! The index changes as the queue is joined, under one lock, so that what is queued later finds what was queued earlier. A
-//! key that the index does not have costs no look at the disk. When the queue is full, new entries are not kept and lookups
-//! find nothing: a slow disk holds up nobody.
+//! The index changes as the queue is joined, under one lock, so that what is queued later finds what was queued
+//! earlier. A key that the index does not have costs no look at the disk. When the queue is full, new entries are not
+//! kept and lookups find nothing: a slow disk holds up nobody.
 
 mod folder;
 mod format;
@@ -148,7 +148,8 @@ impl Files {
 
 impl EntryStore for Files {
     async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
-        Ok(self.lookup(key, Duration::MAX).await.unwrap_or(None))
+        let Ok(Some(read)) = self.request(key, Duration::MAX) else { return Ok(None) };
+        Ok(read.await.unwrap_or(None))
     }
 
     async fn set(&self, key: &str, value: Bytes, ttl: Duration) -> Result<(), StoreError> {
@@ -252,4 +253,36 @@ fn now() -> u64 {
 
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_mins(10);
+
+    #[tokio::test]
+    async fn what_would_hold_longer_than_its_layer_lets_it_is_not_trusted() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::open(dir.path(), 1 << 20).unwrap();
+        let value = Bytes::from_static(b"value");
+        assert!(files.insert("key", value.clone(), LONG));
+        assert_eq!(files.get("key").await.unwrap(), Some(value));
+        assert_eq!(files.lookup("key", LONG / 2).await, Ok(None));
+        assert_eq!(files.get("key").await.unwrap(), None, "it was removed");
+    }
+
+    #[tokio::test]
+    async fn writes_that_the_disk_cannot_follow_are_dropped_and_the_old_value_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::open(dir.path(), 1 << 30).unwrap();
+        assert!(files.insert("key", Bytes::from_static(b"old"), LONG));
+        let large = Bytes::from(vec![7; 1 << 16]);
+        let dropped = (0..20 * QUEUE_LEN_MAX).any(|i| !files.insert(&i.to_string(), large.clone(), LONG));
+        assert!(dropped, "a queue that never fills");
+        files.insert("key", Bytes::from_static(b"new"), LONG);
+        let busy = files.lookup("key", LONG).await;
+        // The disk may have caught up by now; but a write that was dropped left what was there.
+        assert!(matches!(&busy, Err(Busy)) || busy.unwrap().is_some());
+    }
 }
