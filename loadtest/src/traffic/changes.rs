@@ -62,6 +62,8 @@ pub(super) struct Changes {
 pub(crate) struct Published {
     pub(crate) added: u64,
     pub(crate) answers: u64,
+    /// Of these: tools that other tools kept out of the answer, so that nothing could be checked by them.
+    pub(crate) outranked: u64,
     pub(crate) updates: u64,
     pub(crate) removals: u64,
     /// Changes that could not be published or did not become visible, and why.
@@ -113,7 +115,10 @@ impl Changes {
             }
         }
         for learned in learning.join_all().await {
-            published.lost.extend(learned.err().map(|error| format!("{error:#}")));
+            match learned {
+                Ok(is_certain) => published.outranked += u64::from(!is_certain),
+                Err(error) => published.lost.push(format!("{error:#}")),
+            }
         }
         published
     }

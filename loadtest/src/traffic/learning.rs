@@ -11,26 +11,27 @@ const VISIBLE_WITHIN_MS: u64 = 30_000;
 /// What is asked while waiting; nobody else asks it, so that no measured answer depends on it.
 const PROBE: &str = "is the latest change visible";
 
-/// Waits until a change is visible, and tells from which version on it must be seen.
-pub(super) async fn learn(shared: Arc<Shared>, revision: u64, fact: Fact) -> anyhow::Result<()> {
+/// Waits until a change is visible, and tells from which version on it must be seen. The answer is false where other
+/// tools outrank one that was meant to answer a query: that it is missing then proves nothing.
+pub(super) async fn learn(shared: Arc<Shared>, revision: u64, fact: Fact) -> anyhow::Result<bool> {
     let request = SearchRequest {
         min_revision: Some(revision),
         wait_ms: Some(VISIBLE_WITHIN_MS),
         ..SearchRequest::new(PROBE)
     };
     let version = shared.client.search(&request).await?.catalog_version;
-    let fact = match fact {
+    let (fact, is_certain) = match fact {
         Fact::MayAnswer(query, tool) => {
             if is_answer(&shared, &query, &tool, version).await? {
-                Fact::Answers(query, tool)
+                (Fact::Answers(query, tool), true)
             } else {
-                Fact::Added
+                (Fact::Added, false)
             }
         }
-        certain => certain,
+        certain => (certain, true),
     };
     shared.truth.learn(fact, version);
-    Ok(())
+    Ok(is_certain)
 }
 
 /// Whether the tool is in an answer that nobody can have remembered: no request before had this exclusion.

@@ -96,9 +96,9 @@ impl Report {
                 percent(metadata)
             );
         }
-        let Published { added, answers, updates, removals, lost } = &self.changes;
+        let Published { added, answers, outranked, updates, removals, lost } = &self.changes;
         println!(
-            "changes: {added} added, {answers} answer a query, {updates} updated, {removals} removed, {} lost",
+            "changes: {added} added, {answers} answer a query ({outranked} outranked), {updates} updated, {removals} removed, {} lost",
             lost.len()
         );
         for text in lost.iter().chain(self.phases.last().map_or(&[][..], |all| &all.stale_examples)) {
