@@ -8,8 +8,8 @@ use toolweaver_contracts::Tenant;
 
 use crate::{
     arguments::FaultsArguments,
-    processes::{Setup, System},
     redis::{Node, Redis},
+    system::{Setup, System},
     tools,
     traffic::{Phase, Traffic},
 };

@@ -12,8 +12,9 @@ use crate::{
     client::Client,
     latencies::{Latencies, Quantiles},
     load::{self, Measured},
-    processes::{Memory, Setup, System},
-    report, tools,
+    report,
+    system::{Memory, Setup, System},
+    tools,
 };
 
 /// Distinct queries of the cached measurement; all are asked once before it begins.

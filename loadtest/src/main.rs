@@ -25,9 +25,10 @@ mod ladder;
 mod latencies;
 mod load;
 mod metrics;
-mod processes;
+mod process;
 mod redis;
 mod report;
+mod system;
 mod tools;
 mod traffic;
 

@@ -13,7 +13,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::processes::{Process, free_port, until};
+use crate::process::{Process, free_port, until};
 
 const MASTERS: usize = 3;
 const SLOTS: usize = 16_384;

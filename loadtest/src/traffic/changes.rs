@@ -8,41 +8,38 @@ use tokio::{
     task::JoinSet,
     time::{Instant, interval, timeout_at},
 };
-use toolweaver_contracts::{SearchRequest, Tool, ToolEvent, ToolId, identifiers};
+use toolweaver_contracts::{Tool, ToolEvent, ToolId, identifiers};
 
-use super::{Shared, queries::Query, truth::Fact};
+use super::{learning::learn, queries::Query, requests::Shared, truth::Fact};
 use crate::client::tool_id;
 
 /// What is published in turn: mostly what has nothing to do with most answers, as in a real catalogue.
 const CYCLE: [Kind; 10] = [
     Kind::Add,
-    Kind::Answer,
+    Kind::AnswerByName,
     Kind::Add,
     Kind::Update,
     Kind::Add,
     Kind::Add,
-    Kind::Answer,
+    Kind::AnswerInWords,
     Kind::Add,
     Kind::Remove,
     Kind::Add,
 ];
-/// Names of fewer words would answer other queries, too.
-const ANSWER_WORDS_MIN: usize = 3;
+/// Queries of fewer words are too many tools' words.
+const ANSWERED_WORDS_MIN: usize = 3;
 /// Precedes the counter in the description of an updated tool.
 const EDITION: &str = " (edition ";
 /// Draws of a shown tool that was published here and not removed since.
 const DRAWS_MAX: usize = 100;
-/// How long a change may take to become visible.
-const VISIBLE_WITHIN_MS: u64 = 30_000;
-/// Asked to learn whether a change is visible; nobody else asks it, so that no measured answer depends on it.
-const PROBE: &str = "is the latest change visible";
-
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     /// A real tool that was held back.
     Add,
-    /// A tool that answers a popular query word for word.
-    Answer,
+    /// A tool that bears a popular query as its name: no ranking may leave it out.
+    AnswerByName,
+    /// A tool whose description repeats a popular query.
+    AnswerInWords,
     /// A shown tool with another description.
     Update,
     /// The end of a shown tool.
@@ -65,6 +62,8 @@ pub(super) struct Changes {
 pub(crate) struct Published {
     pub(crate) added: u64,
     pub(crate) answers: u64,
+    /// Of these: tools that other tools kept out of the answer, so that nothing could be checked by them.
+    pub(crate) outranked: u64,
     pub(crate) updates: u64,
     pub(crate) removals: u64,
     /// Changes that could not be published or did not become visible, and why.
@@ -116,7 +115,10 @@ impl Changes {
             }
         }
         for learned in learning.join_all().await {
-            published.lost.extend(learned.err().map(|error| format!("{error:#}")));
+            match learned {
+                Ok(is_certain) => published.outranked += u64::from(!is_certain),
+                Err(error) => published.lost.push(format!("{error:#}")),
+            }
         }
         published
     }
@@ -129,7 +131,18 @@ impl Changes {
                 self.tools.insert(tool_id(&tool), tool.clone());
                 (tool, Fact::Added)
             }
-            Kind::Answer => self.unanswered.find_map(|query| answer(&query))?,
+            Kind::AnswerByName => {
+                let query = self.unanswered.find(is_distinctive)?;
+                let tool = answer(&query, &identifiers::split(&query.text).join("_").to_lowercase())?;
+                let fact = Fact::Answers(query.text, tool_id(&tool));
+                (tool, fact)
+            }
+            Kind::AnswerInWords => {
+                let query = self.unanswered.find(is_distinctive)?;
+                let tool = answer(&query, &format!("{}_at_once", query.tool.tool_name))?;
+                let fact = Fact::MayAnswer(query.text, tool_id(&tool));
+                (tool, fact)
+            }
             Kind::Update => {
                 let tool_id = self.shown(shared)?;
                 self.editions += 1;
@@ -158,35 +171,21 @@ impl Changes {
     }
 }
 
-/// A tool that bears the words of a query as its name, so that no ranking may leave it out: an exact name is never lost.
-fn answer(query: &Query) -> Option<(Tool, Fact)> {
-    let words = identifiers::split(&query.text);
-    let tool = Tool {
-        tool_name: words.join("_").to_lowercase().parse().ok()?,
-        description: format!("{}, in one call.", query.text),
-        ..query.tool.clone()
-    };
-    let fact = Fact::Answers(query.text.clone(), tool_id(&tool));
-    (words.len() >= ANSWER_WORDS_MIN).then_some((tool, fact))
+fn is_distinctive(query: &Query) -> bool {
+    identifiers::split(&query.text).len() >= ANSWERED_WORDS_MIN
 }
 
-/// Waits until a change is visible, and tells from which version on.
-async fn learn(shared: Arc<Shared>, revision: u64, fact: Fact) -> anyhow::Result<()> {
-    let request = SearchRequest {
-        min_revision: Some(revision),
-        wait_ms: Some(VISIBLE_WITHIN_MS),
-        ..SearchRequest::new(PROBE)
-    };
-    let reply = shared.client.search(&request).await?;
-    shared.truth.learn(fact, reply.catalog_version);
-    Ok(())
+/// A new tool that says what the query asks for, much like the one whose words the query uses.
+fn answer(query: &Query, tool_name: &str) -> Option<Tool> {
+    let description = format!("{}, in one call.", query.text);
+    Some(Tool { tool_name: tool_name.parse().ok()?, description, ..query.tool.clone() })
 }
 
 impl Published {
     fn count(&mut self, kind: Kind) {
         let count = match kind {
             Kind::Add => &mut self.added,
-            Kind::Answer => &mut self.answers,
+            Kind::AnswerByName | Kind::AnswerInWords => &mut self.answers,
             Kind::Update => &mut self.updates,
             Kind::Remove => &mut self.removals,
         };

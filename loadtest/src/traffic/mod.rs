@@ -1,8 +1,10 @@
 //! Traffic as agents make it, on a catalogue that changes, with every reply checked.
 
 mod changes;
+mod learning;
 mod queries;
 mod report;
+mod requests;
 mod shown;
 mod tally;
 mod truth;
@@ -10,38 +12,36 @@ mod zipf;
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::ensure;
-use rand::{Rng, SeedableRng as _, rngs::StdRng};
+use rand::{SeedableRng as _, rngs::StdRng};
 use tokio::time::sleep;
-use toolweaver_contracts::{ErrorCode, SearchRequest, Tool, ToolId};
+use toolweaver_contracts::Tool;
 
 pub(crate) use self::report::Report;
 use self::{
     changes::Changes,
-    queries::Query,
     report::Layers,
+    requests::Shared,
     shown::Shown,
     tally::{Answer, Tally},
-    truth::{Truth, Verdict},
+    truth::Truth,
     zipf::Zipf,
 };
 use crate::{
     arguments::{MixArguments, TrafficArguments},
     catalogue,
-    client::{self, Client},
+    client::Client,
     load, metrics,
-    processes::{Setup, System},
+    system::{Setup, System},
     tools,
 };
 
-/// Share of requests that get a tool by its id.
-const GETS: f64 = 0.1;
 /// Caches are empty at first; what they do is told from here on.
 const WARM_UP: Duration = Duration::from_secs(10);
 
@@ -53,24 +53,9 @@ pub(crate) struct Traffic {
     mix: MixArguments,
 }
 
-/// What all requests and changes of a run share.
-struct Shared {
-    client: Client,
-    queries: Vec<Query>,
-    zipf: Zipf,
-    shown: Shown,
-    truth: Truth,
-}
-
 /// Which stretch of a run it is; the replies of each are added up apart.
 #[derive(Debug, Default)]
 pub(crate) struct Phase(AtomicUsize);
-
-enum Request {
-    /// The query of this rank.
-    Search(usize),
-    Get(ToolId),
-}
 
 /// The command.
 pub(crate) async fn run(arguments: TrafficArguments) -> anyhow::Result<()> {
@@ -134,10 +119,10 @@ impl Traffic {
             async move { (phase, shared.ask(request, due).await) }
         };
         let take = |(phase, answer): (usize, Answer)| tallies[phase].count(answer);
-        let (sent, changes) = tokio::join!(
-            load::open_loop(mix.rate, duration, "traffic", ask, take),
-            changes.publish(&shared, changes_per_second, duration),
-        );
+        let (sent, changes) =
+            tokio::try_join!(load::open_loop(mix.rate, duration, "traffic", ask, take), async {
+                Ok(changes.publish(&shared, changes_per_second, duration).await)
+            },)?;
         let mut all = Tally::default();
         for tally in &tallies {
             all.add(tally);
@@ -146,49 +131,11 @@ impl Traffic {
         Ok(Report {
             seed: mix.seed,
             rate_asked: mix.rate,
-            rate_reached: sent?.rate(),
+            rate_reached: sent.rate(),
             phases: phases.chain([all.figures("all")]).collect(),
             changes,
             layers: None,
         })
-    }
-}
-
-impl Shared {
-    fn draw(&self, rng: &mut impl Rng) -> Request {
-        let got =
-            if rng.random_bool(GETS) { self.shown.pick(|tools| self.zipf.draw(rng, tools)) } else { None };
-        got.map_or_else(|| Request::Search(self.zipf.draw(rng, self.queries.len())), Request::Get)
-    }
-
-    async fn ask(&self, request: Request, due: Instant) -> Answer {
-        // Before the request leaves: what becomes known on its way is nothing it has to know.
-        let known = self.truth.known();
-        let failure = match request {
-            Request::Search(rank) => {
-                let query = self.queries[rank].text.as_str();
-                match self.client.search(&SearchRequest::new(query)).await {
-                    Ok(reply) => {
-                        self.shown.note(&reply);
-                        let verdict = known.judge_search(query, &reply);
-                        return Answer::searched(due, reply, verdict);
-                    }
-                    Err(error) => error,
-                }
-            }
-            Request::Get(tool) => match self.client.get(tool.clone()).await {
-                Ok(reply) => return Answer::got(due, known.judge_get(&reply)),
-                Err(error) => {
-                    let is_missing = client::code(&error) == Some(ErrorCode::NotFound);
-                    if is_missing && self.truth.may_be_missing(&tool) {
-                        return Answer::got(due, Verdict::default());
-                    }
-                    error
-                }
-            },
-        };
-        let code = client::code(&failure).map(|code| code.number().to_string());
-        Answer::failed(due, code.unwrap_or_else(|| failure.root_cause().to_string()))
     }
 }
 
@@ -200,4 +147,9 @@ impl Phase {
     fn now(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// Whoever panicked while holding the lock has ended the run.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

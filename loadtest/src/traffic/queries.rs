@@ -39,3 +39,38 @@ pub(super) fn make(
     queries.shuffle(rng);
     Ok(queries)
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::{SeedableRng as _, rngs::StdRng};
+    use serde_json::json;
+    use toolweaver_contracts::Tool;
+
+    use super::make;
+
+    fn tool(name: &str, description: &str) -> Tool {
+        serde_json::from_value(json!({ "tool_name": name, "description": description })).unwrap()
+    }
+
+    fn texts(distinct: usize, seed: u64) -> anyhow::Result<Vec<String>> {
+        let catalogue = [tool("listIssues", "List the issues."), tool("list_issues", "List the issues.")];
+        let others = [tool("other", "Say something else.")];
+        let queries = make(&catalogue, &others, distinct, &mut StdRng::seed_from_u64(seed))?;
+        Ok(queries.into_iter().map(|query| query.text).collect())
+    }
+
+    #[test]
+    fn the_catalogue_is_asked_about_first_and_nothing_twice() {
+        let mut some = texts(3, 1).unwrap();
+        some.sort_unstable();
+        assert_eq!(some, ["List the issues.", "list Issues", "list issues"]);
+        assert!(texts(4, 1).unwrap().contains(&"Say something else.".to_owned()));
+        texts(5, 1).expect_err("there are four");
+    }
+
+    #[test]
+    fn the_seed_decides_what_is_popular() {
+        assert_eq!(texts(4, 1).unwrap(), texts(4, 1).unwrap());
+        assert!((2..20).any(|seed| texts(4, seed).unwrap() != texts(4, 1).unwrap()));
+    }
+}

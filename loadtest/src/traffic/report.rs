@@ -7,7 +7,7 @@ use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use serde::Serialize;
 
 use super::{changes::Published, tally::Figures};
-use crate::{metrics::Lookups, report::quantiles};
+use crate::{latencies::Quantiles, metrics::Lookups, report::quantiles};
 
 /// All of a run.
 #[derive(Debug, Serialize)]
@@ -67,6 +67,7 @@ impl Report {
             "gets",
             "errors",
             "degraded",
+            "changes seen",
             "older",
             "stale",
         ]);
@@ -75,12 +76,13 @@ impl Report {
                 figures.phase.clone(),
                 figures.requests.to_string(),
                 percent(figures.hit_rate),
-                quantiles(&figures.searches),
-                quantiles(&figures.cached),
-                quantiles(&figures.uncached),
-                quantiles(&figures.gets),
+                times(figures.searches),
+                times(figures.cached),
+                times(figures.uncached),
+                times(figures.gets),
                 counts(&figures.errors),
                 counts(&figures.degraded),
+                figures.changes_seen.to_string(),
                 figures.older.to_string(),
                 figures.stale.to_string(),
             ]);
@@ -94,15 +96,19 @@ impl Report {
                 percent(metadata)
             );
         }
-        let Published { added, answers, updates, removals, lost } = &self.changes;
+        let Published { added, answers, outranked, updates, removals, lost } = &self.changes;
         println!(
-            "changes: {added} added, {answers} answer a query, {updates} updated, {removals} removed, {} lost",
+            "changes: {added} added, {answers} answer a query ({outranked} outranked), {updates} updated, {removals} removed, {} lost",
             lost.len()
         );
         for text in lost.iter().chain(self.phases.last().map_or(&[][..], |all| &all.stale_examples)) {
             println!("  {text}");
         }
     }
+}
+
+fn times(latency: Option<Quantiles>) -> String {
+    latency.as_ref().map_or_else(|| "–".to_owned(), quantiles)
 }
 
 fn percent(share: Option<f64>) -> String {

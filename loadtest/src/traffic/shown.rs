@@ -1,11 +1,10 @@
 //! The tools that searches have returned, in the order in which they were first seen.
 
-use std::{
-    collections::HashSet,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashSet, sync::Mutex};
 
 use toolweaver_contracts::{SearchReply, ToolId};
+
+use super::lock;
 
 /// Shared by all requests of a run.
 #[derive(Default)]
@@ -19,7 +18,7 @@ struct Order {
 
 impl Shown {
     pub(super) fn note(&self, reply: &SearchReply) {
-        let mut order = self.order();
+        let mut order = lock(&self.0);
         for result in &reply.results {
             if order.seen.insert(result.tool_id.clone()) {
                 order.tools.push(result.tool_id.clone());
@@ -29,12 +28,7 @@ impl Shown {
 
     /// One of them; `draw` chooses its place among as many as there are. None before the first.
     pub(super) fn pick(&self, draw: impl FnOnce(usize) -> usize) -> Option<ToolId> {
-        let order = self.order();
+        let order = lock(&self.0);
         (!order.tools.is_empty()).then(|| order.tools[draw(order.tools.len())].clone())
-    }
-
-    fn order(&self) -> MutexGuard<'_, Order> {
-        // Whoever panicked while holding the lock has ended the run.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

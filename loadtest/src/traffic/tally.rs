@@ -51,6 +51,7 @@ pub(super) struct Tally {
     got: Latencies,
     errors: BTreeMap<String, u64>,
     degraded: BTreeMap<String, u64>,
+    changes_seen: u64,
     older: u64,
     stale: u64,
     examples: Vec<String>,
@@ -64,14 +65,16 @@ pub(crate) struct Figures {
     /// Share of searches that were remembered; none where none was answered.
     pub(crate) hit_rate: Option<f64>,
     /// Searches, remembered or not.
-    pub(crate) searches: Quantiles,
-    pub(crate) cached: Quantiles,
-    pub(crate) uncached: Quantiles,
-    pub(crate) gets: Quantiles,
+    pub(crate) searches: Option<Quantiles>,
+    pub(crate) cached: Option<Quantiles>,
+    pub(crate) uncached: Option<Quantiles>,
+    pub(crate) gets: Option<Quantiles>,
     /// By code.
     pub(crate) errors: BTreeMap<String, u64>,
     /// Answers that lacked a part, by its name.
     pub(crate) degraded: BTreeMap<String, u64>,
+    /// Replies that show a change that was published. Without any, that none is stale proves nothing.
+    pub(crate) changes_seen: u64,
     /// Replies of a version before one that was known when they were asked for.
     pub(crate) older: u64,
     /// Replies that contradict what holds in their own version.
@@ -95,6 +98,7 @@ impl Tally {
             Outcome::Got => self.got.record(answer.latency),
             Outcome::Failed { code } => *self.errors.entry(code).or_default() += 1,
         }
+        self.changes_seen += u64::from(answer.verdict.shows_change);
         self.older += u64::from(answer.verdict.is_older);
         self.stale += u64::from(answer.verdict.stale.is_some());
         self.examples.extend(answer.verdict.stale);
@@ -110,6 +114,7 @@ impl Tally {
                 *sum.entry(name.clone()).or_default() += count;
             }
         }
+        self.changes_seen += other.changes_seen;
         self.older += other.older;
         self.stale += other.stale;
         self.examples.extend(other.examples.iter().cloned());
@@ -125,15 +130,21 @@ impl Tally {
             phase: phase.to_owned(),
             requests: searches.count() + self.got.count() + self.errors.values().sum::<u64>(),
             hit_rate: share(self.cached.count(), searches.count()),
-            searches: searches.quantiles(),
-            cached: self.cached.quantiles(),
-            uncached: self.uncached.quantiles(),
-            gets: self.got.quantiles(),
+            searches: quantiles(&searches),
+            cached: quantiles(&self.cached),
+            uncached: quantiles(&self.uncached),
+            gets: quantiles(&self.got),
             errors: self.errors,
             degraded: self.degraded,
+            changes_seen: self.changes_seen,
             older: self.older,
             stale: self.stale,
             stale_examples: self.examples,
         }
     }
+}
+
+/// None where there was nothing to measure.
+fn quantiles(latencies: &Latencies) -> Option<Quantiles> {
+    (latencies.count() > 0).then(|| latencies.quantiles())
 }

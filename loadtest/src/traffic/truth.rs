@@ -5,10 +5,15 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use toolweaver_contracts::{GetReply, SearchReply, ToolId};
+
+use super::lock;
+
+#[cfg(test)]
+mod tests;
 
 /// What a visible change means for replies.
 #[derive(Debug, Clone)]
@@ -21,6 +26,8 @@ pub(super) enum Fact {
     Outdated(ToolId, String),
     /// The tool is in every answer to this query.
     Answers(String, ToolId),
+    /// The same, if no better tools leave it out.
+    MayAnswer(String, ToolId),
 }
 
 /// What is known now. Grows while traffic runs.
@@ -40,11 +47,13 @@ pub(super) struct Known {
     answers: HashMap<String, (ToolId, u64)>,
 }
 
-/// What was wrong with a reply.
+/// What a reply is, measured by the truth.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Verdict {
     /// It is of a version before one that was known when it was asked for.
     pub(super) is_older: bool,
+    /// It shows a change: a tool that it must hold, or the newer description of one.
+    pub(super) shows_change: bool,
     /// How it contradicts what holds in its own version.
     pub(super) stale: Option<String>,
 }
@@ -62,7 +71,8 @@ impl Truth {
         let known = Arc::make_mut(&mut known);
         known.version = known.version.max(version);
         match fact {
-            Fact::Added => {}
+            // What is not certain is nothing to judge by.
+            Fact::Added | Fact::MayAnswer(..) => {}
             Fact::Removed(tool) => {
                 known.removed.insert(tool, version);
             }
@@ -85,121 +95,52 @@ impl Truth {
     }
 }
 
-/// Whoever panicked while holding the lock has ended the run.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Known {
     pub(super) fn judge_search(&self, query: &str, reply: &SearchReply) -> Verdict {
         let version = reply.catalog_version;
-        let shown = reply.results.iter();
-        let wrong =
-            shown.clone().find_map(|result| self.shown(&result.tool_id, &result.description, version));
-        let missing = || {
-            let (tool, since) = self.answers.get(query)?;
-            let is_missing = version >= *since && !shown.clone().any(|result| result.tool_id == *tool);
-            is_missing.then(|| format!("{tool}, there since version {since}, is missing from {query:?}"))
-        };
-        Verdict { is_older: version < self.version, stale: wrong.or_else(missing) }
+        let mut verdict = self.judge_version(version);
+        for result in &reply.results {
+            self.judge_tool(&mut verdict, &result.tool_id, &result.description, version);
+        }
+        let answer = self.answers.get(query).filter(|(_, since)| version >= *since);
+        if let Some((tool, since)) = answer {
+            if reply.results.iter().any(|result| result.tool_id == *tool) {
+                verdict.shows_change = true;
+            } else {
+                let text =
+                    format!("{tool}, there since version {since}, is missing at {version} from {query:?}");
+                verdict.stale = Some(text);
+            }
+        }
+        verdict
     }
 
     pub(super) fn judge_get(&self, reply: &GetReply) -> Verdict {
         let version = reply.catalog_version;
-        let stale = self.shown(&reply.tool_id, &reply.tool.description, version);
-        Verdict { is_older: version < self.version, stale }
+        let mut verdict = self.judge_version(version);
+        self.judge_tool(&mut verdict, &reply.tool_id, &reply.tool.description, version);
+        verdict
     }
 
-    /// What is wrong about showing a tool like this in a reply of this version.
-    fn shown(&self, tool: &ToolId, description: &str, version: u64) -> Option<String> {
+    fn judge_version(&self, version: u64) -> Verdict {
+        Verdict { is_older: version < self.version, ..Verdict::default() }
+    }
+
+    /// Whether the tool may be shown like this in a reply of this version.
+    fn judge_tool(&self, verdict: &mut Verdict, tool: &ToolId, description: &str, version: u64) {
         if let Some(since) = self.removed.get(tool).filter(|since| version >= **since) {
-            return Some(format!("{tool}, removed since version {since}, is shown at {version}"));
+            verdict.stale = Some(format!("{tool}, removed since version {since}, is shown at {version}"));
         }
-        let since = self.outdated.get(tool)?.get(description).filter(|since| version >= **since)?;
-        Some(format!("{tool} is shown at {version} as it was before version {since}: {description:?}"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-    use toolweaver_contracts::{GetReply, SearchReply, ToolId};
-
-    use super::{Fact, Truth, Verdict};
-
-    const FINE: Verdict = Verdict { is_older: false, stale: None };
-
-    fn tool(id: &str) -> ToolId {
-        id.parse().unwrap()
-    }
-
-    fn search(version: u64, shown: &[(&str, &str)]) -> SearchReply {
-        let results = shown.iter().map(|(id, description)| {
-            let ToolId { domain, tool_name } = tool(id);
-            json!({ "tool_id": id, "tool_name": tool_name, "domain": domain, "tool_type": "function",
-                    "description": description, "score": 1.0 })
-        });
-        serde_json::from_value(json!({
-            "search_id": "1", "status": "matched", "results": results.collect::<Vec<_>>(),
-            "catalog_version": version, "lag_ms": 0, "ranker": "r", "served_from": "cache", "degraded": [],
-            "routed": { "by": "none", "fell_back": false, "strategy": "hybrid" }, "took_ms": 1.0
-        }))
-        .unwrap()
-    }
-
-    fn get(version: u64, id: &str, description: &str) -> GetReply {
-        serde_json::from_value(json!({
-            "tool_id": id, "tool": { "tool_name": tool(id).tool_name, "description": description },
-            "revision": 1, "catalog_version": version
-        }))
-        .unwrap()
-    }
-
-    #[test]
-    fn a_removed_tool_is_stale_from_its_version_on() {
-        let truth = Truth::default();
-        let before = truth.known();
-        truth.learn(Fact::Removed(tool("a.gone")), 7);
-        let reply = search(7, &[("a.there", ""), ("a.gone", "")]);
-        assert!(truth.known().judge_search("q", &reply).stale.is_some());
-        assert!(truth.known().judge_get(&get(7, "a.gone", "")).stale.is_some());
-        assert_eq!(before.judge_search("q", &reply), FINE, "asked before it was known");
-        let honest = Verdict { is_older: true, stale: None };
-        assert_eq!(truth.known().judge_search("q", &search(6, &[("a.gone", "")])), honest);
-    }
-
-    #[test]
-    fn an_old_description_is_stale_and_a_newer_one_is_not() {
-        let truth = Truth::default();
-        truth.learn(Fact::Outdated(tool("a.tool"), "first".to_owned()), 7);
-        truth.learn(Fact::Outdated(tool("a.tool"), "second".to_owned()), 9);
-        let judge = |version, description| {
-            let (searched, got) =
-                (search(version, &[("a.tool", description)]), get(version, "a.tool", description));
-            let stale = truth.known().judge_search("q", &searched).stale;
-            assert_eq!(truth.known().judge_get(&got).stale, stale);
-            stale.is_some()
-        };
-        assert!(judge(9, "first") && judge(9, "second"));
-        assert!(!judge(8, "second") && !judge(9, "third"));
-    }
-
-    #[test]
-    fn a_tool_that_answers_a_query_must_be_in_its_answers_alone() {
-        let truth = Truth::default();
-        truth.learn(Fact::Answers("q".to_owned(), tool("a.answer")), 7);
-        let without = search(7, &[("a.there", "")]);
-        assert!(truth.known().judge_search("q", &without).stale.is_some());
-        assert_eq!(truth.known().judge_search("other", &without), FINE);
-        assert_eq!(truth.known().judge_search("q", &search(8, &[("a.answer", "")])), FINE);
-    }
-
-    #[test]
-    fn a_version_before_a_known_one_is_older() {
-        let truth = Truth::default();
-        truth.learn(Fact::Added, 7);
-        truth.learn(Fact::Added, 5);
-        assert!(truth.known().judge_search("q", &search(6, &[])).is_older);
-        assert!(!truth.known().judge_search("q", &search(7, &[])).is_older);
+        let Some(outdated) = self.outdated.get(tool) else { return };
+        match outdated.get(description) {
+            Some(since) if version >= *since => {
+                let text =
+                    format!("{tool} is shown at {version} as it was before version {since}: {description:?}");
+                verdict.stale = Some(text);
+            }
+            // An honest older reply.
+            Some(_) => {}
+            None => verdict.shows_change = true,
+        }
     }
 }

@@ -2,23 +2,21 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::Command,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail};
 use serde::Serialize;
 use tempfile::TempDir;
 use toolweaver_contracts::Tenant;
 
-use crate::{arguments::Programs, client::Client};
-
-/// Longest time a process may take to be there.
-const START_TIMEOUT: Duration = Duration::from_mins(1);
-/// How often is looked whether it is.
-const POLL_EVERY: Duration = Duration::from_millis(5);
+use crate::{
+    arguments::Programs,
+    client::Client,
+    process::{Process, free_port, until},
+};
 
 /// What of the system can be chosen.
 pub(crate) struct Setup {
@@ -54,54 +52,10 @@ pub(crate) struct Memory {
     pub(crate) query_worker: f64,
 }
 
-/// A child process, killed when this is dropped.
-pub(crate) struct Process {
-    child: Child,
-}
-
 /// A worker and where it serves its metrics.
 struct Worker {
     process: Process,
     http: SocketAddr,
-}
-
-impl Process {
-    /// Starts it, with its output in a log file.
-    pub(crate) fn spawn(mut command: Command, log: &Path) -> anyhow::Result<Self> {
-        let log = fs::File::options().create(true).append(true).open(log)?;
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let program = command.get_program().to_string_lossy().into_owned();
-        let child = command.spawn().with_context(|| format!("cannot start {program}; is it there?"))?;
-        Ok(Self { child })
-    }
-
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// SIGKILL, as a crash would.
-    pub(crate) fn kill(&mut self) {
-        // Both fail only when it has ended already, and then there is nothing to do.
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-
-    /// `VmRSS`; Linux only.
-    fn resident_mib(&self) -> anyhow::Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .context("the kernel names no VmRSS")?;
-        let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kib / 1024.0)
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.kill();
-    }
 }
 
 impl System {
@@ -163,20 +117,6 @@ impl System {
     }
 }
 
-/// Asks until there is an answer, or the time is up.
-pub(crate) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> anyhow::Result<T> {
-    let deadline = Instant::now() + START_TIMEOUT;
-    loop {
-        if let Some(answer) = ask().await {
-            return Ok(answer);
-        }
-        if Instant::now() > deadline {
-            bail!("waited {} s until {what}", START_TIMEOUT.as_secs());
-        }
-        tokio::time::sleep(POLL_EVERY).await;
-    }
-}
-
 async fn start_nats(program: &Path, folder: &Path) -> anyhow::Result<(Process, String)> {
     let mut command = Command::new(program);
     command
@@ -218,9 +158,4 @@ fn start_worker(
         command.env("REDIS_URL", url).env("REDIS_PREFIX", format!("loadtest{run}"));
     }
     Ok(Worker { process: Process::spawn(command, &folder.join(format!("{name}.log")))?, http })
-}
-
-/// A port of the loopback interface that nobody listens on.
-pub(crate) fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
