@@ -4,7 +4,7 @@
 //! INDEXED ─▶ replay ─▶ applier ─▶ projection (catalogue, words, vectors)
 //!                                     ▲
 //! search.v1.* ─▶ searcher ────────────┤   embedder: 1 thread, 64 queries waiting
-//! get.v1.*    ─▶ endpoints ───────────┤   at most QUERY_CONCURRENCY_MAX searches at a time
+//! get.v1.*    ─▶ endpoints ───────────┤   16 to 256 searches at a time, 256 waiting at most 200 ms
 //! domains.v1.*, status.v1 ────────────┘
 //! ```
 //! It keeps no state of its own: what it knows is rebuilt from INDEXED at every start, and it is ready once it has
@@ -40,7 +40,9 @@ use toolweaver_contracts::subjects::{
     self, DOMAINS_SUBJECTS, GET_SUBJECTS, INDEXED_STREAM, SEARCH_SUBJECTS, STATUS_SUBJECT,
 };
 use toolweaver_embedding::Embedder;
-use toolweaver_messaging::{Endpoint, Nats, Replay, Service, ServiceConfig as MicroConfig, ServiceError};
+use toolweaver_messaging::{
+    Endpoint, Limits, Nats, Replay, Service, ServiceConfig as MicroConfig, ServiceError,
+};
 use toolweaver_service_runtime::{Gate, Health, Runtime};
 
 use self::{
@@ -120,6 +122,10 @@ async fn serve(
     let micro = MicroConfig::new(SERVICE_NAME, env!("CARGO_PKG_VERSION"));
     let mut service = Service::start(nats, micro.description("Finds the right tools for an agent")).await?;
 
+    // A tenant has one rate, whichever endpoints it asks.
+    let limits = settings.limits();
+    let searching = settings.searching(&limits);
+
     let id = service.id().to_owned();
     let status = Arc::new(Status::new(id, Arc::clone(&searcher), Arc::clone(&freshness), health));
     let status = move |_| endpoints::status(Arc::clone(&status));
@@ -127,29 +133,30 @@ async fn serve(
 
     let catalogue = searcher.projection.clone();
     let get = move |request| ready(endpoints::get(&catalogue, &request));
-    service.endpoint(Endpoint::new("get", GET_SUBJECTS), get).await?;
+    service.endpoint(Endpoint::new("get", GET_SUBJECTS).limits(limits.clone()), get).await?;
 
     let projection = searcher.projection.clone();
     let domains = move |request| ready(endpoints::domains(&projection, &request));
-    service.endpoint(Endpoint::new("domains", DOMAINS_SUBJECTS), domains).await?;
+    service.endpoint(Endpoint::new("domains", DOMAINS_SUBJECTS).limits(limits), domains).await?;
 
     if let Some(shards) = searcher.shards.clone() {
         let owner = Arc::clone(&searcher);
         let shard = move |request| endpoints::shard(Arc::clone(&owner), request);
-        let endpoint =
-            Endpoint::new("shard", shards.subject()).concurrency_max(settings.query_concurrency_max);
+        // Another worker asks, for a request that it took in under its own limits. With the vector it is larger.
+        let taken_in = Limits { request_bytes_max: usize::MAX, rate: None, ..searching.clone() };
+        let endpoint = Endpoint::new("shard", shards.subject()).limits(taken_in);
         service.endpoint(endpoint, shard).await?;
         for domain in shards.own() {
             let (searcher, freshness) = (Arc::clone(&searcher), Arc::clone(&freshness));
             let search =
                 move |request| endpoints::search(Arc::clone(&searcher), Arc::clone(&freshness), request);
             let endpoint = Endpoint::new(format!("search-{domain}"), subjects::search_in_domain(domain))
-                .concurrency_max(settings.query_concurrency_max);
+                .limits(searching.clone());
             service.endpoint(endpoint, search).await?;
         }
     }
 
-    let endpoint = Endpoint::new("search", SEARCH_SUBJECTS).concurrency_max(settings.query_concurrency_max);
+    let endpoint = Endpoint::new("search", SEARCH_SUBJECTS).limits(searching);
     let search = move |request| endpoints::search(Arc::clone(&searcher), Arc::clone(&freshness), request);
     service.endpoint(endpoint, search).await?;
     Ok(service)

@@ -1,22 +1,23 @@
-//! The loop of one endpoint: takes requests, bounds them, answers them. The protocol's own requests are not here.
+//! The loop of one endpoint: takes requests, keeps their limits, answers them. The protocol's own requests are not here.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_nats::service::{NATS_SERVICE_ERROR, NATS_SERVICE_ERROR_CODE};
 use async_nats::{Client, HeaderMap, Message, Subject, Subscriber};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
-use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, error, warn};
 
-use toolweaver_contracts::{ErrorBody, ErrorCode, Fault, encode};
+use toolweaver_contracts::{ErrorBody, ErrorCode, Fault, Tenant, encode};
 
+use super::admission::{Admission, Decision};
 use super::micro::EndpointStats;
-use super::{Request, ServiceError};
+use super::refusal::Refusal;
+use super::{Limits, Request, ServiceError};
 use crate::{Nats, metrics, trace};
 
 /// Longest error text in a header, in bytes; the body has all of it.
@@ -24,11 +25,29 @@ const HEADER_TEXT_MAX: usize = 256;
 
 pub(super) struct EndpointLoop<H> {
     name: String,
-    permits: Arc<Semaphore>,
+    limits: Limits,
+    admission: Admission<Taken>,
+    /// What is in work; each piece ends with the time of its start.
+    work: JoinSet<Instant>,
     answerer: Arc<Answerer>,
     handler: Arc<H>,
     abandon: CancellationToken,
     nats: Nats,
+}
+
+/// A request that is owed an answer.
+struct Taken {
+    message: Message,
+    reply: Subject,
+    received_at: Instant,
+}
+
+/// What happens inside the loop, apart from new requests.
+enum Turn {
+    /// A piece of work that began then has ended.
+    Ended(Instant),
+    /// Somebody has waited too long.
+    Overdue,
 }
 
 /// What it takes to answer, whoever computed the answer.
@@ -46,54 +65,130 @@ where
     pub(super) fn new(
         nats: Nats,
         name: String,
-        concurrency_max: usize,
+        limits: Limits,
         stats: Arc<EndpointStats>,
         handler: Arc<H>,
         abandon: CancellationToken,
     ) -> Self {
         let answerer = Arc::new(Answerer { client: nats.client().clone(), name: name.clone(), stats });
-        Self { name, permits: Arc::new(Semaphore::new(concurrency_max)), answerer, handler, abandon, nats }
+        let admission = Admission::new(&limits, Instant::now());
+        Self { name, limits, admission, work: JoinSet::new(), answerer, handler, abandon, nats }
     }
 
-    /// Answers until stopped; then what the server has already sent, then waits for the last answer.
+    /// Answers until stopped; then what the server has already sent and what waits, until the last answer is given.
     pub(super) async fn run(
-        self,
+        mut self,
         mut requests: Subscriber,
         stop: CancellationToken,
     ) -> Result<(), ServiceError> {
-        let tasks = TaskTracker::new();
-        while let Some(next) = stop.run_until_cancelled(requests.next()).await {
-            let Some(message) = next else {
-                return Err(ServiceError::EndpointEnded { endpoint: self.name });
-            };
-            self.take(message, &tasks).await;
+        // What ends makes room for what comes, so it goes first.
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                turn = self.turn() => self.advance(turn).await,
+                next = requests.next() => match next {
+                    Some(message) => self.take(message).await,
+                    None => return Err(ServiceError::EndpointEnded { endpoint: self.name }),
+                },
+            }
         }
-        for message in self.nats.drain(requests).await {
-            self.take(message, &tasks).await;
+        let nats = self.nats.clone();
+        let mut draining = std::pin::pin!(nats.drain(requests));
+        let last = loop {
+            tokio::select! {
+                last = &mut draining => break last,
+                turn = self.turn() => self.advance(turn).await,
+            }
+        };
+        for message in last {
+            self.take(message).await;
         }
-        tasks.close();
-        tasks.wait().await;
+        while !self.work.is_empty() {
+            let turn = self.turn().await;
+            self.advance(turn).await;
+        }
         Ok(())
     }
 
-    async fn take(&self, message: Message, tasks: &TaskTracker) {
-        let received_at = Instant::now();
-        // Nobody waits for an answer that has nowhere to go.
-        let Some(reply) = message.reply else { return };
-        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
-            let busy = Fault::new(ErrorCode::Busy, "too many requests at a time")
-                .hint("try again after a moment, or run more workers");
-            self.answerer.answer(reply, Err(busy), received_at).await;
-            return;
+    /// Never comes while nothing is in work and nobody waits. Nothing is lost where it is not awaited to its end.
+    async fn turn(&mut self) -> Turn {
+        let due = self.admission.due();
+        let overdue = async {
+            match due {
+                Some(due) => tokio::time::sleep_until(due.into()).await,
+                None => std::future::pending().await,
+            }
         };
+        tokio::select! {
+            biased;
+            Some(ended) = self.work.join_next() => {
+                Turn::Ended(ended.expect("work catches its handler's panics, and nobody aborts it"))
+            }
+            () = overdue => Turn::Overdue,
+        }
+    }
+
+    async fn advance(&mut self, turn: Turn) {
+        let now = Instant::now();
+        let decisions = match turn {
+            Turn::Ended(started_at) => self.admission.ended(started_at, now),
+            Turn::Overdue => self.admission.overdue(now),
+        };
+        self.carry_out(decisions).await;
+    }
+
+    async fn take(&mut self, message: Message) {
+        let now = Instant::now();
+        // Nobody waits for an answer that has nowhere to go.
+        let Some(reply) = message.reply.clone() else { return };
+        self.answerer.stats.begin();
+        let tenant = tenant(&message.subject);
+        let refusal = self.refusal(&message, tenant.as_ref(), now);
+        let taken = Taken { message, reply, received_at: now };
+        let decisions = match refusal {
+            Some(refusal) => vec![Decision::Refuse(taken, refusal)],
+            None => self.admission.offer(tenant, taken, now),
+        };
+        self.carry_out(decisions).await;
+    }
+
+    /// Why a request is not even offered.
+    fn refusal(&self, message: &Message, tenant: Option<&Tenant>, now: Instant) -> Option<Refusal> {
+        let (bytes, bytes_max) = (message.payload.len(), self.limits.request_bytes_max);
+        if bytes > bytes_max {
+            return Some(Refusal::Size { bytes, bytes_max });
+        }
+        let rate = self.limits.rate.as_ref()?;
+        let retry_after = rate.take(tenant, now).err()?;
+        Some(Refusal::Rate { per_second: rate.per_second(), retry_after })
+    }
+
+    async fn carry_out(&mut self, decisions: Vec<Decision<Taken>>) {
+        for decision in decisions {
+            match decision {
+                Decision::Work(taken, queued_for) => self.work_on(taken, queued_for),
+                Decision::Refuse(taken, refusal) => {
+                    metrics::shed(&self.name, refusal.reason());
+                    self.answerer.answer(taken.reply, Err(refusal.fault()), taken.received_at).await;
+                }
+            }
+        }
+        let Self { name, admission, .. } = self;
+        metrics::load(name, admission.in_work(), admission.queued(), admission.limit());
+    }
+
+    fn work_on(&mut self, taken: Taken, queued_for: Duration) {
+        let Taken { message, reply, received_at } = taken;
+        metrics::queued(&self.name, queued_for.as_secs_f64());
         let context = trace::extract(message.headers.as_ref());
         let span = trace::answer_span(&message.subject, &self.name, &context);
-        let request =
-            Request { subject: message.subject.to_string(), payload: message.payload, context, received_at };
+        let subject = message.subject.to_string();
+        let request = Request { subject, payload: message.payload, context, received_at, queued_for };
         let answerer = Arc::clone(&self.answerer);
         let handler = Arc::clone(&self.handler);
         let abandon = self.abandon.clone();
-        answerer.stats.begin();
+        let started_at = Instant::now();
         let answering = async move {
             // The call itself may panic before it returns a future.
             let answer = AssertUnwindSafe(async { handler(request).await }).catch_unwind();
@@ -108,10 +203,9 @@ where
                     .hint("ask again; another worker answers")),
             };
             answerer.answer(reply, result, received_at).await;
-            answerer.stats.end();
-            drop(permit);
+            started_at
         };
-        tasks.spawn(answering.instrument(span));
+        self.work.spawn(answering.instrument(span));
     }
 }
 
@@ -135,6 +229,7 @@ impl Answerer {
         let code = fault.as_ref().map_or(200, |fault| fault.code.number());
         metrics::request(&self.name, code, elapsed.as_secs_f64());
         self.stats.record(elapsed, fault.as_ref());
+        self.stats.end();
     }
 
     async fn send_fault(&self, reply: Subject, fault: &Fault) -> Result<(), async_nats::PublishError> {
@@ -146,6 +241,11 @@ impl Answerer {
     }
 }
 
+/// Who asks: the third token of a subject such as `search.v1.<tenant>`, where it is a tenant's name.
+fn tenant(subject: &str) -> Option<Tenant> {
+    subject.split('.').nth(2)?.parse().ok()
+}
+
 /// A text that is one header line whatever it quotes.
 fn header_text(text: &str) -> String {
     let end = text.floor_char_boundary(HEADER_TEXT_MAX);
@@ -155,6 +255,18 @@ fn header_text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_tenant_is_the_third_token() {
+        for (subject, expected) in [
+            ("search.v1.acme", Some("acme")),
+            ("search.v1.acme.github", Some("acme")),
+            ("status.v1", None),
+            ("get.v1.A B", None),
+        ] {
+            assert_eq!(tenant(subject).map(String::from).as_deref(), expected, "{subject}");
+        }
+    }
 
     #[test]
     fn header_text_is_one_short_line() {

@@ -1,16 +1,21 @@
 //! Request-reply services in the NATS *micro* protocol, so that stock tools (`nats micro ls | info | stats`) see them.
 //!
 //! ```text
-//! subject ──queue group──▶ endpoint loop ──≤ concurrency_max──▶ one task per request ──▶ answer
-//!                                └─ over it: 429 busy at once
+//! subject ──queue group──▶ endpoint loop ──▶ size, rate ──▶ admission ──▶ one task per request ──▶ answer
+//!                                             └─ 400, 429      └─ 429 busy
 //! ```
+//! An endpoint takes in no more than its [`Limits`]. What it cannot take is answered at once.
+//!
 //! The client library's own service type is not used: it answers errors with an empty body, and its stop drops the
 //! requests that the server has already sent. Its wire types are. What a request means is not here.
 
+mod admission;
 mod endpoint;
+mod limits;
 mod micro;
+mod rate;
+mod refusal;
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,7 +29,9 @@ use toolweaver_contracts::Fault;
 
 use crate::Nats;
 use endpoint::EndpointLoop;
+pub use limits::Limits;
 use micro::Micro;
+pub use rate::TenantRate;
 
 /// The queue group of an endpoint that names none; the protocol's default.
 const QUEUE_GROUP_DEFAULT: &str = "q";
@@ -74,13 +81,13 @@ pub struct Endpoint {
     name: String,
     subject: String,
     queue_group: Option<String>,
-    concurrency_max: usize,
+    limits: Limits,
 }
 
 impl Endpoint {
-    /// An endpoint that answers up to 64 requests at a time.
+    /// An endpoint with the default limits.
     pub fn new(name: impl Into<String>, subject: impl Into<String>) -> Self {
-        Self { name: name.into(), subject: subject.into(), queue_group: None, concurrency_max: 64 }
+        Self { name: name.into(), subject: subject.into(), queue_group: None, limits: Limits::default() }
     }
 
     /// Sets its own queue group.
@@ -90,10 +97,10 @@ impl Endpoint {
         self
     }
 
-    /// Sets how many requests are answered at a time; more are told to come back later (429).
+    /// Sets how much it takes in.
     #[must_use]
-    pub fn concurrency_max(mut self, count: NonZeroUsize) -> Self {
-        self.concurrency_max = count.get();
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 }
@@ -109,6 +116,8 @@ pub struct Request {
     pub context: Context,
     /// When it arrived here.
     pub received_at: Instant,
+    /// How long it then waited for its turn.
+    pub queued_for: Duration,
 }
 
 /// Why a service cannot serve.
@@ -202,7 +211,7 @@ impl Service {
         let serving = EndpointLoop::new(
             self.nats.clone(),
             endpoint.name,
-            endpoint.concurrency_max,
+            endpoint.limits,
             stats,
             Arc::new(handler),
             self.abandon.clone(),
