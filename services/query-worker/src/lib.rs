@@ -4,7 +4,7 @@
 //! INDEXED ─▶ replay ─▶ applier ─▶ projection (catalogue, words, vectors)
 //!                                     ▲
 //! search.v1.* ─▶ searcher ────────────┤   embedder: 1 thread, 64 queries waiting
-//! get.v1.*    ─▶ endpoints ───────────┤   16 to 256 searches at a time, 256 waiting at most 200 ms
+//! get.v1.*    ─▶ endpoints ───────────┤   QUERY_CONCURRENCY_MIN to _MAX searches at a time, QUERY_QUEUE_MAX waiting
 //! domains.v1.*, status.v1 ────────────┘
 //! ```
 //! It keeps no state of its own: what it knows is rebuilt from INDEXED at every start, and it is ready once it has

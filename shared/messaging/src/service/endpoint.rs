@@ -1,30 +1,27 @@
-//! The loop of one endpoint: takes requests, keeps their limits, answers them. The protocol's own requests are not here.
+//! The loop of one endpoint: takes requests, keeps to its limits, has them answered. The protocol's own requests are
+//! not here.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_nats::service::{NATS_SERVICE_ERROR, NATS_SERVICE_ERROR_CODE};
-use async_nats::{Client, HeaderMap, Message, Subject, Subscriber};
+use async_nats::{Message, Subject, Subscriber};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, error, warn};
+use tracing::{Instrument as _, error};
 
-use toolweaver_contracts::{ErrorBody, ErrorCode, Fault, Tenant, encode};
+use toolweaver_contracts::{ErrorCode, Fault, Tenant};
 
 use super::admission::{Admission, Decision};
+use super::answerer::Answerer;
 use super::micro::EndpointStats;
 use super::refusal::Refusal;
 use super::{Limits, Request, ServiceError};
 use crate::{Nats, metrics, trace};
 
-/// Longest error text in a header, in bytes; the body has all of it.
-const HEADER_TEXT_MAX: usize = 256;
-
 pub(super) struct EndpointLoop<H> {
-    name: String,
     limits: Limits,
     admission: Admission<Taken>,
     /// What is in work; each piece ends with the time of its start.
@@ -50,13 +47,6 @@ enum Turn {
     Overdue,
 }
 
-/// What it takes to answer, whoever computed the answer.
-struct Answerer {
-    client: Client,
-    name: String,
-    stats: Arc<EndpointStats>,
-}
-
 impl<H, F> EndpointLoop<H>
 where
     H: Fn(Request) -> F + Send + Sync + 'static,
@@ -70,9 +60,9 @@ where
         handler: Arc<H>,
         abandon: CancellationToken,
     ) -> Self {
-        let answerer = Arc::new(Answerer { client: nats.client().clone(), name: name.clone(), stats });
+        let answerer = Arc::new(Answerer::new(nats.client().clone(), name, stats));
         let admission = Admission::new(&limits, Instant::now());
-        Self { name, limits, admission, work: JoinSet::new(), answerer, handler, abandon, nats }
+        Self { limits, admission, work: JoinSet::new(), answerer, handler, abandon, nats }
     }
 
     /// Answers until stopped; then what the server has already sent and what waits, until the last answer is given.
@@ -89,7 +79,7 @@ where
                 turn = self.turn() => self.advance(turn).await,
                 next = requests.next() => match next {
                     Some(message) => self.take(message).await,
-                    None => return Err(ServiceError::EndpointEnded { endpoint: self.name }),
+                    None => return Err(ServiceError::EndpointEnded { endpoint: self.answerer.endpoint().to_owned() }),
                 },
             }
         }
@@ -142,7 +132,7 @@ where
         let now = Instant::now();
         // Nobody waits for an answer that has nowhere to go.
         let Some(reply) = message.reply.clone() else { return };
-        self.answerer.stats.begin();
+        self.answerer.taken();
         let tenant = tenant(&message.subject);
         let refusal = self.refusal(&message, tenant.as_ref(), now);
         let taken = Taken { message, reply, received_at: now };
@@ -169,20 +159,20 @@ where
             match decision {
                 Decision::Work(taken, queued_for) => self.work_on(taken, queued_for),
                 Decision::Refuse(taken, refusal) => {
-                    metrics::shed(&self.name, refusal.reason());
+                    metrics::shed(self.answerer.endpoint(), refusal.reason());
                     self.answerer.answer(taken.reply, Err(refusal.fault()), taken.received_at).await;
                 }
             }
         }
-        let Self { name, admission, .. } = self;
-        metrics::load(name, admission.in_work(), admission.queued(), admission.limit());
+        let Self { answerer, admission, .. } = self;
+        metrics::load(answerer.endpoint(), admission.in_work(), admission.queued(), admission.limit());
     }
 
     fn work_on(&mut self, taken: Taken, queued_for: Duration) {
         let Taken { message, reply, received_at } = taken;
-        metrics::queued(&self.name, queued_for.as_secs_f64());
+        metrics::queued(self.answerer.endpoint(), queued_for.as_secs_f64());
         let context = trace::extract(message.headers.as_ref());
-        let span = trace::answer_span(&message.subject, &self.name, &context);
+        let span = trace::answer_span(&message.subject, self.answerer.endpoint(), &context);
         let subject = message.subject.to_string();
         let request = Request { subject, payload: message.payload, context, received_at, queued_for };
         let answerer = Arc::clone(&self.answerer);
@@ -195,7 +185,7 @@ where
             let result = match abandon.run_until_cancelled(answer).await {
                 Some(Ok(result)) => result,
                 Some(Err(_)) => {
-                    error!(endpoint = answerer.name, "a request handler panicked");
+                    error!(endpoint = answerer.endpoint(), "a request handler panicked");
                     Err(Fault::new(ErrorCode::Internal, "the request broke its handler")
                         .hint("this is a bug; report it"))
                 }
@@ -209,47 +199,9 @@ where
     }
 }
 
-impl Answerer {
-    async fn answer(&self, reply: Subject, result: Result<Bytes, Fault>, received_at: Instant) {
-        let sent = match &result {
-            Ok(body) => self.client.publish(reply.clone(), body.clone()).await,
-            Err(fault) => self.send_fault(reply.clone(), fault).await,
-        };
-        let mut fault = result.err();
-        if let Err(error) = sent {
-            // Most likely larger than the server takes: the caller must hear something.
-            warn!(endpoint = self.name, %error, "cannot send an answer");
-            let unsent = Fault::new(ErrorCode::Internal, format!("the answer cannot be sent: {error}"))
-                .hint("ask for less at a time");
-            // If this cannot be sent either, the connection is gone, and the client reports that itself.
-            let _ = self.send_fault(reply, &unsent).await;
-            fault = Some(unsent);
-        }
-        let elapsed = received_at.elapsed();
-        let code = fault.as_ref().map_or(200, |fault| fault.code.number());
-        metrics::request(&self.name, code, elapsed.as_secs_f64());
-        self.stats.record(elapsed, fault.as_ref());
-        self.stats.end();
-    }
-
-    async fn send_fault(&self, reply: Subject, fault: &Fault) -> Result<(), async_nats::PublishError> {
-        let mut headers = HeaderMap::new();
-        headers.insert(NATS_SERVICE_ERROR, header_text(&fault.message));
-        headers.insert(NATS_SERVICE_ERROR_CODE, fault.code.number().to_string());
-        let body = encode(&ErrorBody { error: fault.clone() });
-        self.client.publish_with_headers(reply, headers, body.into()).await
-    }
-}
-
 /// Who asks: the third token of a subject such as `search.v1.<tenant>`, where it is a tenant's name.
 fn tenant(subject: &str) -> Option<Tenant> {
     subject.split('.').nth(2)?.parse().ok()
-}
-
-/// A text that is one header line whatever it quotes.
-fn header_text(text: &str) -> String {
-    let end = text.floor_char_boundary(HEADER_TEXT_MAX);
-    text[..end].chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -266,11 +218,5 @@ mod tests {
         ] {
             assert_eq!(tenant(subject).map(String::from).as_deref(), expected, "{subject}");
         }
-    }
-
-    #[test]
-    fn header_text_is_one_short_line() {
-        assert_eq!(header_text("a\r\nNats-Evil: 1"), "a  Nats-Evil: 1");
-        assert!(header_text(&"ä".repeat(1_000)).len() <= HEADER_TEXT_MAX);
     }
 }

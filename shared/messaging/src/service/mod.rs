@@ -10,6 +10,7 @@
 //! requests that the server has already sent. Its wire types are. What a request means is not here.
 
 mod admission;
+mod answerer;
 mod endpoint;
 mod limits;
 mod micro;
@@ -29,8 +30,9 @@ use toolweaver_contracts::Fault;
 
 use crate::Nats;
 use endpoint::EndpointLoop;
-pub use limits::Limits;
 use micro::Micro;
+
+pub use limits::Limits;
 pub use rate::TenantRate;
 
 /// The queue group of an endpoint that names none; the protocol's default.
