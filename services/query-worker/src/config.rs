@@ -1,12 +1,17 @@
 //! What an operator may set.
 
-use std::{collections::BTreeSet, num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeSet,
+    num::{NonZeroU32, NonZeroUsize},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::{Args, Parser};
 use toolweaver_catalog_cache::CacheConfig;
 use toolweaver_contracts::Domain;
 use toolweaver_embedding::ModelConfig;
-use toolweaver_messaging::NatsConfig;
+use toolweaver_messaging::{Limits, NatsConfig, TenantRate};
 use toolweaver_service_runtime::{RuntimeConfig, ServiceConfig};
 use toolweaver_vector_store::QdrantConfig;
 
@@ -39,9 +44,28 @@ pub struct Config {
 /// How requests are served.
 #[derive(Debug, Clone, Args)]
 pub struct QuerySettings {
-    /// Searches computed at the same time; one more is answered 429 at once.
+    /// Searches computed at the same time however slow they are. From there the number follows their latency, up to
+    /// `QUERY_CONCURRENCY_MAX`
+    #[arg(long, env = "QUERY_CONCURRENCY_MIN", default_value = "16")]
+    pub query_concurrency_min: NonZeroUsize,
+    /// Most searches computed at the same time
     #[arg(long, env = "QUERY_CONCURRENCY_MAX", default_value = "256")]
     pub query_concurrency_max: NonZeroUsize,
+    /// Most searches that wait for their turn; a tenant that sends many does not hold up another
+    #[arg(long, env = "QUERY_QUEUE_MAX", default_value_t = 256)]
+    pub query_queue_max: usize,
+    /// Longest that a search waits for its turn; one that would wait longer is answered 429 at once
+    #[arg(long, env = "QUERY_QUEUE_WAIT_MS", default_value_t = 200)]
+    pub query_queue_wait_ms: u64,
+    /// Requests a second that each tenant may send to this worker; more are answered 429. 0 means any number
+    #[arg(long, env = "QUERY_RATE_MAX", default_value_t = 0)]
+    pub query_rate_max: u32,
+    /// Requests that a tenant may send at once after a pause [default: as many as in a second]
+    #[arg(long, env = "QUERY_RATE_BURST")]
+    pub query_rate_burst: Option<NonZeroU32>,
+    /// Largest request in bytes, with room for a thousand excluded tools; a larger one is answered 400
+    #[arg(long, env = "QUERY_REQUEST_BYTES_MAX", default_value = "524288")]
+    pub query_request_bytes_max: NonZeroUsize,
     /// Milliseconds after which a search is answered without the part that has not answered yet.
     #[arg(long, env = "QUERY_PART_TIMEOUT_MS", value_name = "MS", default_value_t = 1_000)]
     pub query_part_timeout_ms: u64,
@@ -89,7 +113,34 @@ impl QuerySettings {
                 self.query_timeout_ms, self.query_part_timeout_ms
             ));
         }
+        let (min, max) = (self.query_concurrency_min, self.query_concurrency_max);
+        if min > max {
+            faults.push(format!(
+                "QUERY_CONCURRENCY_MIN is {min} and must be at most QUERY_CONCURRENCY_MAX, {max}"
+            ));
+        }
+        if self.query_rate_max == 0 && self.query_rate_burst.is_some() {
+            faults.push("QUERY_RATE_BURST needs a QUERY_RATE_MAX: set both or neither".to_owned());
+        }
         faults
+    }
+
+    /// What every endpoint that tenants ask takes in. Each call counts the tenants' rate anew.
+    pub(crate) fn limits(&self) -> Limits {
+        let rate = NonZeroU32::new(self.query_rate_max)
+            .map(|per_second| TenantRate::new(per_second, self.query_rate_burst.unwrap_or(per_second)));
+        Limits { request_bytes_max: self.query_request_bytes_max.get(), rate, ..Limits::default() }
+    }
+
+    /// The same for endpoints that search: they adapt, because a search costs what the machine has.
+    pub(crate) fn searching(&self, limits: &Limits) -> Limits {
+        Limits {
+            concurrency_min: self.query_concurrency_min,
+            concurrency_max: self.query_concurrency_max,
+            queue_max: self.query_queue_max,
+            queue_wait_max: Duration::from_millis(self.query_queue_wait_ms),
+            ..limits.clone()
+        }
     }
 
     /// How long answers may take.
@@ -101,5 +152,33 @@ impl QuerySettings {
     /// The domains that this worker owns; `None` means all.
     pub(crate) fn own_domains(&self) -> Option<BTreeSet<Domain>> {
         (!self.query_domains.is_empty()).then(|| self.query_domains.iter().cloned().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(options: &[&str]) -> QuerySettings {
+        let arguments = [&["query-worker", "--model=hashing"], options].concat();
+        Config::try_parse_from(arguments).expect("options").query
+    }
+
+    #[test]
+    fn every_fault_is_told() {
+        assert_eq!(settings(&[]).validate(), Vec::<String>::new());
+        let options = ["--query-concurrency-min=9", "--query-concurrency-max=8", "--query-rate-burst=5"];
+        let faults = settings(&[&options[..], &["--query-part-timeout-ms=0"]].concat()).validate();
+        let named = ["QUERY_PART_TIMEOUT_MS", "QUERY_CONCURRENCY_MIN", "QUERY_RATE_BURST"];
+        assert_eq!(faults.len(), named.len(), "{faults:?}");
+        for (fault, name) in faults.iter().zip(named) {
+            assert!(fault.starts_with(name), "{fault}");
+        }
+    }
+
+    #[test]
+    fn there_is_no_rate_unless_it_is_set() {
+        assert!(settings(&[]).limits().rate.is_none());
+        assert!(settings(&["--query-rate-max=50"]).limits().rate.is_some());
     }
 }

@@ -3,11 +3,26 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 use toolweaver_contracts::{DomainsRequest, Fault, GetRequest, SearchRequest, decode, encode, subjects};
 use toolweaver_messaging::service::Request;
 
 use crate::{freshness::Freshness, searcher::Searcher, shards::ShardRequest, status::Status};
+
+/// What a search waits for, if its caller names a version or a revision that it must hold.
+pub(crate) fn wait(
+    freshness: &Arc<Freshness>,
+    request: &Request,
+) -> Option<BoxFuture<'static, Result<(), Fault>>> {
+    // What is wrong with it is said by who answers it.
+    let body: SearchRequest = decode(&request.payload).ok()?;
+    if body.validate().is_err() || (body.min_version.is_none() && body.min_revision.is_none()) {
+        return None;
+    }
+    let freshness = Arc::clone(freshness);
+    Some(Box::pin(async move { freshness.wait(&body).await }))
+}
 
 /// `search.v1.<tenant>` and `search.v1.<tenant>.<domain>`; the second is a request with that `domain`.
 pub(crate) async fn search(
@@ -20,7 +35,6 @@ pub(crate) async fn search(
     body.domain = domain.or(body.domain);
     body.validate()?;
     let keeps_up = freshness.keep_up(&tenant).await;
-    freshness.wait(&body).await?;
     Ok(reply(&Box::pin(searcher.search(tenant, body, keeps_up)).await?))
 }
 

@@ -4,7 +4,7 @@
 //! INDEXED ─▶ replay ─▶ applier ─▶ projection (catalogue, words, vectors)
 //!                                     ▲
 //! search.v1.* ─▶ searcher ────────────┤   embedder: 1 thread, 64 queries waiting
-//! get.v1.*    ─▶ endpoints ───────────┤   at most QUERY_CONCURRENCY_MAX searches at a time
+//! get.v1.*    ─▶ endpoints ───────────┤   QUERY_CONCURRENCY_MIN to _MAX searches at a time, QUERY_QUEUE_MAX waiting
 //! domains.v1.*, status.v1 ────────────┘
 //! ```
 //! It keeps no state of its own: what it knows is rebuilt from INDEXED at every start, and it is ready once it has
@@ -43,7 +43,9 @@ use toolweaver_contracts::subjects::{
     self, DOMAINS_SUBJECTS, GET_SUBJECTS, INDEXED_STREAM, SEARCH_SUBJECTS, STATUS_SUBJECT,
 };
 use toolweaver_embedding::Embedder;
-use toolweaver_messaging::{Endpoint, Nats, Replay, Service, ServiceConfig as MicroConfig, ServiceError};
+use toolweaver_messaging::{
+    Endpoint, Limits, Nats, Replay, Request, Service, ServiceConfig as MicroConfig, ServiceError,
+};
 use toolweaver_service_runtime::{Gate, Health, Runtime};
 
 use self::{
@@ -137,6 +139,10 @@ async fn serve(
     let micro = MicroConfig::new(SERVICE_NAME, env!("CARGO_PKG_VERSION"));
     let mut service = Service::start(nats, micro.description("Finds the right tools for an agent")).await?;
 
+    // A tenant has one rate, whichever endpoints it asks.
+    let limits = settings.limits();
+    let searching = settings.searching(&limits);
+
     let id = service.id().to_owned();
     let status = Arc::new(Status::new(id, Arc::clone(&searcher), Arc::clone(&freshness), health));
     let status = move |_| endpoints::status(Arc::clone(&status));
@@ -144,32 +150,42 @@ async fn serve(
 
     let (looked_up, fresh) = (Arc::clone(&searcher), Arc::clone(&freshness));
     let get = move |request| endpoints::get(Arc::clone(&looked_up), Arc::clone(&fresh), request);
-    service.endpoint(Endpoint::new("get", GET_SUBJECTS), get).await?;
+    service.endpoint(Endpoint::new("get", GET_SUBJECTS).limits(limits.clone()), get).await?;
 
     let (looked_up, fresh) = (Arc::clone(&searcher), Arc::clone(&freshness));
     let domains = move |request| endpoints::domains(Arc::clone(&looked_up), Arc::clone(&fresh), request);
-    service.endpoint(Endpoint::new("domains", DOMAINS_SUBJECTS), domains).await?;
+    service.endpoint(Endpoint::new("domains", DOMAINS_SUBJECTS).limits(limits), domains).await?;
 
     if let Some(shards) = searcher.shards.clone() {
         let owner = Arc::clone(&searcher);
         let shard = move |request| endpoints::shard(Arc::clone(&owner), request);
-        let endpoint =
-            Endpoint::new("shard", shards.subject()).concurrency_max(settings.query_concurrency_max);
+        // Another worker asks, for a request that it took in under its own limits. With the vector it is larger.
+        let taken_in = Limits { request_bytes_max: usize::MAX, rate: None, ..searching.clone() };
+        let endpoint = Endpoint::new("shard", shards.subject()).limits(taken_in);
         service.endpoint(endpoint, shard).await?;
         for domain in shards.own() {
-            let (searcher, freshness) = (Arc::clone(&searcher), Arc::clone(&freshness));
-            let search =
-                move |request| endpoints::search(Arc::clone(&searcher), Arc::clone(&freshness), request);
             let endpoint = Endpoint::new(format!("search-{domain}"), subjects::search_in_domain(domain))
-                .concurrency_max(settings.query_concurrency_max);
-            service.endpoint(endpoint, search).await?;
+                .limits(searching.clone());
+            serve_search(&mut service, endpoint, &searcher, &freshness).await?;
         }
     }
 
-    let endpoint = Endpoint::new("search", SEARCH_SUBJECTS).concurrency_max(settings.query_concurrency_max);
-    let search = move |request| endpoints::search(Arc::clone(&searcher), Arc::clone(&freshness), request);
-    service.endpoint(endpoint, search).await?;
+    let endpoint = Endpoint::new("search", SEARCH_SUBJECTS).limits(searching);
+    serve_search(&mut service, endpoint, &searcher, &freshness).await?;
     Ok(service)
+}
+
+/// Offers searches: each waits for what it names before it counts as work.
+async fn serve_search(
+    service: &mut Service,
+    endpoint: Endpoint,
+    searcher: &Arc<Searcher>,
+    freshness: &Arc<Freshness>,
+) -> Result<(), ServiceError> {
+    let (searcher, freshness, awaited) = (Arc::clone(searcher), Arc::clone(freshness), Arc::clone(freshness));
+    let wait = move |request: &Request| endpoints::wait(&awaited, request);
+    let search = move |request| endpoints::search(Arc::clone(&searcher), Arc::clone(&freshness), request);
+    service.endpoint_after(endpoint, wait, search).await
 }
 
 /// Applies INDEXED for ever: one batch is applied while the next one is read. Ends with an error when the stream was made

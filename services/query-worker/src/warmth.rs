@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
-use toolweaver_catalog_cache::Kind;
+use toolweaver_catalog_cache::PopularityKind;
 use toolweaver_contracts::{SearchRequest, Tenant, ToolId, ToolKey};
 use toolweaver_service_runtime::Gate;
 use toolweaver_vector_store::VectorStore as _;
@@ -151,7 +151,8 @@ impl Warmth {
     }
 
     async fn popular(&self, tenant: &Tenant) -> Vec<SearchRequest> {
-        let popular = self.searcher.cache.popularity.top(Kind::Requests, tenant, REQUESTS_MAX).await;
+        let popular =
+            self.searcher.cache.popularity.top(PopularityKind::Requests, tenant, REQUESTS_MAX).await;
         let popular = popular.inspect_err(|error| debug!(%tenant, %error, "what is popular is not known"));
         // Another build may have noted what this one does not understand.
         let requests = popular.into_iter().flatten().filter_map(|one| serde_json::from_str(&one.member).ok());
@@ -163,7 +164,9 @@ impl Warmth {
         let cache = &self.searcher.cache;
         cache.popularity.flush().await;
         for (tenant, _) in self.tenants() {
-            let Ok(popular) = cache.popularity.top(Kind::Tools, &tenant, TOOLS_MAX).await else { return };
+            let Ok(popular) = cache.popularity.top(PopularityKind::Tools, &tenant, TOOLS_MAX).await else {
+                return;
+            };
             let keys = popular.iter().filter_map(|one| one.member.parse::<ToolId>().ok()).map(|id| ToolKey {
                 tenant: tenant.clone(),
                 domain: id.domain,
@@ -183,7 +186,7 @@ impl Searcher {
         let plain = SearchRequest { min_version: None, min_revision: None, wait_ms: None, ..request.clone() };
         let json = serde_json::to_string(&plain).expect("a request has string keys only");
         if json.len() <= NOTED_BYTES_MAX {
-            self.cache.popularity.note(Kind::Requests, tenant, &json, 1);
+            self.cache.popularity.note(PopularityKind::Requests, tenant, &json, 1);
         }
     }
 }

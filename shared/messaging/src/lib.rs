@@ -32,5 +32,5 @@ pub use local_server::{LocalServer, LocalServerConfig};
 pub use publish::{Outgoing, PublishError, Stored, publish};
 pub use replay::{Replay, ReplayBatch, Replayed};
 pub use request::{RequestError, request};
-pub use service::{Endpoint, Request, Service, ServiceConfig, ServiceError};
+pub use service::{Endpoint, Limits, Request, Service, ServiceConfig, ServiceError, TenantRate};
 pub use streams::StreamsConfig;

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use opentelemetry::metrics::{Counter, Histogram};
+use opentelemetry::metrics::{Counter, Gauge, Histogram};
 use opentelemetry::{KeyValue, global};
 
 struct Instruments {
@@ -11,6 +11,11 @@ struct Instruments {
     batch_seconds: Histogram<f64>,
     requests: Counter<u64>,
     request_seconds: Histogram<f64>,
+    request_queue_seconds: Histogram<f64>,
+    requests_shed: Counter<u64>,
+    requests_in_work: Gauge<u64>,
+    requests_queued: Gauge<u64>,
+    requests_in_work_max: Gauge<u64>,
 }
 
 // Made at first use: by then the process has set its meter provider.
@@ -41,6 +46,27 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
             .with_description("Time from a request's arrival to its answer, by endpoint.")
             .with_boundaries(buckets.to_vec())
             .build(),
+        request_queue_seconds: meter
+            .f64_histogram("toolweaver_request_queue_seconds")
+            .with_description("Time that a request waited before it was worked on, by endpoint.")
+            .with_boundaries(buckets.to_vec())
+            .build(),
+        requests_shed: meter
+            .u64_counter("toolweaver_requests_shed_total")
+            .with_description("Requests refused unread, by endpoint and reason.")
+            .build(),
+        requests_in_work: meter
+            .u64_gauge("toolweaver_requests_in_work")
+            .with_description("Requests being worked on, by endpoint.")
+            .build(),
+        requests_queued: meter
+            .u64_gauge("toolweaver_requests_queued")
+            .with_description("Requests waiting to be worked on, by endpoint.")
+            .build(),
+        requests_in_work_max: meter
+            .u64_gauge("toolweaver_requests_in_work_max")
+            .with_description("Most requests worked on at a time, as adapted to the machine, by endpoint.")
+            .build(),
     }
 });
 
@@ -67,4 +93,23 @@ pub(crate) fn request(endpoint: &str, code: u16, seconds: f64) {
     let name = KeyValue::new("endpoint", endpoint.to_owned());
     INSTRUMENTS.requests.add(1, &[name.clone(), KeyValue::new("code", i64::from(code))]);
     INSTRUMENTS.request_seconds.record(seconds, &[name]);
+}
+
+/// Records how long a request waited before it was worked on.
+pub(crate) fn queued(endpoint: &str, seconds: f64) {
+    INSTRUMENTS.request_queue_seconds.record(seconds, &[KeyValue::new("endpoint", endpoint.to_owned())]);
+}
+
+/// Counts a request that was refused unread.
+pub(crate) fn shed(endpoint: &str, reason: &'static str) {
+    let labels = [KeyValue::new("endpoint", endpoint.to_owned()), KeyValue::new("reason", reason)];
+    INSTRUMENTS.requests_shed.add(1, &labels);
+}
+
+/// Says how much an endpoint has to do now, and how much it would work on at a time.
+pub(crate) fn load(endpoint: &str, in_work: usize, queued: usize, in_work_max: usize) {
+    let name = [KeyValue::new("endpoint", endpoint.to_owned())];
+    INSTRUMENTS.requests_in_work.record(in_work as u64, &name);
+    INSTRUMENTS.requests_queued.record(queued as u64, &name);
+    INSTRUMENTS.requests_in_work_max.record(in_work_max as u64, &name);
 }

@@ -1,7 +1,7 @@
 //! What is looked up rather than searched: one tool, and the domains.
 
 use serde::Serialize;
-use toolweaver_catalog_cache::{Kind, SnapshotKey};
+use toolweaver_catalog_cache::{PopularityKind, SnapshotKey};
 use toolweaver_contracts::{
     DomainCount, DomainsReply, DomainsRequest, ErrorCode, Fault, GetReply, GetRequest, Predicate, Tenant,
     Tool,
@@ -33,7 +33,7 @@ impl Searcher {
             }
         };
         let tool_id = entry.key.tool_id();
-        self.cache.popularity.note(Kind::Tools, &predicate.tenant, &tool_id.to_string(), 1);
+        self.cache.popularity.note(PopularityKind::Tools, &predicate.tenant, &tool_id.to_string(), 1);
         Ok(GetReply { tool_id, tool, revision: entry.revision, catalog_version })
     }
 

@@ -133,7 +133,7 @@ impl Micro {
         &self.id
     }
 
-    /// Requests that are being answered now.
+    /// Requests that were taken and are not answered yet.
     pub(super) fn in_flight(&self) -> usize {
         let endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
         endpoints.iter().map(|endpoint| endpoint.in_flight.load(Ordering::Relaxed)).sum()

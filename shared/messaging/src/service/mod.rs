@@ -1,20 +1,27 @@
 //! Request-reply services in the NATS *micro* protocol, so that stock tools (`nats micro ls | info | stats`) see them.
 //!
 //! ```text
-//! subject ──queue group──▶ endpoint loop ──≤ concurrency_max──▶ one task per request ──▶ answer
-//!                                └─ over it: 429 busy at once
+//! subject ──queue group──▶ endpoint loop ──▶ size, rate ──▶ admission ──▶ one task per request ──▶ answer
+//!                                             └─ 400, 429      └─ 429 busy
 //! ```
+//! An endpoint takes in no more than its [`Limits`]. What it cannot take is answered at once.
+//!
 //! The client library's own service type is not used: it answers errors with an empty body, and its stop drops the
 //! requests that the server has already sent. Its wire types are. What a request means is not here.
 
+mod admission;
+mod answerer;
 mod endpoint;
+mod limits;
 mod micro;
+mod rate;
+mod refusal;
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use opentelemetry::Context;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +32,9 @@ use toolweaver_contracts::Fault;
 use crate::Nats;
 use endpoint::EndpointLoop;
 use micro::Micro;
+
+pub use limits::Limits;
+pub use rate::TenantRate;
 
 /// The queue group of an endpoint that names none; the protocol's default.
 const QUEUE_GROUP_DEFAULT: &str = "q";
@@ -74,13 +84,13 @@ pub struct Endpoint {
     name: String,
     subject: String,
     queue_group: Option<String>,
-    concurrency_max: usize,
+    limits: Limits,
 }
 
 impl Endpoint {
-    /// An endpoint that answers up to 64 requests at a time.
+    /// An endpoint with the default limits.
     pub fn new(name: impl Into<String>, subject: impl Into<String>) -> Self {
-        Self { name: name.into(), subject: subject.into(), queue_group: None, concurrency_max: 64 }
+        Self { name: name.into(), subject: subject.into(), queue_group: None, limits: Limits::default() }
     }
 
     /// Sets its own queue group.
@@ -90,10 +100,10 @@ impl Endpoint {
         self
     }
 
-    /// Sets how many requests are answered at a time; more are told to come back later (429).
+    /// Sets how much it takes in.
     #[must_use]
-    pub fn concurrency_max(mut self, count: NonZeroUsize) -> Self {
-        self.concurrency_max = count.get();
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 }
@@ -109,6 +119,8 @@ pub struct Request {
     pub context: Context,
     /// When it arrived here.
     pub received_at: Instant,
+    /// How long it then waited for its turn.
+    pub queued_for: Duration,
 }
 
 /// Why a service cannot serve.
@@ -191,6 +203,22 @@ impl Service {
         H: Fn(Request) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Bytes, Fault>> + Send + 'static,
     {
+        self.endpoint_after(endpoint, |_| None, handler).await
+    }
+
+    /// The same for requests that may have to wait for something before they can be worked on. Waiting counts under no limit
+    /// of work: a thousand may wait while others are answered. `wait` says what for, or why it is in vain.
+    pub async fn endpoint_after<W, H, F>(
+        &mut self,
+        endpoint: Endpoint,
+        wait: W,
+        handler: H,
+    ) -> Result<(), ServiceError>
+    where
+        W: Fn(&Request) -> Option<BoxFuture<'static, Result<(), Fault>>> + Send + Sync + 'static,
+        H: Fn(Request) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Bytes, Fault>> + Send + 'static,
+    {
         let group = endpoint.queue_group.unwrap_or_else(|| self.config.queue_group.clone());
         let subscriber = self
             .nats
@@ -202,8 +230,9 @@ impl Service {
         let serving = EndpointLoop::new(
             self.nats.clone(),
             endpoint.name,
-            endpoint.concurrency_max,
+            endpoint.limits,
             stats,
+            Box::new(wait),
             Arc::new(handler),
             self.abandon.clone(),
         );

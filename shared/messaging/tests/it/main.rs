@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
 mod consumer;
+mod limits;
 mod local_server;
 mod publish;
 mod replay;

@@ -1,6 +1,5 @@
 //! Services as callers and stock tools see them: the other side is a plain client.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,30 +11,30 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use toolweaver_contracts::{ErrorBody, ErrorCode, Fault};
 use toolweaver_messaging::{
-    Endpoint, Nats, Request, RequestError, Service, ServiceConfig, ServiceError, request,
+    Endpoint, Limits, Nats, Request, RequestError, Service, ServiceConfig, ServiceError, request,
 };
 
-use crate::support::{SOON, TestServer};
+use crate::support::{SOON, TestServer, at_most};
 
-struct Serving {
+pub(crate) struct Serving {
     stop: CancellationToken,
     task: JoinHandle<Result<(), ServiceError>>,
 }
 
 impl Serving {
-    async fn stop(self) -> Result<(), ServiceError> {
+    pub(crate) async fn stop(self) -> Result<(), ServiceError> {
         self.stop.cancel();
         tokio::time::timeout(SOON, self.task).await.expect("the service stops in time").unwrap()
     }
 }
 
-fn serve(service: Service, drain_within: Duration) -> Serving {
+pub(crate) fn serve(service: Service, drain_within: Duration) -> Serving {
     let stop = CancellationToken::new();
     let task = tokio::spawn(service.run(stop.clone(), drain_within));
     Serving { stop, task }
 }
 
-async fn service(nats: &Nats) -> Service {
+pub(crate) async fn service(nats: &Nats) -> Service {
     let config = ServiceConfig::new("finder", "1.2.3").description("finds tools").queue_group("finders");
     Service::start(nats, config).await.unwrap()
 }
@@ -135,17 +134,17 @@ async fn answers_and_errors_have_the_shape_of_the_contract() {
     assert!(matches!(nobody, RequestError::NoService { .. }), "{nobody}");
 }
 
-/// Requests of one endpoint that are held until the test lets them go.
+/// Requests of one endpoint that are held until the test lets them go; two at a time, and none waits for its turn.
 struct Held {
     entered: Arc<Semaphore>,
     go_on: Arc<Notify>,
 }
 
-async fn held(service: &mut Service, concurrency_max: usize) -> Held {
+async fn held(service: &mut Service) -> Held {
     let held = Held { entered: Arc::new(Semaphore::new(0)), go_on: Arc::new(Notify::new()) };
     let (entered, go_on) = (Arc::clone(&held.entered), Arc::clone(&held.go_on));
-    let endpoint =
-        Endpoint::new("slow", "slow.v1").concurrency_max(NonZeroUsize::new(concurrency_max).unwrap());
+    let limits = Limits { concurrency_max: at_most(2), queue_max: 0, ..Limits::default() };
+    let endpoint = Endpoint::new("slow", "slow.v1").limits(limits);
     service
         .endpoint(endpoint, move |_| {
             let (entered, go_on) = (Arc::clone(&entered), Arc::clone(&go_on));
@@ -167,11 +166,11 @@ fn ask_slow(nats: &Nats) -> JoinHandle<Result<Bytes, RequestError>> {
 }
 
 #[tokio::test]
-async fn a_full_endpoint_says_busy_at_once() {
+async fn a_full_endpoint_without_a_queue_says_busy_at_once() {
     let server = TestServer::start().await;
     let nats = server.connect().await;
     let mut service = service(&nats).await;
-    let held = held(&mut service, 2).await;
+    let held = held(&mut service).await;
     let serving = serve(service, SOON);
     let accepted = [ask_slow(&nats), ask_slow(&nats)];
     held.entered.acquire_many(2).await.unwrap().forget();
@@ -190,7 +189,7 @@ async fn a_stop_answers_what_was_taken() {
     let server = TestServer::start().await;
     let nats = server.connect().await;
     let mut service = service(&nats).await;
-    let held = held(&mut service, 2).await;
+    let held = held(&mut service).await;
     let serving = serve(service, SOON);
     let taken = ask_slow(&nats);
     held.entered.acquire().await.unwrap().forget();
@@ -211,7 +210,7 @@ async fn a_drain_that_takes_too_long_is_an_error_and_tells_the_callers() {
     let server = TestServer::start().await;
     let nats = server.connect().await;
     let mut service = service(&nats).await;
-    let held = held(&mut service, 2).await;
+    let held = held(&mut service).await;
     let serving = serve(service, Duration::from_millis(50));
     let taken = ask_slow(&nats);
     held.entered.acquire().await.unwrap().forget();

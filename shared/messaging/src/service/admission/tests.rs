@@ -1,0 +1,198 @@
+//! Admission with a clock of its own. The limit is fixed here; how it adapts is tested where it does.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroUsize;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const WAIT_MAX: Duration = Duration::from_millis(200);
+
+fn admission(in_work_max: usize, queue_max: usize) -> (Admission<u32>, Instant) {
+    let start = Instant::now();
+    let count = NonZeroUsize::new(in_work_max).expect("not zero");
+    let limits = Limits {
+        concurrency_min: count,
+        concurrency_max: count,
+        queue_max,
+        queue_wait_max: WAIT_MAX,
+        ..Limits::default()
+    };
+    (Admission::new(&limits, start), start)
+}
+
+fn tenant(number: u32) -> Tenant {
+    format!("t{number}").parse().expect("a tenant")
+}
+
+fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+/// One request that took so long, so that the time in work is known.
+fn learn(admission: &mut Admission<u32>, start: Instant, in_work: Duration) -> Instant {
+    assert!(matches!(admission.offer(None, 0, start)[..], [Decision::Work(0, Duration::ZERO)]));
+    assert!(admission.ended(start, start + in_work).is_empty());
+    start + in_work
+}
+
+#[test]
+fn what_cannot_be_worked_on_waits_for_the_next_end() {
+    let (mut admission, start) = admission(2, 2);
+    assert_eq!(admission.offer(Some(tenant(1)), 1, start), [Decision::Work(1, Duration::ZERO)]);
+    assert_eq!(admission.offer(Some(tenant(1)), 2, start), [Decision::Work(2, Duration::ZERO)]);
+    assert_eq!(admission.offer(Some(tenant(1)), 3, start), []);
+    assert_eq!((admission.in_work(), admission.queued(), admission.due()), (2, 1, Some(start + WAIT_MAX)));
+    assert_eq!(admission.ended(start, start + ms(30)), [Decision::Work(3, ms(30))]);
+    assert_eq!((admission.in_work(), admission.queued(), admission.due()), (2, 0, None));
+    assert_eq!(admission.ended(start, start + ms(30)), []);
+    assert_eq!(admission.in_work(), 1);
+}
+
+#[test]
+fn a_full_queue_refuses_the_newcomer_or_who_has_most_waiting() {
+    let (mut admission, start) = admission(1, 2);
+    admission.offer(Some(tenant(1)), 1, start);
+    admission.offer(Some(tenant(1)), 2, start);
+    admission.offer(Some(tenant(1)), 3, start);
+    let full = Refusal::QueueFull { retry_after: Duration::ZERO };
+    assert_eq!(admission.offer(Some(tenant(1)), 4, start), [Decision::Refuse(4, full)]);
+    assert_eq!(
+        admission.offer(Some(tenant(2)), 5, start),
+        [Decision::Refuse(3, full)],
+        "its tenant has two waiting"
+    );
+    assert_eq!(admission.ended(start, start + ms(1)), [Decision::Work(2, ms(1))]);
+    assert_eq!(admission.ended(start, start + ms(2)), [Decision::Work(5, ms(2))]);
+}
+
+#[test]
+fn who_would_wait_too_long_is_told_at_once_and_when_to_come_back() {
+    let (mut admission, start) = admission(2, 100);
+    let now = learn(&mut admission, start, ms(100));
+    for item in 0..5 {
+        admission.offer(Some(tenant(1)), item, now);
+    }
+    assert_eq!((admission.in_work(), admission.queued()), (2, 3));
+    assert_eq!(
+        admission.offer(Some(tenant(1)), 5, now),
+        [],
+        "three are before it: 200 ms for four, two at a time"
+    );
+    let refusal = Refusal::WouldWait { retry_after: ms(250) };
+    assert_eq!(admission.offer(Some(tenant(1)), 6, now), [Decision::Refuse(6, refusal)]);
+    assert_eq!(
+        admission.offer(Some(tenant(2)), 7, now),
+        [],
+        "another tenant's turn comes before the flood's"
+    );
+}
+
+#[test]
+fn who_has_waited_too_long_is_refused_and_never_worked_on() {
+    let (mut admission, start) = admission(1, 100);
+    admission.offer(Some(tenant(1)), 1, start);
+    admission.offer(Some(tenant(1)), 2, start);
+    admission.offer(Some(tenant(1)), 3, start + ms(50));
+    assert_eq!(admission.overdue(start + ms(199)), []);
+    let waited = |retry_after| Refusal::Waited { retry_after };
+    assert_eq!(admission.overdue(start + WAIT_MAX), [Decision::Refuse(2, waited(Duration::ZERO))]);
+    assert_eq!(admission.due(), Some(start + ms(50) + WAIT_MAX));
+    // Both happen at the same time: a slot for it would come too late.
+    assert_eq!(admission.ended(start, start + ms(300)), [Decision::Refuse(3, waited(ms(300)))]);
+    assert_eq!((admission.in_work(), admission.queued()), (0, 0));
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Offer(u32),
+    End,
+    Pass(u64),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        6 => (0_u32..4).prop_map(Step::Offer),
+        3 => Just(Step::End),
+        2 => (1_u64..80).prop_map(Step::Pass),
+    ];
+    prop::collection::vec(step, 1..400)
+}
+
+proptest! {
+    #[test]
+    fn every_request_is_decided_once_and_in_time(steps in steps(), in_work_max in 1_usize..6, queue_max in 0_usize..12) {
+        let (mut admission, mut now) = admission(in_work_max, queue_max);
+        let mut in_work = VecDeque::new();
+        let mut decided = BTreeMap::<u32, usize>::new();
+        let mut offered = 0;
+        let closing = std::iter::repeat_n([Step::End, Step::Pass(50)], queue_max + in_work_max + 10).flatten();
+        for step in steps.into_iter().chain(closing) {
+            let decisions = match step {
+                Step::Offer(who) => {
+                    offered += 1;
+                    admission.offer(Some(tenant(who)), offered, now)
+                }
+                Step::End => in_work.pop_front().map_or_else(Vec::new, |started_at| admission.ended(started_at, now)),
+                Step::Pass(count) => {
+                    now += ms(count);
+                    admission.overdue(now)
+                }
+            };
+            for decision in decisions {
+                let item = match decision {
+                    Decision::Work(item, queued_for) => {
+                        prop_assert!(queued_for < WAIT_MAX);
+                        in_work.push_back(now);
+                        item
+                    }
+                    Decision::Refuse(item, _) => item,
+                };
+                *decided.entry(item).or_default() += 1;
+            }
+            prop_assert_eq!(admission.in_work(), in_work.len());
+            prop_assert!(admission.in_work() <= in_work_max && admission.queued() <= queue_max);
+            prop_assert!(admission.queued() == 0 || admission.in_work() == in_work_max);
+        }
+        prop_assert_eq!(decided, (1..=offered).map(|item| (item, 1)).collect());
+    }
+
+    #[test]
+    fn a_flood_takes_nothing_from_a_tenant_that_asks_for_less_than_its_share(flooders in 1_u32..4, seed in 0_u64..50) {
+        // Four at a time, 20 ms each: 200 a second. The modest tenant asks for 40, the flood for thousands.
+        let (mut admission, start) = admission(4, 64);
+        let mut in_work = VecDeque::new();
+        let (mut modest, mut refused) = (0, 0);
+        for millisecond in 0..2_000 {
+            let now = start + ms(millisecond);
+            let mut decisions = admission.overdue(now);
+            while in_work.front().is_some_and(|(_, started_at)| *started_at + ms(20) <= now) {
+                let (_, started_at) = in_work.pop_front().expect("it was there");
+                let ended = admission.ended(started_at, now);
+                in_work.extend(started(&ended).map(|item| (item, now)));
+                decisions.extend(ended);
+            }
+            for flooder in 1..=flooders {
+                let offered = admission.offer(Some(tenant(flooder)), flooder, now);
+                in_work.extend(started(&offered).map(|item| (item, now)));
+                decisions.extend(offered);
+            }
+            if (millisecond + seed) % 25 == 0 {
+                modest += 1;
+                let offered = admission.offer(Some(tenant(0)), 0, now);
+                in_work.extend(started(&offered).map(|item| (item, now)));
+                decisions.extend(offered);
+            }
+            refused += decisions.iter().filter(|decision| matches!(decision, Decision::Refuse(0, _))).count();
+        }
+        prop_assert_eq!((modest, refused), (80, 0));
+    }
+}
+
+fn started(decisions: &[Decision<u32>]) -> impl Iterator<Item = u32> {
+    decisions.iter().filter_map(|decision| match decision {
+        Decision::Work(item, _) => Some(*item),
+        Decision::Refuse(..) => None,
+    })
+}
