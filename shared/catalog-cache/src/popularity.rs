@@ -101,7 +101,9 @@ impl Popularity {
                 if let Err(error) = added.await {
                     debug!(key, %error, "the counts wait for the next flush");
                     let mut pending = self.pending();
-                    chunk.iter().for_each(|(member, times)| pending.note(kind, &tenant, member, *times));
+                    for (member, times) in chunk {
+                        pending.note(kind, &tenant, member, *times);
+                    }
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! The layers over a real Redis, shared between processes.
 
+use std::slice;
+
 use serde_json::{Value, json};
 use toolweaver_catalog_cache::{CatalogCache, PopularityKind, Scope, SearchKey, SnapshotKey, drop_tools};
 use toolweaver_contracts::{Tenant, ToolKey};
@@ -75,7 +77,7 @@ async fn the_tools_that_are_kept_survive_in_a_memory_that_holds_nothing_else() {
     config.cache_local_bytes_max = 1.try_into().unwrap();
     let cache = process(&config).await;
     let (kept, other) = (tool("kept"), tool("other"));
-    cache.tool_metadata.keep(&Tenant::default(), &[kept.clone()]);
+    cache.tool_metadata.keep(&Tenant::default(), slice::from_ref(&kept));
     for key in [&kept, &other] {
         cache.tool_metadata.put(key, 1, &"about it").await;
     }

@@ -86,7 +86,7 @@ impl Folder {
 
     /// The value of this writing of the key; none when the file is gone, damaged, or something else.
     pub(super) fn read(&self, key: &str, times: Times) -> Option<Bytes> {
-        format::decode(Bytes::from(fs::read(self.path(key)).ok()?), key, times)
+        format::decode(&Bytes::from(fs::read(self.path(key)).ok()?), key, times)
     }
 
     /// Removes the file if there is one.

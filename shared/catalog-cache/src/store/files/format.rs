@@ -60,7 +60,7 @@ pub(super) fn encode(key: &str, value: &[u8], times: Times) -> Vec<u8> {
 }
 
 /// The value, if these are the bytes of exactly this entry, whole and unchanged.
-pub(super) fn decode(bytes: Bytes, key: &str, times: Times) -> Option<Bytes> {
+pub(super) fn decode(bytes: &Bytes, key: &str, times: Times) -> Option<Bytes> {
     let head = Head::parse(bytes.first_chunk()?)?;
     let value_from = HEAD_LEN.checked_add(head.key_len)?;
     let is_ours = head.times == times && bytes.get(HEAD_LEN..value_from)? == key.as_bytes();
@@ -110,10 +110,10 @@ mod tests {
     fn a_value_comes_back_and_a_changed_or_another_file_does_not() {
         let good = encode("key", b"value", TIMES);
         assert_eq!(good.len() as u64, file_len("key", b"value"));
-        let read = |bytes: &[u8]| decode(Bytes::copy_from_slice(bytes), "key", TIMES);
+        let read = |bytes: &[u8]| decode(&Bytes::copy_from_slice(bytes), "key", TIMES);
         assert_eq!(read(&good).unwrap(), "value");
-        assert_eq!(decode(Bytes::from(good.clone()), "yek", TIMES), None, "another key");
-        assert_eq!(decode(Bytes::from(good.clone()), "key", Times { written: 1, expires: 3 }), None);
+        assert_eq!(decode(&Bytes::from(good.clone()), "yek", TIMES), None, "another key");
+        assert_eq!(decode(&Bytes::from(good.clone()), "key", Times { written: 1, expires: 3 }), None);
         for len in 0..good.len() {
             assert_eq!(read(&good[..len]), None, "cut off at {len}");
         }

@@ -160,7 +160,9 @@ impl EntryStore for Files {
     async fn delete(&self, keys: &[String]) -> Result<(), StoreError> {
         let shared = &self.owner.shared;
         let mut state = shared.state();
-        keys.iter().for_each(|key| state.remove(key));
+        for key in keys {
+            state.remove(key);
+        }
         shared.has_work.notify_one();
         Ok(())
     }
