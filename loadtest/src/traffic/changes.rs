@@ -6,7 +6,7 @@ use rand::{SeedableRng as _, rngs::StdRng};
 use serde::Serialize;
 use tokio::{
     task::JoinSet,
-    time::{Instant, interval, timeout_at},
+    time::{Instant, MissedTickBehavior, interval, timeout_at},
 };
 use toolweaver_contracts::{Tool, ToolEvent, ToolId, identifiers};
 
@@ -32,6 +32,7 @@ const ANSWERED_WORDS_MIN: usize = 3;
 const EDITION: &str = " (edition ";
 /// Draws of a shown tool that was published here and not removed since.
 const DRAWS_MAX: usize = 100;
+
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     /// A real tool that was held back.
@@ -53,7 +54,8 @@ pub(super) struct Changes {
     unanswered: vec::IntoIter<Query>,
     /// Real tools as they were last published, without the removed ones.
     tools: HashMap<ToolId, Tool>,
-    editions: u64,
+    /// Tells apart what is made up here.
+    serial: u64,
     rng: StdRng,
 }
 
@@ -82,7 +84,7 @@ impl Changes {
             held_back: held_back.into_iter(),
             unanswered: queries.into_iter(),
             tools: catalogue.into_iter().map(|tool| (tool_id(&tool), tool)).collect(),
-            editions: 0,
+            serial: 0,
             rng: StdRng::seed_from_u64(seed),
         }
     }
@@ -100,6 +102,8 @@ impl Changes {
         }
         let end = Instant::now() + duration;
         let mut ticks = interval(Duration::from_secs_f64(1.0 / per_second));
+        // Whoever is late stays late: catching up would go on after the end.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut learning = JoinSet::new();
         for kind in CYCLE.into_iter().cycle() {
             if timeout_at(end, ticks.tick()).await.is_err() {
@@ -125,6 +129,7 @@ impl Changes {
 
     /// None where there is nothing left to publish, or nothing was shown yet.
     fn next(&mut self, kind: Kind, shared: &Shared) -> Option<Change> {
+        self.serial += 1;
         let (tool, fact) = match kind {
             Kind::Add => {
                 let tool = self.held_back.next()?;
@@ -133,23 +138,23 @@ impl Changes {
             }
             Kind::AnswerByName => {
                 let query = self.unanswered.find(is_distinctive)?;
-                let tool = answer(&query, &identifiers::split(&query.text).join("_").to_lowercase())?;
+                // Two underscores: the real tool that the query was made of may bear the name with one.
+                let tool = answer(&query, &identifiers::split(&query.text).join("__").to_lowercase())?;
                 let fact = Fact::Answers(query.text, tool_id(&tool));
                 (tool, fact)
             }
             Kind::AnswerInWords => {
                 let query = self.unanswered.find(is_distinctive)?;
-                let tool = answer(&query, &format!("{}_at_once", query.tool.tool_name))?;
+                let tool = answer(&query, &format!("{}_at_once_{}", query.tool.tool_name, self.serial))?;
                 let fact = Fact::MayAnswer(query.text, tool_id(&tool));
                 (tool, fact)
             }
             Kind::Update => {
                 let tool_id = self.shown(shared)?;
-                self.editions += 1;
                 let tool = self.tools.get_mut(&tool_id)?;
                 let before = tool.description.clone();
                 let text = before.rsplit_once(EDITION).map_or(&*before, |(text, _)| text);
-                tool.description = format!("{text}{EDITION}{})", self.editions);
+                tool.description = format!("{text}{EDITION}{})", self.serial);
                 (tool.clone(), Fact::Outdated(tool_id, before))
             }
             Kind::Remove => {

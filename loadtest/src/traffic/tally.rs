@@ -11,7 +11,7 @@ use toolweaver_contracts::{SearchReply, ServedFrom};
 use super::truth::Verdict;
 use crate::latencies::{Latencies, Quantiles};
 
-/// Stale replies that are shown in full.
+/// Stale replies that are told in full.
 const EXAMPLES_MAX: usize = 5;
 
 /// One answered request.
@@ -101,8 +101,7 @@ impl Tally {
         self.changes_seen += u64::from(answer.verdict.shows_change);
         self.older += u64::from(answer.verdict.is_older);
         self.stale += u64::from(answer.verdict.stale.is_some());
-        self.examples.extend(answer.verdict.stale);
-        self.examples.truncate(EXAMPLES_MAX);
+        self.exemplify(answer.verdict.stale);
     }
 
     pub(super) fn add(&mut self, other: &Self) {
@@ -117,8 +116,16 @@ impl Tally {
         self.changes_seen += other.changes_seen;
         self.older += other.older;
         self.stale += other.stale;
-        self.examples.extend(other.examples.iter().cloned());
-        self.examples.truncate(EXAMPLES_MAX);
+        self.exemplify(other.examples.iter().cloned());
+    }
+
+    /// Keeps the first distinct ones: a popular query is stale in the same way again and again.
+    fn exemplify(&mut self, stale: impl IntoIterator<Item = String>) {
+        for text in stale {
+            if self.examples.len() < EXAMPLES_MAX && !self.examples.contains(&text) {
+                self.examples.push(text);
+            }
+        }
     }
 
     pub(super) fn figures(self, phase: &str) -> Figures {
