@@ -275,7 +275,7 @@ async fn a_tenant_that_asks_too_often_is_told_so_and_others_are_served() {
         }
     }
     let allowed = 3 + begin.elapsed().as_secs() + 1;
-    assert!((3..=allowed).contains(&passed), "{passed} were passed by two endpoints with one rate");
+    assert!((3..=allowed).contains(&passed), "{passed} passed two endpoints that share a rate");
     let fault = &faults[0];
     assert_eq!(
         (fault.code, &*fault.message),
