@@ -11,12 +11,14 @@ use tokio::{
 
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
 const LOOKUPS: &str = "toolweaver_cache_requests_total{";
+const SEARCHES: &str = "toolweaver_searches_total{";
 
 /// Cache lookups since the workers started.
 #[derive(Debug, Default)]
 pub(crate) struct Lookups {
     /// By layer and tier.
     counts: BTreeMap<(String, String), Count>,
+    searches: f64,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -58,10 +60,24 @@ impl Lookups {
             counted.lookups += count;
             counted.hits += if label("result") == "hit" { count } else { 0.0 };
         }
+        let searches = page.lines().filter_map(|line| line.strip_prefix(SEARCHES)?.rsplit_once("} "));
+        self.searches += searches.filter_map(|(_, count)| count.parse::<f64>().ok()).sum::<f64>();
     }
 
     /// The share of a layer's lookups since `before` that some tier answered; none where nobody looked.
     pub(crate) fn hit_rate_since(&self, before: &Self, layer: &str) -> Option<f64> {
+        let (asked, hits) = self.since(before, layer);
+        (asked > 0.0).then(|| hits / asked)
+    }
+
+    /// For each search since `before`, how many lookups of a layer no tier answered; none without searches.
+    pub(crate) fn misses_per_search_since(&self, before: &Self, layer: &str) -> Option<f64> {
+        let (asked, hits) = self.since(before, layer);
+        let searches = self.searches - before.searches;
+        (searches > 0.0).then(|| (asked - hits) / searches)
+    }
+
+    fn since(&self, before: &Self, layer: &str) -> (f64, f64) {
         let (mut asked, mut hits) = (0_f64, 0.0);
         for (place, now) in self.counts.iter().filter(|((of, _), _)| of == layer) {
             let then = before.counts.get(place).copied().unwrap_or_default();
@@ -69,7 +85,7 @@ impl Lookups {
             asked = asked.max(now.lookups - then.lookups);
             hits += now.hits - then.hits;
         }
-        (asked > 0.0).then(|| hits / asked)
+        (asked, hits)
     }
 }
 
@@ -89,10 +105,13 @@ toolweaver_cache_requests_total{layer="search",result="miss",tier="local"} 140
 toolweaver_cache_requests_total{layer="search",result="hit",tier="redis"} 30
 toolweaver_cache_requests_total{layer="search",result="miss",tier="redis"} 10
 toolweaver_cache_requests_total{layer="embedding",result="hit",tier="local"} 7
-toolweaver_searches_total{served_from="cache"} 5"#,
+toolweaver_cache_requests_total{layer="embedding",result="miss",tier="local"} 1
+toolweaver_searches_total{served_from="cache"} 5
+toolweaver_searches_total{served_from="index"} 3"#,
         );
         assert_eq!(now.hit_rate_since(&before, "search"), Some(0.9));
-        assert_eq!(now.hit_rate_since(&before, "embedding"), Some(1.0));
+        assert_eq!(now.hit_rate_since(&before, "embedding"), Some(0.875));
+        assert_eq!(now.misses_per_search_since(&before, "embedding"), Some(0.125));
         assert_eq!(now.hit_rate_since(&before, "tool"), None);
     }
 }

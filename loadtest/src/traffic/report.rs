@@ -26,13 +26,16 @@ pub(crate) struct Report {
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Layers {
     pub(crate) embedding: Option<f64>,
+    /// Texts embedded a search. A result that is remembered asks for no embedding, so lookups alone tell little.
+    pub(crate) embedded_per_search: Option<f64>,
     pub(crate) metadata: Option<f64>,
 }
 
 impl Layers {
     pub(super) fn between(before: &Lookups, now: &Lookups) -> Self {
         let hit_rate = |layer| now.hit_rate_since(before, layer);
-        Self { embedding: hit_rate("embedding"), metadata: hit_rate("tool") }
+        let embedded_per_search = now.misses_per_search_since(before, "embedding");
+        Self { embedding: hit_rate("embedding"), embedded_per_search, metadata: hit_rate("tool") }
     }
 }
 
@@ -89,10 +92,11 @@ impl Report {
         }
         println!("{table}");
         println!("seed {}, {:.0} requests/s (asked {:.0})", self.seed, self.rate_reached, self.rate_asked);
-        if let Some(Layers { embedding, metadata }) = self.layers {
+        if let Some(Layers { embedding, embedded_per_search, metadata }) = self.layers {
             println!(
-                "after 10 s: embedding-cache hits {}, metadata hits {}",
+                "after 10 s: embedding-cache hits {}, searches that needed no embedding {}, metadata hits {}",
                 percent(embedding),
+                percent(embedded_per_search.map(|embedded| 1.0 - embedded)),
                 percent(metadata)
             );
         }

@@ -121,7 +121,8 @@ impl Searcher {
         // Taken before anything is read: the answer holds every change up to this version, perhaps newer ones.
         let applied = self.projection.applied();
         self.note(&tenant, &request);
-        let mut reply = self.answer(tenant, request).await?;
+        let mut reply = self.answer(tenant.clone(), request).await?;
+        self.show(&tenant, &reply);
         // Both are about this reply only: what was found is whole.
         let lacks = [(PROJECTION, !keeps_up), (CACHE, !self.cache.snapshot().healthy)];
         reply.degraded.extend(lacks.into_iter().filter(|(_, lacks)| *lacks).map(|(part, _)| part.to_owned()));

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use toolweaver_contracts::{Domain, Predicate, Tenant, Tool, ToolId, ToolKey, ToolName};
@@ -32,11 +35,25 @@ pub(crate) struct Entry {
     analysis: OnceLock<Analysis>,
     /// What remembered answers are compared with; made when the first one is.
     profile: OnceLock<Profile>,
+    /// Whether an answer has shown it.
+    shown: AtomicBool,
 }
 
 impl Entry {
     pub(crate) fn new(key: ToolKey, revision: u64, tool: Arc<Tool>) -> Self {
-        Self { key, revision, tool, analysis: OnceLock::new(), profile: OnceLock::new() }
+        Self {
+            key,
+            revision,
+            tool,
+            analysis: OnceLock::new(),
+            profile: OnceLock::new(),
+            shown: AtomicBool::new(false),
+        }
+    }
+
+    /// Takes note that an answer shows it; says whether this is the first one.
+    pub(crate) fn is_first_shown(&self) -> bool {
+        !self.shown.swap(true, Ordering::Relaxed)
     }
 
     /// What requests are compared with.

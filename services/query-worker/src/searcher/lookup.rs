@@ -1,10 +1,12 @@
 //! What is looked up rather than searched: one tool, and the domains.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use toolweaver_catalog_cache::{PopularityKind, SnapshotKey};
 use toolweaver_contracts::{
-    DomainCount, DomainsReply, DomainsRequest, ErrorCode, Fault, GetReply, GetRequest, Predicate, Tenant,
-    Tool,
+    DomainCount, DomainsReply, DomainsRequest, ErrorCode, Fault, GetReply, GetRequest, Predicate,
+    SearchReply, Tenant, Tool,
 };
 
 use super::Searcher;
@@ -37,11 +39,32 @@ impl Searcher {
         Ok(GetReply { tool_id, tool, revision: entry.revision, catalog_version })
     }
 
+    /// Counts what an answer shows, and caches what has not been shown before: agents get what they have found.
+    pub(super) fn show(&self, tenant: &Tenant, reply: &SearchReply) {
+        for result in &reply.results {
+            self.cache.popularity.note(PopularityKind::Tools, tenant, &result.tool_id.to_string(), 1);
+        }
+        let everybody = Predicate::tenant(tenant.clone());
+        let catalog = self.projection.catalog();
+        let shown = reply.results.iter().filter_map(|result| catalog.get(&result.tool_id, &everybody));
+        let new: Vec<_> = shown.filter(|entry| entry.is_first_shown()).cloned().collect();
+        if new.is_empty() {
+            return;
+        }
+        let metadata = self.cache.tool_metadata.clone();
+        // Apart, because the caller need not wait for it; each tool once, so these are few.
+        tokio::spawn(async move {
+            for entry in new {
+                metadata.put(&entry.key, entry.revision, &*entry.tool).await;
+            }
+        });
+    }
+
     /// The domains and how many tools of each the caller may see. Counting them all takes a while for large tenants.
     pub(crate) async fn domains(&self, tenant: Tenant, request: DomainsRequest) -> DomainsReply {
         #[derive(Serialize)]
         struct View<'a> {
-            roles: &'a std::collections::BTreeSet<String>,
+            roles: &'a BTreeSet<String>,
             version: u64,
         }
         let catalog_version = self.projection.applied().version;

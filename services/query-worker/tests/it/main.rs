@@ -3,7 +3,9 @@
 mod answers;
 mod away;
 mod degraded;
+mod fallback;
 mod freshness;
 mod leaks;
+mod limits;
 mod shards;
 mod support;
