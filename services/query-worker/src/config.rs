@@ -55,7 +55,7 @@ pub struct QuerySettings {
     #[arg(long, env = "QUERY_QUEUE_MAX", default_value_t = 256)]
     pub query_queue_max: usize,
     /// Longest that a search waits for its turn; one that would wait longer is answered 429 at once
-    #[arg(long, env = "QUERY_QUEUE_WAIT_MS", default_value_t = 200)]
+    #[arg(long, env = "QUERY_QUEUE_WAIT_MS", default_value_t = 500)]
     pub query_queue_wait_ms: u64,
     /// Requests a second that each tenant may send to this worker; more are answered 429. 0 means any number
     #[arg(long, env = "QUERY_RATE_MAX", default_value_t = 0)]

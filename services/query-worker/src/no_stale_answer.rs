@@ -83,7 +83,7 @@ async fn no_reply_is_older_than_what_could_be_read() {
     let (started, mut counts) = (Instant::now(), Counts::default());
     for world in 0..HISTORIES / HISTORIES_A_WORLD {
         let mut rng = StdRng::seed_from_u64(seed ^ world);
-        let mut world = World::new(embedder.clone(), rng.random());
+        let mut world = World::new(&embedder, rng.random());
         for history in 0..HISTORIES_A_WORLD {
             let tenant = format!("tenant-{history}").parse().unwrap();
             let rng = StdRng::seed_from_u64(rng.random());
@@ -104,7 +104,7 @@ fn store() -> Store {
 }
 
 impl World {
-    fn new(embedder: Embedder, are_caches_shared: bool) -> Self {
+    fn new(embedder: &Embedder, are_caches_shared: bool) -> Self {
         let versions = store();
         let worker = || {
             let cache = cache(if are_caches_shared { versions.clone() } else { store() });

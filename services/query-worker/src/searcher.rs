@@ -104,6 +104,14 @@ struct Found {
 }
 
 impl Found {
+    fn strategy(&self) -> Strategy {
+        match (&self.lexical, &self.dense) {
+            (_, None) => Strategy::Lexical,
+            (None, Some(_)) => Strategy::Dense,
+            (Some(_), Some(_)) => Strategy::Hybrid,
+        }
+    }
+
     fn good_matches(&self) -> usize {
         self.fused.ranked.iter().filter(|tool| tool.is_good(self.dense.is_some())).count()
     }
@@ -138,7 +146,8 @@ impl Searcher {
     pub(crate) async fn answer(&self, tenant: Tenant, request: SearchRequest) -> Result<SearchReply, Fault> {
         let version = self.projection.catalog().version(&tenant);
         let key = self.search_key(&tenant, &request);
-        match self.recall(&key, &tenant, &request, version).await {
+        // Boxed, as below: most callers never poll it.
+        match Box::pin(self.recall(&key, &tenant, &request, version)).await {
             Some(reply) => Ok(SearchReply { served_from: ServedFrom::Cache, ..reply }),
             None => self.compute_once(key, tenant, request, version).await,
         }
@@ -188,16 +197,15 @@ impl Searcher {
         request: SearchRequest,
         version: u64,
     ) -> Result<SearchReply, Fault> {
-        let computing = async {
-            // Boxed: the future is large, and most callers never poll it.
-            let (reply, bar) = Box::pin(self.compute(tenant, &request)).await?;
+        let computing = Box::pin(async {
+            let (reply, bar) = self.compute(tenant, &request).await?;
             let remembered = Remembered { version, reply, bar };
             // An answer that lacks a part must not outlive the part's absence.
             if remembered.reply.degraded.is_empty() {
                 self.cache.search_results.put(&key, &remembered).await;
             }
             Ok(Arc::new(remembered.reply))
-        };
+        });
         // Under the version too: who has seen a newer one must not get what was begun before it.
         let reply = self.flights.try_get_with((key.clone(), version), computing).await;
         reply.map(|reply| SearchReply::clone(&reply)).map_err(|fault: Arc<Fault>| Fault::clone(&fault))
@@ -209,7 +217,7 @@ impl Searcher {
         tenant: Tenant,
         request: &SearchRequest,
     ) -> Result<(SearchReply, Option<Bar>), Fault> {
-        let deadline = self.patience.from_now();
+        let deadline = self.patience.begin();
         let mut stages = Stages::default();
         let mut degraded: Vec<String> = Vec::new();
         let everywhere = request.predicate(tenant);
@@ -221,7 +229,7 @@ impl Searcher {
         let first =
             hint.map_or_else(|| everywhere.clone(), |domain| everywhere.clone().in_domain(domain.clone()));
         let (embedded, words) = tokio::join!(
-            stages::timed(self.embed(&text, &parts, deadline)),
+            Box::pin(stages::timed(self.embed(&text, &parts, deadline))),
             stages::timed(self.lexical(&text, &parts, &first, deadline)),
         );
         let (embedded, words) = (stages.took(Stage::Embed, embedded), stages.took(Stage::Lexical, words));
@@ -278,10 +286,8 @@ impl Searcher {
             }
             None => request.top_k(),
         };
-        if routed.strategy == Strategy::Hybrid && found.dense.is_none() {
-            routed.strategy = Strategy::Lexical;
-        } else if routed.strategy == Strategy::Hybrid && found.lexical.is_none() {
-            routed.strategy = Strategy::Dense;
+        if routed.strategy == Strategy::Hybrid {
+            routed.strategy = found.strategy();
         }
         let ranked = fusion::cut(std::mem::take(&mut found.fused.ranked), top_k);
         let is_plain = few.is_none() && !request.explain;
@@ -355,7 +361,8 @@ impl Searcher {
         stages: &mut Stages,
         degraded: &mut Vec<String>,
     ) -> Result<Found, Fault> {
-        let Arms { lexical, dense, missing } = self.arms(question, &predicate, words, stages).await;
+        let arms = Box::pin(self.arms(question, &predicate, words, stages));
+        let Arms { lexical, dense, missing } = arms.await;
         degraded.extend(missing);
         if lexical.is_none() && dense.is_none() {
             return Err(Fault::new(ErrorCode::Unavailable, "neither words nor vectors can be searched now")

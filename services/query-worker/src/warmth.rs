@@ -80,7 +80,7 @@ impl Warmth {
         if !matches!(stop.run_until_cancelled(caught_up).await, Some(Ok(()))) {
             return Ok(());
         }
-        if let Some(Err(_)) = stop.run_until_cancelled(timeout(WARM_WITHIN, self.warm_up())).await {
+        if let Some(Err(_)) = stop.run_until_cancelled(Box::pin(timeout(WARM_WITHIN, self.warm_up()))).await {
             warn!("not warm after {WARM_WITHIN:?}: serving all the same");
         }
         gate.ready();

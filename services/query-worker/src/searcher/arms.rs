@@ -89,7 +89,8 @@ impl Searcher {
             return vectors.into_iter().collect::<Option<_>>().ok_or(EMBEDDING);
         }
         let wanted = missing.iter().map(|place| texts[*place].clone()).collect();
-        let embedding = self.embedder.embed(Role::Query, wanted).instrument(info_span!("embed query"));
+        let embedding = self.embedder.embed(Role::Query, wanted);
+        let embedding = Box::pin(embedding.instrument(info_span!("embed query")));
         let embedded = ask(EMBEDDING, &self.breakers.embedding, deadline, embedding).await?;
         for (place, vector) in missing.into_iter().zip(embedded) {
             self.cache.embeddings.put(model, &texts[place], &vector).await;
@@ -142,7 +143,8 @@ impl Searcher {
         let also: Vec<Uuid> =
             lexical.into_iter().flat_map(|answer| &answer.hits).map(|hit| hit.point_id).collect();
         let found = self.scores(vectors, predicate, ranker::DENSE_HITS, &also);
-        let found = found.instrument(info_span!("search vectors"));
+        // Boxed, as below: a remote search makes a large future, and it is polled through many others.
+        let found = Box::pin(found.instrument(info_span!("search vectors")));
         let scores = ask(VECTORS, &self.breakers.vectors, deadline, found).await?;
         let counted = lexical.map_or(scores.sample().len() as u64, |answer| answer.candidates);
         Ok(DenseAnswer::of(&scores, counted))

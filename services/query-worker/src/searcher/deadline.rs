@@ -22,7 +22,7 @@ pub(crate) struct Deadline {
 
 impl Patience {
     /// The deadline of a request that begins now.
-    pub(crate) fn from_now(self) -> Deadline {
+    pub(crate) fn begin(self) -> Deadline {
         Deadline { end: Instant::now() + self.whole, part: self.part }
     }
 }

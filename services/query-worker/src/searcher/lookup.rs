@@ -27,12 +27,11 @@ impl Searcher {
             .hint("search for it, or carry a role that may see it"));
         };
         let metadata = &self.cache.tool_metadata;
-        let tool = match metadata.get(&entry.key, entry.revision).await {
-            Some(tool) => tool,
-            None => {
-                metadata.put(&entry.key, entry.revision, &*entry.tool).await;
-                Tool::clone(&entry.tool)
-            }
+        let tool = if let Some(tool) = metadata.get(&entry.key, entry.revision).await {
+            tool
+        } else {
+            metadata.put(&entry.key, entry.revision, &*entry.tool).await;
+            Tool::clone(&entry.tool)
         };
         let tool_id = entry.key.tool_id();
         self.cache.popularity.note(PopularityKind::Tools, &predicate.tenant, &tool_id.to_string(), 1);
@@ -73,21 +72,17 @@ impl Searcher {
         let predicate = Predicate::tenant(tenant).with_roles(request.roles);
         let view = View { roles: &predicate.roles, version };
         let key = SnapshotKey::new(&predicate.tenant, &view).expect("a view has string keys only");
-        let counted = match self.cache.catalog_snapshots.get::<DomainsReply>(&key).await {
-            Some(counted) => counted,
-            None => {
-                let counts = self.projection.catalog().domain_counts(&predicate);
-                let counted = DomainsReply {
-                    tools: counts.values().sum(),
-                    domains: counts
-                        .into_iter()
-                        .map(|(domain, tools)| DomainCount { domain, tools })
-                        .collect(),
-                    catalog_version,
-                };
-                self.cache.catalog_snapshots.put(&key, &counted).await;
-                counted
-            }
+        let counted = if let Some(counted) = self.cache.catalog_snapshots.get::<DomainsReply>(&key).await {
+            counted
+        } else {
+            let counts = self.projection.catalog().domain_counts(&predicate);
+            let counted = DomainsReply {
+                tools: counts.values().sum(),
+                domains: counts.into_iter().map(|(domain, tools)| DomainCount { domain, tools }).collect(),
+                catalog_version,
+            };
+            self.cache.catalog_snapshots.put(&key, &counted).await;
+            counted
         };
         DomainsReply { catalog_version, ..counted }
     }

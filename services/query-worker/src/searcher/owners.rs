@@ -63,7 +63,7 @@ impl Searcher {
 
     /// What another worker asks of this one: its own domains only.
     pub(crate) async fn answer_shard(&self, request: ShardRequest) -> ShardAnswer {
-        let deadline = self.patience.from_now();
+        let deadline = self.patience.begin();
         let lexical = self.lexical(&request.query, &request.parts, &request.predicate, deadline).await.ok();
         let vectors: Vec<Vec<f32>> = request.vectors.into_iter().map(|vector| vector.0).collect();
         let dense = if vectors.is_empty() {

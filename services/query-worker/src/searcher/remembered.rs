@@ -62,14 +62,14 @@ impl Searcher {
         let everywhere = request.predicate(tenant.clone());
         let text = idioms::reworded(&request.query);
         let parts = parts::parts(&text);
-        let Ok(wanted) = self.embed(&text, &parts, self.patience.from_now()).await else { return false };
+        let Ok(wanted) = self.embed(&text, &parts, self.patience.begin()).await else { return false };
         if self.few_candidates(&everywhere).is_some() {
             return false;
         }
         let catalog = self.projection.catalog();
-        let changed: Vec<_> = changes.iter().map(|change| change.point_id).collect();
-        let named = catalog.named_in(&request.query, &changed, &everywhere);
-        if named.iter().any(|(point_id, _)| changed.contains(point_id)) {
+        let tools: Vec<_> = changes.iter().map(|change| change.point_id).collect();
+        let named = catalog.named_in(&request.query, &tools, &everywhere);
+        if named.iter().any(|(point_id, _)| tools.contains(point_id)) {
             return false;
         }
         let coverage = bar.coverage(&text, &parts);

@@ -16,7 +16,7 @@ async fn a_tenant_over_its_rate_is_told_so_and_another_is_not() {
     // Five at once, and one more each fifth of a second: twenty in a row take less than three seconds.
     let fault = refused.first().expect("some of twenty at once are too many");
     assert_eq!(fault.code, ErrorCode::Busy);
-    assert!(fault.message.contains("5 requests") && fault.hint.is_some(), "{fault:?}");
+    assert!(fault.message.contains("more than 5 times a second") && fault.hint.is_some(), "{fault:?}");
     rig.search("patient", &SearchRequest::new("one request")).await;
 }
 

@@ -26,7 +26,7 @@ pub(super) struct EndpointLoop<H> {
     limits: Limits,
     admission: Admission<Taken>,
     /// Requests that wait for something before they are offered; see [`Wait`].
-    waiting: JoinSet<(Taken, Result<(), Fault>)>,
+    waiting: JoinSet<Waited>,
     /// What is in work; each piece ends with the time of its start.
     work: JoinSet<Instant>,
     wait: Box<Wait>,
@@ -51,6 +51,9 @@ struct Taken {
     reply: Subject,
 }
 
+/// A request that has waited for something, and whether it came.
+type Waited = (Taken, Result<(), Fault>);
+
 /// What happens inside the loop, apart from new requests.
 enum Turn {
     /// A piece of work that began then has ended.
@@ -58,7 +61,7 @@ enum Turn {
     /// Somebody has waited too long for a turn.
     Overdue,
     /// What a request waited for is there, or will not come.
-    Waited(Taken, Result<(), Fault>),
+    Waited(Box<Waited>),
 }
 
 impl<H, F> EndpointLoop<H>
@@ -132,8 +135,7 @@ where
                 Turn::Ended(ended.expect("work catches its handler's panics, and nobody aborts it"))
             }
             Some(waited) = self.waiting.join_next() => {
-                let (taken, result) = waited.expect("waiting does not panic, and nobody aborts it");
-                Turn::Waited(taken, result)
+                Turn::Waited(Box::new(waited.expect("waiting does not panic, and nobody aborts it")))
             }
             () = overdue => Turn::Overdue,
         }
@@ -144,10 +146,12 @@ where
         let decisions = match turn {
             Turn::Ended(started_at) => self.admission.ended(started_at, now),
             Turn::Overdue => self.admission.overdue(now),
-            Turn::Waited(taken, Ok(())) => self.admission.offer(tenant(&taken.request.subject), taken, now),
-            Turn::Waited(Taken { request, reply }, Err(fault)) => {
-                return self.answerer.answer(reply, Err(fault), request.received_at).await;
-            }
+            Turn::Waited(waited) => match *waited {
+                (taken, Ok(())) => self.admission.offer(tenant(&taken.request.subject), taken, now),
+                (Taken { request, reply }, Err(fault)) => {
+                    return self.answerer.answer(reply, Err(fault), request.received_at).await;
+                }
+            },
         };
         self.carry_out(decisions).await;
     }
