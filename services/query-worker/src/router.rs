@@ -81,7 +81,7 @@ fn is_named(domain: &Domain, words: &[String]) -> bool {
 }
 
 /// Both have length 1.
-fn cosine(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 

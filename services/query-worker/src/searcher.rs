@@ -1,9 +1,9 @@
 //! A search from request to reply.
 //!
 //! ```text
-//! request ─▶ remembered? ─▶ embed ─┬─▶ route ─▶ dense ─▶ fuse ─▶ verdict ─▶ load ─▶ reply ─▶ remember
-//!                          lexical ┘     │ fewer than 3 good matches in the domain
-//!                                        └──────────▶ the same over the whole tenant
+//! request ─▶ remembered, and still right? ─▶ embed ─┬─▶ route ─▶ dense ─▶ fuse ─▶ verdict ─▶ load ─▶ reply ─▶ remember
+//!                                           lexical ┘     │ fewer than 3 good matches in the domain
+//!                                                         └──────────▶ the same over the whole tenant
 //! ```
 //! An arm that fails or is late is left out and named in `degraded`; only both gone is an error.
 

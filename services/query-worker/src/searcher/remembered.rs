@@ -13,6 +13,7 @@ use crate::{
         bar::{Bar, Newcomer},
         idioms, parts,
     },
+    router,
 };
 
 /// An answer, and what it takes to tell whether it still holds.
@@ -88,7 +89,7 @@ impl Searcher {
     }
 }
 
-/// The cosine of a tool with a request and with each of its parts; all vectors have length 1.
+/// The cosine of a tool with a request and with each of its parts.
 pub(crate) fn cosines(wanted: &[Vec<f32>], tool: &[f32]) -> Vec<f32> {
-    wanted.iter().map(|wanted| wanted.iter().zip(tool).map(|(a, b)| a * b).sum()).collect()
+    wanted.iter().map(|wanted| router::cosine(wanted, tool)).collect()
 }

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use toolweaver_contracts::{SearchReply, SearchRequest, Strategy};
-use toolweaver_embedding::{DeviceKind, Fingerprint, Hashing, Limits, Model, ModelError, Role, Tokens};
+use toolweaver_embedding::{Hashing, Limits, Model as _};
 use toolweaver_query_worker::query_embedder;
 use toolweaver_testkit::{proxy::Proxy, qdrant::QdrantDouble, redis::RedisServer, wait};
 use toolweaver_vector_store::{Point, Qdrant, QdrantConfig, VectorStore as _};
 
-use crate::support::{Own, Rig, SOON, crowd, ids, key, tool};
+use crate::support::{Own, Rig, SOON, Slow, crowd, ids, key, tool};
 
 /// How long a part may take in these tests, and the answer.
 const TIMEOUTS: [&str; 2] = ["--query-part-timeout-ms=200", "--query-timeout-ms=600"];
@@ -128,18 +128,17 @@ async fn redis() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_embedding_model() {
-    let latency = Arc::new(AtomicU64::new(0));
-    let model = Arc::new(Slow { latency_ms: Arc::clone(&latency), model: Hashing::new() });
+    let model = Arc::new(Slow::default());
     let mut rig = Rig::without_workers().await;
-    let embedder = query_embedder(model, Limits::default());
+    let embedder = query_embedder(model.clone(), Limits::default());
     rig.add_worker_with(Own { embedder: Some(embedder), ..Own::default() }, &TIMEOUTS).await;
     fill(&rig).await;
     until_degraded(&rig, &[], SOON).await;
-    latency.store(400, Ordering::Relaxed);
+    model.latency_ms.store(400, Ordering::Relaxed);
     let reply = until_degraded(&rig, &["embedding"], SOON).await;
     assert_eq!(reply.routed.strategy, Strategy::Lexical);
     nobody_waits(&rig).await;
-    latency.store(0, Ordering::Relaxed);
+    model.latency_ms.store(0, Ordering::Relaxed);
     until_degraded(&rig, &[], HEALED_WITHIN).await;
 }
 
@@ -214,37 +213,4 @@ async fn fill(rig: &Rig) {
         version = rig.index("default", tool, revision).await;
     }
     rig.applied(version).await;
-}
-
-/// A model that takes its time.
-struct Slow {
-    latency_ms: Arc<AtomicU64>,
-    model: Hashing,
-}
-
-impl Model for Slow {
-    fn fingerprint(&self) -> &Fingerprint {
-        self.model.fingerprint()
-    }
-
-    fn dimensions(&self) -> usize {
-        self.model.dimensions()
-    }
-
-    fn device(&self) -> DeviceKind {
-        self.model.device()
-    }
-
-    fn tokenize(&self, role: Role, text: &str) -> Result<Tokens, ModelError> {
-        self.model.tokenize(role, text)
-    }
-
-    fn encode(&self, batch: &[Tokens]) -> Result<Vec<Vec<f32>>, ModelError> {
-        std::thread::sleep(Duration::from_millis(self.latency_ms.load(Ordering::Relaxed)));
-        self.model.encode(batch)
-    }
-
-    fn on_cpu(&self) -> Result<Option<Arc<dyn Model>>, ModelError> {
-        Ok(None)
-    }
 }

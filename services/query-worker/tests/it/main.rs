@@ -9,3 +9,4 @@ mod leaks;
 mod limits;
 mod shards;
 mod support;
+mod warmth;

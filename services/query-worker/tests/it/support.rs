@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -13,7 +14,9 @@ use toolweaver_contracts::{
     Fault, GetReply, GetRequest, IndexedEvent, SearchReply, SearchRequest, StatusReply, StatusRequest,
     TEXT_VECTOR, Tenant, Tool, ToolKey, Vector, decode, encode, subjects,
 };
-use toolweaver_embedding::{Embedder, Hashing, Limits, Role, template};
+use toolweaver_embedding::{
+    DeviceKind, Embedder, Fingerprint, Hashing, Limits, Model, ModelError, Role, Tokens, template,
+};
 use toolweaver_messaging::{
     LocalServer, LocalServerConfig, Nats, NatsConfig, Outgoing, RequestError, StreamsConfig, connect,
     publish, request, streams,
@@ -219,4 +222,41 @@ pub(crate) fn crowd(count: usize) -> Vec<Tool> {
 
 pub(crate) fn ids(reply: &SearchReply) -> Vec<String> {
     reply.results.iter().map(|result| result.tool_id.to_string()).collect()
+}
+
+/// A model that takes its time, and counts.
+#[derive(Default)]
+pub(crate) struct Slow {
+    pub(crate) latency_ms: AtomicU64,
+    /// Texts that were embedded.
+    pub(crate) texts: AtomicUsize,
+    model: Hashing,
+}
+
+impl Model for Slow {
+    fn fingerprint(&self) -> &Fingerprint {
+        self.model.fingerprint()
+    }
+
+    fn dimensions(&self) -> usize {
+        self.model.dimensions()
+    }
+
+    fn device(&self) -> DeviceKind {
+        self.model.device()
+    }
+
+    fn tokenize(&self, role: Role, text: &str) -> Result<Tokens, ModelError> {
+        self.model.tokenize(role, text)
+    }
+
+    fn encode(&self, batch: &[Tokens]) -> Result<Vec<Vec<f32>>, ModelError> {
+        self.texts.fetch_add(batch.len(), Ordering::Relaxed);
+        std::thread::sleep(Duration::from_millis(self.latency_ms.load(Ordering::Relaxed)));
+        self.model.encode(batch)
+    }
+
+    fn on_cpu(&self) -> Result<Option<Arc<dyn Model>>, ModelError> {
+        Ok(None)
+    }
 }
