@@ -150,6 +150,10 @@ async fn nats() {
     rig.add_worker_with(Own { nats: Some(proxy.address()), ..Own::default() }, &TIMEOUTS).await;
     fill(&rig).await;
     until_degraded(&rig, &[], SOON).await;
+    // A slow network costs time and nothing else: what is asked of NATS is asked beside the answer.
+    proxy.set_latency(Duration::from_millis(100));
+    until_degraded(&rig, &[], SOON).await;
+    proxy.heal();
     proxy.cut();
     wait::until("nobody answers", SOON, async || {
         let asked =
@@ -168,7 +172,7 @@ async fn nats() {
     .await;
 }
 
-/// The owner of a domain falls silent without ending: its connection stands and nothing comes.
+/// The owner of a domain is cut off, falls silent without ending, or answers too late.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_worker_of_a_domain() {
     let mut rig = Rig::without_workers().await;
@@ -189,10 +193,12 @@ async fn the_worker_of_a_domain() {
         .await;
     };
     until_degraded(&[], SOON).await;
-    proxy.stall();
-    until_degraded(&["domain:filler"], SOON).await;
-    proxy.heal();
-    until_degraded(&[], HEALED_WITHIN).await;
+    for trouble in Trouble::ALL {
+        trouble.befalls(&proxy);
+        until_degraded(&["domain:filler"], SOON).await;
+        proxy.heal();
+        until_degraded(&[], HEALED_WITHIN).await;
+    }
 }
 
 /// Nothing in the domain that it is asked of fits: the whole tenant is searched.

@@ -2,7 +2,6 @@
 
 mod answers;
 mod away;
-mod degraded;
 mod fallback;
 mod freshness;
 mod leaks;
