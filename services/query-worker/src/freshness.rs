@@ -9,7 +9,6 @@ use std::{
 };
 
 use futures_util::StreamExt as _;
-
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use toolweaver_catalog_cache::{Scope, Versions};

@@ -34,7 +34,7 @@ mod shards;
 mod status;
 mod warmth;
 
-use std::{collections::HashMap, num::NonZeroUsize, sync::Arc};
+use std::{num::NonZeroUsize, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use tokio::sync::{mpsc, oneshot};
@@ -117,7 +117,7 @@ pub async fn run(settings: &QuerySettings, parts: Parts, runtime: &Runtime) -> a
     if let Some(shards) = searcher.shards.clone() {
         runtime.tasks.spawn("shards", shards.run(stop.clone()));
     }
-    let warmth = Warmth { searcher: Arc::clone(&searcher), configured, primed: HashMap::new() };
+    let warmth = Warmth::new(Arc::clone(&searcher), configured);
     runtime.tasks.spawn("warmth", warmth.keep(told, warm, stop.clone()));
     runtime.tasks.spawn("calibration", calibration::keep(Arc::clone(&searcher), stop.clone()));
     let service = serve(settings, &nats, searcher, freshness, runtime.health.clone())

@@ -18,7 +18,7 @@ use toolweaver_messaging::replay::Replayed;
 
 use crate::{
     freshness::Floor,
-    offline::Engine,
+    offline::{Engine, message},
     query_embedder,
     ranker::{bar::Newcomer, idioms, parts},
     searcher::cosines,
@@ -212,13 +212,7 @@ impl History {
         let Some(State { key, .. }) = self.states.choose(&mut self.rng) else { return };
         let (key, version) = (key.clone(), world.stream.len() as u64 + 1);
         let event = IndexedEvent::Removed { revision: version };
-        world.stream.push(Replayed {
-            subject: toolweaver_contracts::subjects::indexed(&key),
-            payload: toolweaver_contracts::encode(&event).into(),
-            stream_sequence: version,
-            published_at: std::time::SystemTime::now().into(),
-            pending: 0,
-        });
+        world.stream.push(message(&key, version, &event));
         self.states.push(State { version, key, tool: None });
     }
 

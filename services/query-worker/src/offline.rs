@@ -126,12 +126,17 @@ impl Engine {
             tool: Arc::new(tool),
             vectors: BTreeMap::from([(TEXT_VECTOR.to_owned(), Vector(vector))]),
         };
-        Replayed {
-            subject: subjects::indexed(&key),
-            payload: encode(&event).into(),
-            stream_sequence: version,
-            published_at: SystemTime::now().into(),
-            pending: 0,
-        }
+        message(&key, version, &event)
+    }
+}
+
+/// A message of INDEXED, the newest one.
+pub(crate) fn message(key: &ToolKey, version: u64, event: &IndexedEvent) -> Replayed {
+    Replayed {
+        subject: subjects::indexed(key),
+        payload: encode(event).into(),
+        stream_sequence: version,
+        published_at: SystemTime::now().into(),
+        pending: 0,
     }
 }

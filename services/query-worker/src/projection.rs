@@ -31,7 +31,7 @@ pub(crate) use self::{
     applier::{Applier, Changes},
     catalog::{Catalog, Entry},
     changes::Changed,
-    lexical::{FieldName, LexicalAnswer, LexicalHit, Profile, content_stems},
+    lexical::{FieldName, LexicalAnswer, LexicalHit, Profile, Scale, content_stems},
     names::{Mention, NameMatch},
     samples::Samples,
     synonyms::synonyms,

@@ -47,10 +47,10 @@ pub(crate) type Configured = Vec<(Tenant, SearchRequest)>;
 
 /// Keeps one worker warm.
 pub(crate) struct Warmth {
-    pub(crate) searcher: Arc<Searcher>,
-    pub(crate) configured: Configured,
+    searcher: Arc<Searcher>,
+    configured: Configured,
     /// Version of each tenant whose requests were answered ahead.
-    pub(crate) primed: HashMap<Tenant, u64>,
+    primed: HashMap<Tenant, u64>,
 }
 
 /// Reads requests, one a line: a query of the default tenant, or `TENANT<tab>QUERY`. Empty lines and `#` do not count.
@@ -73,6 +73,10 @@ pub(crate) fn read(file: &Path) -> anyhow::Result<Configured> {
 }
 
 impl Warmth {
+    pub(crate) fn new(searcher: Arc<Searcher>, configured: Configured) -> Self {
+        Self { searcher, configured, primed: HashMap::new() }
+    }
+
     /// Warms up once INDEXED was read, opens the gate, and keeps warm until `stop`.
     pub(crate) async fn keep(
         mut self,

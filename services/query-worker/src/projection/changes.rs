@@ -1,6 +1,9 @@
 //! The newest changes of the catalogue: what whoever remembers an answer must look at before giving it again.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+};
 
 use toolweaver_contracts::{Tenant, ToolKey};
 use uuid::Uuid;
@@ -50,13 +53,9 @@ impl ChangeLog {
             return None;
         }
         let after = self.changes.iter().rev().take_while(|change| change.version > version);
-        let mut newest: Vec<Arc<Changed>> = Vec::new();
-        for change in after.filter(|change| change.tenant == *tenant) {
-            if newest.iter().all(|known| known.point_id != change.point_id) {
-                newest.push(Arc::clone(change));
-            }
-        }
-        Some(newest)
+        let mut seen = HashSet::new();
+        let newest = after.filter(|change| change.tenant == *tenant && seen.insert(change.point_id));
+        Some(newest.cloned().collect())
     }
 }
 

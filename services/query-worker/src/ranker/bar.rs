@@ -15,7 +15,7 @@ use super::{
     fusion::{self, DenseAnswer, DenseHit, Ranked},
     mix,
 };
-use crate::projection::{LexicalAnswer, LexicalHit, Profile};
+use crate::projection::{LexicalAnswer, LexicalHit, Profile, Scale};
 
 /// Share of the candidates that may change before an answer is computed again.
 const DRIFT_MAX: f32 = 0.05;
@@ -38,6 +38,8 @@ pub(crate) struct Bar {
     /// What the arms counted, without their hits.
     lexical: LexicalAnswer,
     dense: DenseAnswer,
+    /// What the words were scored with; apart from what is copied for each newcomer.
+    scale: Scale,
     /// Changes so far that did not reach it.
     drift: u32,
 }
@@ -63,9 +65,7 @@ impl Bar {
         dense: Option<&DenseAnswer>,
     ) -> Option<Self> {
         let (lexical, dense) = lexical.zip(dense)?;
-        if lexical.scale.is_none() || ranked.len() < top_k {
-            return None;
-        }
+        let scale = lexical.scale.clone().filter(|_| ranked.len() >= top_k)?;
         let nearest = dense.hits.iter().max_by(|a, b| a.score.total_cmp(&b.score)).map(|hit| hit.point_id);
         Some(Self {
             predicate: predicate.clone(),
@@ -73,8 +73,15 @@ impl Bar {
             preferred,
             lowest: ranked.iter().map(|tool| tool.score).reduce(f32::min)?,
             nearest: dense.best(),
-            lexical: LexicalAnswer { hits: Vec::new(), near_names: Vec::new(), ..lexical.clone() },
-            dense: DenseAnswer { hits: Vec::new(), ..dense.clone() },
+            lexical: LexicalAnswer {
+                hits: Vec::new(),
+                near_names: Vec::new(),
+                scale: None,
+                terms: lexical.terms.clone(),
+                ..*lexical
+            },
+            dense: DenseAnswer { hits: Vec::new(), ..*dense },
+            scale,
             drift: 0,
         })
     }
@@ -110,7 +117,7 @@ impl Bar {
     /// The score that a search would give a tool which the request does not name.
     pub(crate) fn score(&self, tool: &Newcomer<'_>, coverage: &Coverage) -> f32 {
         let point_id = tool.point_id;
-        let words = self.lexical.scale.as_ref().map_or(0.0, |scale| scale.score(tool.profile));
+        let words = self.scale.score(tool.profile);
         let mut lexical = self.lexical.clone();
         lexical.hits.extend((words > 0.0).then(|| LexicalHit { point_id, score: words, parts: Vec::new() }));
         let mut dense = self.dense.clone();

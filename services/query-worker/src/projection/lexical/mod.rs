@@ -23,9 +23,12 @@ use uuid::Uuid;
 use self::{
     candidates::Candidates,
     fields::{Fields, PointIds},
-    scale::Scale,
 };
-pub(crate) use self::{fields::FieldName, query::content_stems, scale::Profile};
+pub(crate) use self::{
+    fields::FieldName,
+    query::content_stems,
+    scale::{Profile, Scale},
+};
 use super::{grams, names};
 
 /// Heap of the writer in bytes, before it flushes a segment by itself.
