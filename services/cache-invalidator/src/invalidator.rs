@@ -9,7 +9,7 @@ use toolweaver_catalog_cache::{Scope, Store, StoreError, Versions, drop_tools};
 use toolweaver_contracts::{Tenant, ToolKey, VersionsAnnounced, encode, subjects};
 use toolweaver_messaging::{BatchHandler, Delivery, Nats, Outcome};
 use toolweaver_service_runtime::retry::{Policy, RetryError, retry};
-use tracing::{debug, error, warn};
+use tracing::{Instrument as _, debug, error, info_span, warn};
 
 use crate::coalesce::{Raise, coalesce};
 use crate::metrics;
@@ -97,7 +97,8 @@ impl BatchHandler for Invalidator {
         let plan = coalesce(batch.iter().map(|event| (event.subject.as_str(), event.stream_sequence)));
         let (mut stopped, mut broken) = (BTreeSet::new(), BTreeSet::new());
         for (tenant, raise) in plan.raises {
-            match self.raise(&tenant, raise).await {
+            let raising = self.raise(&tenant, raise).instrument(info_span!("raise versions"));
+            match raising.await {
                 Ok(()) => {}
                 Err(RetryError::Stopped { source }) => {
                     debug!(%tenant, error = %source, "stopped before the versions were raised");

@@ -59,6 +59,7 @@ pub async fn run(
         ["streams", "consumer", "store"].map(|part| runtime.health.gate(format!("invalidation: {part}")));
     let [streams_gate, consumer_gate, store_gate] = gates;
     let Parts { nats, store } = parts;
+    metrics::declare();
     let (patience, stop) = (Policy::for_ever(), runtime.shutdown.soft());
 
     let make_streams = async || {

@@ -21,6 +21,10 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
             .u64_gauge("toolweaver_invalidation_pending_messages")
             .with_description("INDEXED events whose versions are not raised yet")
             .build(),
+        version: meter
+            .u64_gauge("toolweaver_invalidation_version")
+            .with_description("Sequence of INDEXED up to which all versions are raised")
+            .build(),
     }
 });
 
@@ -28,6 +32,7 @@ struct Instruments {
     events: Counter<u64>,
     raised: Counter<u64>,
     pending: Gauge<u64>,
+    version: Gauge<u64>,
 }
 
 /// So many events were handled.
@@ -40,7 +45,14 @@ pub(crate) fn raised(scopes: usize) {
     INSTRUMENTS.raised.add(scopes as u64, &[]);
 }
 
-/// So many events wait.
-pub(crate) fn pending(messages: u64) {
-    INSTRUMENTS.pending.record(messages, &[]);
+/// Makes the counters, so that they are there before the first time: what appears at 1 has no increase.
+pub(crate) fn declare() {
+    events(0);
+    raised(0);
+}
+
+/// So many events wait; all up to this sequence are done.
+pub(crate) fn lag(pending_messages: u64, version: u64) {
+    INSTRUMENTS.pending.record(pending_messages, &[]);
+    INSTRUMENTS.version.record(version, &[]);
 }

@@ -34,7 +34,7 @@ pub(crate) async fn watch(
         match consumer.lag().await {
             Ok(lag) => {
                 consumer_gate.ready();
-                metrics::pending(lag.pending + lag.ack_pending);
+                metrics::lag(lag.pending + lag.ack_pending, lag.ack_floor_stream_sequence);
             }
             Err(error) => consumer_gate.not_ready(error.to_string()),
         }

@@ -18,7 +18,7 @@ use toolweaver_contracts::{IndexedEvent, TEXT_VECTOR, Tool, ToolKey, Vector};
 use toolweaver_embedding::{EmbedError, Embedder, template};
 use toolweaver_messaging::{BatchHandler, Delivery, Nats, Outcome};
 use toolweaver_vector_store::VectorStore;
-use tracing::{debug, warn};
+use tracing::{Instrument as _, Span, debug, info_span, warn};
 
 use crate::failure::{Failure, retry_after};
 use crate::indexed::{Held, IndexedLog, Standing};
@@ -81,12 +81,12 @@ impl<S: VectorStore> Indexer<S> {
         Self { vectors: Vectors::new(embedder), store, log }
     }
 
-    async fn apply(&self, changes: Vec<Change>) -> Vec<Ended> {
+    async fn apply(&self, changes: Vec<Change>, batch: &[Delivery]) -> Vec<Ended> {
         let mut ended = Vec::with_capacity(changes.len());
         let looked = timed(Stage::Read, self.read(changes, &mut ended)).await;
         let ready = timed(Stage::Embed, self.embed(looked, &mut ended)).await;
         let stored = timed(Stage::Store, self.store(ready, &mut ended)).await;
-        timed(Stage::Publish, self.publish(stored, &mut ended)).await;
+        timed(Stage::Publish, self.publish(stored, batch, &mut ended)).await;
         ended
     }
 
@@ -173,10 +173,13 @@ impl<S: VectorStore> Indexer<S> {
         stored
     }
 
-    async fn publish(&self, stored: Vec<Ready>, ended: &mut Vec<Ended>) {
+    async fn publish(&self, stored: Vec<Ready>, batch: &[Delivery], ended: &mut Vec<Ended>) {
         let mut publishes = stream::iter(stored)
             .map(|change| async move {
-                Ended { end: self.publish_one(&change).await, deliveries: change.deliveries }
+                // Whoever published the tool sees it become searchable in the trace of that, not of this batch.
+                let span = change.deliveries.last().map_or_else(Span::none, |last| batch[*last].span.clone());
+                let end = self.publish_one(&change).instrument(span).await;
+                Ended { end, deliveries: change.deliveries }
             })
             .buffer_unordered(IN_FLIGHT_MAX);
         while let Some(one) = publishes.next().await {
@@ -233,7 +236,7 @@ impl<S: VectorStore> BatchHandler for Indexer<S> {
         for (delivery, fault) in plan.rejected {
             outcomes[delivery] = Outcome::Reject(fault);
         }
-        let ended = self.apply(plan.changes).await;
+        let ended = self.apply(plan.changes, batch).await;
         report(&ended);
         for Ended { deliveries, end } in ended {
             for delivery in deliveries {
@@ -256,7 +259,7 @@ fn combined(passages: &[Result<SharedVector, EmbedError>; 2]) -> Result<SharedVe
 
 async fn timed<T>(stage: Stage, work: impl Future<Output = T>) -> T {
     let begin = Instant::now();
-    let done = work.await;
+    let done = work.instrument(info_span!("stage", otel.name = stage.as_str())).await;
     metrics::stage(stage, begin.elapsed());
     done
 }

@@ -61,7 +61,8 @@ pub async fn run(
     let [streams_gate, vectors_gate, consumer_gate] = gates;
     let Parts { nats, embedder, vectors } = parts;
     let (patience, stop) = (Policy::for_ever(), runtime.shutdown.soft());
-    metrics::observe(&embedder);
+    metrics::declare();
+    toolweaver_embedding::metrics::observe(&embedder, "tools");
 
     let make_streams = async || {
         streams::ensure(&nats, streams_config).await?;

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use opentelemetry::metrics::{Counter, Gauge, Histogram};
 use opentelemetry::{KeyValue, global};
-use toolweaver_embedding::{Embedder, Stats};
 
 const METER: &str = "toolweaver_embedding_worker";
 
@@ -25,7 +24,7 @@ struct Instruments {
     unindexed_age: Gauge<f64>,
 }
 
-// Made at first use: by then the process has set its meter provider.
+// Made when the worker starts: by then the process has set its meter provider.
 static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
     let meter = global::meter(METER);
     Instruments {
@@ -82,7 +81,8 @@ impl Stage {
     /// All of them, in order.
     pub(crate) const ALL: [Self; 4] = [Self::Read, Self::Embed, Self::Store, Self::Publish];
 
-    const fn as_str(self) -> &'static str {
+    /// Its name in metrics and traces.
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
             Self::Embed => "embed",
@@ -112,6 +112,20 @@ pub(crate) enum VectorSource {
     Memory,
     /// Computed before, by whoever wrote it to INDEXED.
     Indexed,
+}
+
+/// Makes the counters, so that they are there before the first time: what appears at 1 has no increase.
+pub(crate) fn declare() {
+    for (counter, label, values) in [
+        (&INSTRUMENTS.indexed, "event", &["registered", "removed"][..]),
+        (&INSTRUMENTS.skipped, "reason", &["superseded", "stale", "repeated"]),
+        (&INSTRUMENTS.failures, "stage", &Stage::ALL.map(Stage::as_str)),
+        (&INSTRUMENTS.vectors, "source", &["model", "memory", "indexed"]),
+    ] {
+        for value in values {
+            counter.add(0, &[KeyValue::new(label, *value)]);
+        }
+    }
 }
 
 /// Counts changes that INDEXED stored.
@@ -159,31 +173,6 @@ pub(crate) fn stage(stage: Stage, time: Duration) {
 pub(crate) fn lag(events: u64, oldest: Duration) {
     INSTRUMENTS.unindexed.record(events, &[]);
     INSTRUMENTS.unindexed_age.record(oldest.as_secs_f64(), &[]);
-}
-
-/// Reports what an embedder has done, for as long as the process lives.
-pub(crate) fn observe(embedder: &Embedder) {
-    let counter = |name: &'static str, description: &'static str, read: fn(&Stats) -> u64| {
-        let embedder = embedder.clone();
-        global::meter(METER)
-            .u64_observable_counter(name)
-            .with_description(description)
-            .with_callback(move |observer| observer.observe(read(&embedder.stats()), &[]))
-            .build();
-    };
-    counter("toolweaver_embedded_texts_total", "Texts of tools that were embedded.", |stats| stats.texts);
-    counter("toolweaver_embedded_tokens_total", "Tokens of these texts.", |stats| stats.tokens);
-    counter(
-        "toolweaver_embedded_padded_tokens_total",
-        "Tokens of these texts and of what their batches were padded with.",
-        |stats| stats.padded_tokens,
-    );
-    let busy = embedder.clone();
-    global::meter(METER)
-        .f64_observable_counter("toolweaver_embedding_busy_seconds_total")
-        .with_description("Time spent tokenizing and computing.")
-        .with_callback(move |observer| observer.observe(busy.stats().busy.as_secs_f64(), &[]))
-        .build();
 }
 
 fn add(counter: &Counter<u64>, count: usize, label: &'static str, value: &'static str) {

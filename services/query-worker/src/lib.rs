@@ -47,6 +47,7 @@ use toolweaver_messaging::{
     Endpoint, Limits, Nats, Replay, Request, Service, ServiceConfig as MicroConfig, ServiceError,
 };
 use toolweaver_service_runtime::{Gate, Health, Runtime};
+use tracing::Instrument as _;
 
 use self::{
     calibration::Densities,
@@ -81,7 +82,9 @@ pub async fn run(settings: &QuerySettings, parts: Parts, runtime: &Runtime) -> a
     let fingerprint = parts.embedder.fingerprint().hex().to_owned();
     let (applier, projection) =
         projection::open(fingerprint, memory, own.clone()).context("cannot make the lexical index")?;
+    metrics::declare();
     metrics::observe_projection(&projection);
+    toolweaver_embedding::metrics::observe(&parts.embedder, "queries");
 
     let replay = Replay::new(&parts.nats, INDEXED_STREAM, 0);
     let stop = runtime.shutdown.soft().clone();
@@ -109,6 +112,7 @@ pub async fn run(settings: &QuerySettings, parts: Parts, runtime: &Runtime) -> a
         projection,
         densities: Densities::default(),
         shards: own.map(|own| Shards::new(nats.clone(), own)),
+        routes: true,
         classifier: LlmClassifier::new(&settings.llm),
         breakers: Breakers::new(),
         patience,
@@ -202,9 +206,9 @@ async fn project(
     let reading = async move {
         while let Some(batch) = stop.run_until_cancelled(replay.next_batch(batch_max.get())).await {
             let batch = batch.context("cannot follow INDEXED")?;
-            let is_last = batch.caught_up;
+            let (is_last, spans) = (batch.caught_up, batch.spans);
             let changes = Changes::read(batch.messages).await.context("cannot read INDEXED")?;
-            if read.send((changes, is_last)).await.is_err() {
+            if read.send((changes, is_last, spans)).await.is_err() {
                 break;
             }
         }
@@ -212,8 +216,11 @@ async fn project(
     };
     let applying = async move {
         // Outside the token: a batch is never left half applied.
-        while let Some((changes, is_last)) = batches.recv().await {
-            applier = applier.apply(changes).await.context("cannot apply INDEXED")?;
+        while let Some((changes, is_last, spans)) = batches.recv().await {
+            let applying = applier.apply(changes).instrument(spans.batch.clone());
+            applier = applying.await.context("cannot apply INDEXED")?;
+            // From here on searches see it.
+            drop(spans);
             if is_last {
                 caught_up.ready();
                 // Nobody listens any more where the worker is stopping.

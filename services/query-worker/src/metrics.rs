@@ -1,22 +1,21 @@
 //! The metrics of the query worker. Labels are bounded, ids never appear.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use opentelemetry::{
     KeyValue, global,
     metrics::{Counter, Histogram, Meter},
 };
-use toolweaver_contracts::{SearchReply, SearchStatus, ServedFrom};
+use toolweaver_contracts::{Routed, RoutedBy, SearchReply, SearchStatus, ServedFrom};
 
 use crate::projection::Projection;
-
-/// Upper bounds in seconds: from a cache hit to a part's time-out.
-const SECONDS: [f64; 13] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
 struct Instruments {
     searches: Counter<u64>,
     degraded: Counter<u64>,
     seconds: Histogram<f64>,
+    routed: Counter<u64>,
+    stage_seconds: Histogram<f64>,
 }
 
 static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
@@ -33,10 +32,62 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
         seconds: meter
             .f64_histogram("toolweaver_search_seconds")
             .with_description("Time from request to reply inside the worker.")
-            .with_boundaries(SECONDS.to_vec())
+            .build(),
+        routed: meter
+            .u64_counter("toolweaver_searches_routed_total")
+            .with_description(
+                "Computed searches by what led them to a domain, and whether they fell back to all.",
+            )
+            .build(),
+        stage_seconds: meter
+            .f64_histogram("toolweaver_search_stage_seconds")
+            .with_description("Time that a computed search spent in a stage. Some stages run side by side.")
             .build(),
     }
 });
+
+const SERVED_FROM: [&str; 2] = ["index", "cache"];
+const STATUSES: [&str; 3] = ["matched", "nothing_relevant", "cannot_say"];
+const ROUTED_BY: [&str; 5] = ["hint", "keywords", "centroid", "llm", "none"];
+/// What may be missing from an answer. The domains of other workers count as one: there may be any number.
+const PARTS: [&str; 6] = ["vectors", "embedding", "lexical", "cache", "projection", DOMAIN];
+const DOMAIN: &str = "domain";
+
+/// Makes the counters, so that they are there before the first time: what appears at 1 has no increase.
+pub(crate) fn declare() {
+    for served_from in SERVED_FROM {
+        for status in STATUSES {
+            let labels = [KeyValue::new("served_from", served_from), KeyValue::new("status", status)];
+            INSTRUMENTS.searches.add(0, &labels);
+        }
+    }
+    for part in PARTS {
+        INSTRUMENTS.degraded.add(0, &[KeyValue::new("part", part)]);
+    }
+    for by in ROUTED_BY {
+        for fell_back in [false, true] {
+            INSTRUMENTS
+                .routed
+                .add(0, &[KeyValue::new("by", by), KeyValue::new("fell_back", fell_back.to_string())]);
+        }
+    }
+}
+
+/// Counts a search that was computed, and the time of its stages.
+pub(crate) fn computed(routed: &Routed, stages: impl Iterator<Item = (&'static str, Duration)>) {
+    let by = match routed.by {
+        RoutedBy::Hint => "hint",
+        RoutedBy::Keywords => "keywords",
+        RoutedBy::Centroid => "centroid",
+        RoutedBy::Llm => "llm",
+        RoutedBy::None => "none",
+    };
+    let labels = [KeyValue::new("by", by), KeyValue::new("fell_back", routed.fell_back.to_string())];
+    INSTRUMENTS.routed.add(1, &labels);
+    for (stage, took) in stages {
+        INSTRUMENTS.stage_seconds.record(took.as_secs_f64(), &[KeyValue::new("stage", stage)]);
+    }
+}
 
 fn meter() -> Meter {
     global::meter("toolweaver.query_worker")
@@ -57,7 +108,8 @@ pub(crate) fn search_answered(reply: &SearchReply) {
     INSTRUMENTS.searches.add(1, &[served.clone(), KeyValue::new("status", status)]);
     INSTRUMENTS.seconds.record(reply.took_ms / 1e3, &[served]);
     for part in &reply.degraded {
-        INSTRUMENTS.degraded.add(1, &[KeyValue::new("part", part.clone())]);
+        let part = PARTS.into_iter().find(|known| part == known).unwrap_or(DOMAIN);
+        INSTRUMENTS.degraded.add(1, &[KeyValue::new("part", part)]);
     }
 }
 
@@ -76,5 +128,13 @@ pub(crate) fn observe_projection(projection: &Projection) {
         p.applied().version
     });
     gauge("toolweaver_projection_pending", "Changes in INDEXED not applied yet.", |p| p.applied().pending);
+    let lagging = projection.clone();
+    meter
+        .f64_observable_gauge("toolweaver_projection_lag_seconds")
+        .with_description(
+            "Age of the oldest change in INDEXED that may not be applied yet; 0 if there is none.",
+        )
+        .with_callback(move |observer| observer.observe(lagging.applied().lag().as_secs_f64(), &[]))
+        .build();
     gauge("toolweaver_projection_tools", "Searchable tools.", |p| p.catalog().tools() as u64);
 }

@@ -52,12 +52,20 @@ impl Engine {
             projection,
             densities: Densities::default(),
             shards: None,
+            routes: true,
             classifier: None,
             breakers: Breakers::new(),
             patience: Patience { part: PATIENCE, whole: PATIENCE },
             flights: searcher::flights(),
         };
         Ok(Self { applier: Some(applier), searcher, version: 0 })
+    }
+
+    /// The same, but every search is global: for measuring what routing gains or costs.
+    #[must_use]
+    pub fn without_routing(mut self) -> Self {
+        self.searcher.routes = false;
+        self
     }
 
     /// The vectors of tools, in their order; `embedded` learns how many each time some are done.

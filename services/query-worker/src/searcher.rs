@@ -15,7 +15,7 @@ mod owners;
 mod remembered;
 mod stages;
 
-use std::{borrow::Cow, sync::Arc, time::Instant};
+use std::{borrow::Cow, collections::BTreeSet, sync::Arc, time::Instant};
 
 use serde::Serialize;
 use toolweaver_catalog_cache::{CatalogCache, SearchKey};
@@ -69,6 +69,8 @@ pub(crate) struct Searcher {
     pub(crate) densities: Densities,
     /// Who owns the domains that are not indexed here; `None` where all are.
     pub(crate) shards: Option<Shards>,
+    /// Whether a search without a hint may be led to a domain.
+    pub(crate) routes: bool,
     /// Asked for a domain where nothing else is sure.
     pub(crate) classifier: Option<LlmClassifier>,
     pub(crate) breakers: Breakers,
@@ -219,7 +221,7 @@ impl Searcher {
     ) -> Result<(SearchReply, Option<Bar>), Fault> {
         let deadline = self.patience.begin();
         let mut stages = Stages::default();
-        let mut degraded: Vec<String> = Vec::new();
+        let mut degraded = BTreeSet::new();
         let everywhere = request.predicate(tenant);
         let few = self.few_candidates(&everywhere);
         let hint = request.domain.as_ref().filter(|_| few.is_none());
@@ -239,7 +241,7 @@ impl Searcher {
         let choosing = async {
             match hint {
                 Some(domain) => router::hinted(domain),
-                None if few.is_some() => Vec::new(),
+                None if few.is_some() || !self.routes => Vec::new(),
                 None => self.routes(&question, &everywhere, words.as_ref().ok()).await,
             }
         };
@@ -299,8 +301,7 @@ impl Searcher {
         let packed = stages.time(Stage::Load, || {
             answer::pack(self.results(ranked, request, &found), request.shape, request.budget_tokens)
         });
-        degraded.sort_unstable();
-        degraded.dedup();
+        metrics::computed(&routed, stages.took_by_name());
         let reply = SearchReply {
             search_id: String::new(),
             status,
@@ -312,7 +313,7 @@ impl Searcher {
             lag_ms: 0,
             ranker: ranker::NAME.to_owned(),
             served_from: ServedFrom::Index,
-            degraded,
+            degraded: degraded.into_iter().collect(),
             routed,
             explain: request.explain.then(|| explained::search(&question, &found, weighed, &stages)),
             took_ms: 0.0,
@@ -359,7 +360,7 @@ impl Searcher {
         predicate: Predicate,
         words: Option<arms::Answer<LexicalAnswer>>,
         stages: &mut Stages,
-        degraded: &mut Vec<String>,
+        degraded: &mut BTreeSet<String>,
     ) -> Result<Found, Fault> {
         let arms = Box::pin(self.arms(question, &predicate, words, stages));
         let Arms { lexical, dense, missing } = arms.await;

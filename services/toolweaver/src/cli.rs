@@ -72,6 +72,27 @@ pub(crate) struct Connection {
 
     #[command(flatten)]
     pub(crate) nats: NatsConfig,
+
+    /// OTLP/gRPC endpoint that gets the traces of this command, for example `http://localhost:4317`; none without it
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    pub(crate) otlp_endpoint: Option<String>,
+}
+
+impl Command {
+    /// Of a command that asks running workers.
+    pub(crate) fn connection(&self) -> Option<&Connection> {
+        match self {
+            Self::Register(args) => Some(&args.connection),
+            Self::Remove(args) => Some(&args.connection),
+            Self::Import(Import::Openapi(args)) => Some(&args.connection),
+            Self::Search(args) => Some(&args.connection),
+            Self::Get(args) => Some(&args.connection),
+            Self::Domains(args) => Some(&args.connection),
+            Self::Status(connection) => Some(connection),
+            Self::Doctor(args) => Some(&args.connection),
+            Self::Up(_) | Self::Model(_) | Self::Eval(_) => None,
+        }
+    }
 }
 
 /// Whether to wait for a change to become searchable.

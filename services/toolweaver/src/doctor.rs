@@ -2,6 +2,7 @@
 
 mod other_parts;
 mod over_nats;
+mod round_trip;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -22,7 +23,11 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
-    connection: Connection,
+    pub(crate) connection: Connection,
+
+    /// Also register a tool of its own in the domain `toolweaver-probe`, find it, and remove it
+    #[arg(long)]
+    round_trip: bool,
 
     /// Folder of the embedding model
     #[arg(long, env = "TOOLWEAVER_MODEL_DIR", value_name = "DIR")]
@@ -58,7 +63,13 @@ struct Report {
 pub(crate) async fn doctor(args: &DoctorArgs, common: &Common) -> Result<Exit, Fault> {
     let data_dir = DataDir::new(common.data_dir.as_deref())?;
     let mut findings = match Client::connect(&args.connection, &data_dir).await {
-        Ok(client) => over_nats::findings(&client).await,
+        Ok(client) => {
+            let mut findings = over_nats::findings(&client).await;
+            if args.round_trip {
+                findings.push(round_trip::finding(&client).await);
+            }
+            findings
+        }
         Err(fault) => {
             let url = located(&args.connection.nats, &data_dir).url_redacted();
             vec![

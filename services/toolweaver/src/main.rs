@@ -29,9 +29,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 use toolweaver_contracts::{ErrorCode, Fault};
+use toolweaver_service_runtime::{LogFormat, Telemetry, TelemetryConfig, telemetry};
 
 use crate::{
-    cli::{Cli, Command, Common, Import, ModelCommand},
+    cli::{Cli, Command, Common, Connection, Import, ModelCommand},
     exit::Exit,
     output::Output,
 };
@@ -69,6 +70,37 @@ fn in_runtime(command: Command, common: &Common) -> Result<Exit, Fault> {
 }
 
 async fn run(command: Command, common: &Common) -> Result<Exit, Fault> {
+    let traces = match command.connection() {
+        Some(connection) => traces(connection)?,
+        None => None,
+    };
+    let outcome = execute(command, common).await;
+    if let Some(traces) = traces {
+        traces.shutdown().await;
+    }
+    outcome
+}
+
+/// Traces of a client command, where they are asked for. It logs nothing: what it has to say is its result.
+fn traces(connection: &Connection) -> Result<Option<Telemetry>, Fault> {
+    let config = TelemetryConfig {
+        log_format: LogFormat::Human,
+        log_filter: "off".to_owned(),
+        otlp_endpoint: connection.otlp_endpoint.clone().filter(|endpoint| !endpoint.is_empty()),
+        trace_ratio: 1.0,
+    };
+    if config.otlp_endpoint.is_none() {
+        return Ok(None);
+    }
+    let bad_option = |message| Fault::new(ErrorCode::BadRequest, message);
+    let faults = config.validate();
+    if !faults.is_empty() {
+        return Err(bad_option(faults.join("; ")));
+    }
+    telemetry::start("toolweaver", &config).map(Some).map_err(|error| bad_option(error.to_string()))
+}
+
+async fn execute(command: Command, common: &Common) -> Result<Exit, Fault> {
     match command {
         Command::Up(args) => up::up(*args, common).await,
         Command::Register(args) => register::register(args, common).await,

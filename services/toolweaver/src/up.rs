@@ -29,7 +29,7 @@ use toolweaver_messaging::{
     LocalServer, LocalServerConfig, Nats, NatsConfig, local_server::LocalServerError, streams,
 };
 use toolweaver_query_worker as query_worker;
-use toolweaver_service_runtime::{Runtime, RuntimeConfig, telemetry};
+use toolweaver_service_runtime::{Runtime, RuntimeConfig, healthcheck, telemetry};
 use toolweaver_vector_store::Qdrant;
 
 pub(crate) use self::workers::WorkerArgs;
@@ -62,6 +62,11 @@ pub(crate) struct UpArgs {
 
 /// `up`. Returns when it was told to end, or when a part of it died.
 pub(crate) async fn up(mut args: UpArgs, common: &Common) -> Result<Exit, Fault> {
+    if args.runtime.http.healthcheck {
+        let address = args.runtime.http.http_addr;
+        let asked = tokio::task::spawn_blocking(move || healthcheck::ask(address)).await;
+        return asked.expect("asking does not panic").map(|()| Exit::Done).map_err(|error| failed(&error));
+    }
     let begin = Instant::now();
     let data_dir = DataDir::new(common.data_dir.as_deref())?;
     args.workers.find_model(&data_dir)?;

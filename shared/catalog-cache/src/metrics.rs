@@ -30,6 +30,8 @@ pub(crate) enum Tier {
 }
 
 impl Tier {
+    const ALL: [Self; 3] = [Self::Local, Self::Redis, Self::Files];
+
     const fn name(self) -> &'static str {
         match self {
             Self::Local => "local",
@@ -53,6 +55,17 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    const ALL: [Self; 4] = [Self::Hit, Self::Miss, Self::Error, Self::Skipped];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Error => "error",
+            Self::Skipped => "skipped",
+        }
+    }
+
     /// Of a tier that answered.
     pub(crate) fn of<T>(found: Option<&T>) -> Self {
         if found.is_some() { Self::Hit } else { Self::Miss }
@@ -75,16 +88,25 @@ pub(crate) struct LayerMetrics {
 impl LayerMetrics {
     pub(crate) fn new(layer: &'static str) -> Self {
         let meter = global::meter("toolweaver.cache");
+        let requests = meter
+            .u64_counter("toolweaver_cache_requests_total")
+            .with_description("Lookups by layer, tier and result (hit, miss, error, skipped)")
+            .build();
+        let write_errors = meter
+            .u64_counter("toolweaver_cache_write_errors_total")
+            .with_description("Entries that could not be stored, by layer and tier")
+            .build();
+        // Each is there before the first time: what appears at 1 has no increase.
+        for tier in Tier::ALL {
+            for outcome in Outcome::ALL {
+                requests.add(0, &labels(layer, tier, outcome));
+            }
+            write_errors.add(0, &[KeyValue::new("layer", layer), KeyValue::new("tier", tier.name())]);
+        }
         Self {
             layer,
-            requests: meter
-                .u64_counter("toolweaver_cache_requests_total")
-                .with_description("Lookups by layer, tier and result (hit, miss, error, skipped)")
-                .build(),
-            write_errors: meter
-                .u64_counter("toolweaver_cache_write_errors_total")
-                .with_description("Entries that could not be stored, by layer and tier")
-                .build(),
+            requests,
+            write_errors,
             local_hits: AtomicU64::new(0),
             redis_hits: AtomicU64::new(0),
             file_hits: AtomicU64::new(0),
@@ -100,12 +122,6 @@ impl LayerMetrics {
             Tier::Redis => &self.redis_hits,
             Tier::Files => &self.file_hits,
         };
-        let result = match outcome {
-            Outcome::Hit => "hit",
-            Outcome::Miss => "miss",
-            Outcome::Error => "error",
-            Outcome::Skipped => "skipped",
-        };
         match (outcome, tier) {
             (Outcome::Hit, _) => hits.fetch_add(1, Ordering::Relaxed),
             (Outcome::Error | Outcome::Skipped, Tier::Redis) => {
@@ -113,12 +129,7 @@ impl LayerMetrics {
             }
             _ => 0,
         };
-        let labels = [
-            KeyValue::new("layer", self.layer),
-            KeyValue::new("tier", tier.name()),
-            KeyValue::new("result", result),
-        ];
-        self.requests.add(1, &labels);
+        self.requests.add(1, &labels(self.layer, tier, outcome));
     }
 
     /// No tier had it.
@@ -140,4 +151,12 @@ impl LayerMetrics {
             redis_errors: self.redis_errors.load(Ordering::Relaxed),
         }
     }
+}
+
+fn labels(layer: &'static str, tier: Tier, outcome: Outcome) -> [KeyValue; 3] {
+    [
+        KeyValue::new("layer", layer),
+        KeyValue::new("tier", tier.name()),
+        KeyValue::new("result", outcome.name()),
+    ]
 }

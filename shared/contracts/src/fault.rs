@@ -28,7 +28,8 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    const ALL: [Self; 7] = [
+    /// All of them.
+    pub const ALL: [Self; 7] = [
         Self::BadRequest,
         Self::NotFound,
         Self::NotYet,

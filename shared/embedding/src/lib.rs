@@ -9,6 +9,7 @@
 //! What does not live here: where vectors are stored or cached, where a model folder is looked for by
 //! default or fetched from (the command line does both), and any ranking.
 
+pub mod metrics;
 pub mod template;
 
 mod candle;

@@ -11,8 +11,8 @@ use rand::Rng as _;
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
-use crate::NatsConfig;
 use crate::config::Credentials;
+use crate::{NatsConfig, metrics};
 
 /// How long a request may take, and a JetStream call.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -82,6 +82,7 @@ impl ConnectError {
 pub async fn connect(config: &NatsConfig, client_name: &str) -> Result<Nats, ConnectError> {
     let servers = config.servers().map_err(ConnectError::Config)?;
     let connections = Arc::new(watch::Sender::new(0));
+    metrics::nats_reconnected(client_name, 0);
     let mut options = ConnectOptions::new()
         .name(client_name)
         .request_timeout(Some(REQUEST_TIMEOUT))
@@ -89,9 +90,9 @@ pub async fn connect(config: &NatsConfig, client_name: &str) -> Result<Nats, Con
         .max_reconnects(None)
         .reconnect_delay_callback(reconnect_pause)
         .event_callback({
-            let connections = Arc::clone(&connections);
+            let (connections, client_name) = (Arc::clone(&connections), client_name.to_owned());
             move |event| {
-                observe(&event, &connections);
+                observe(&event, &connections, &client_name);
                 std::future::ready(())
             }
         });
@@ -194,9 +195,10 @@ fn reconnect_pause(attempts: usize) -> Duration {
     full.mul_f64(rand::rng().random_range(0.5..=1.0))
 }
 
-fn observe(event: &Event, connections: &watch::Sender<u64>) {
+fn observe(event: &Event, connections: &watch::Sender<u64>, client_name: &str) {
     match event {
         Event::Connected => {
+            metrics::nats_connected(client_name, true);
             let mut first = false;
             connections.send_modify(|count| {
                 *count += 1;
@@ -205,10 +207,14 @@ fn observe(event: &Event, connections: &watch::Sender<u64>) {
             if first {
                 debug!("connected to NATS");
             } else {
+                metrics::nats_reconnected(client_name, 1);
                 info!("connected to NATS again");
             }
         }
-        Event::Disconnected => warn!("lost the connection to NATS; connecting again until it is back"),
+        Event::Disconnected => {
+            metrics::nats_connected(client_name, false);
+            warn!("lost the connection to NATS; connecting again until it is back");
+        }
         Event::SlowConsumer(subscription) => {
             warn!(subscription, "messages were dropped: a subscriber is slower than what it subscribed to");
         }

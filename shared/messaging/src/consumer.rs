@@ -18,13 +18,14 @@ use bytes::Bytes;
 use opentelemetry::Context;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, error};
+use tracing::{Instrument as _, Span, error};
 
 use toolweaver_contracts::Fault;
 
 use crate::backoff::Backoff;
 use crate::pull::Puller;
 use crate::settle::Settlement;
+use crate::trace::BatchSpans;
 use crate::trouble::Trouble;
 use crate::{Nats, metrics, settle, trace};
 
@@ -44,8 +45,9 @@ pub struct Delivery {
     pub attempts: u64,
     /// When the server stored it.
     pub published_at: OffsetDateTime,
-    /// The publisher's trace context; empty where it sent none.
-    pub context: Context,
+    /// This message in the trace of its publisher; disabled where that is not recorded. What is published because of the
+    /// message belongs into it.
+    pub span: Span,
 }
 
 /// What became of one delivery.
@@ -156,6 +158,7 @@ impl Consumer {
     /// Makes the consumer on the server, or brings it up to date. [`Consumer::run`] does it too; call this to know
     /// early, or to have [`Consumer::lag`] before the first batch.
     pub async fn ensure(&self) -> Result<(), ConsumerError> {
+        metrics::declare(&self.config.stream);
         self.open().await.map(|_| ())
     }
 
@@ -236,12 +239,10 @@ impl Consumer {
 
     async fn process(&self, messages: Vec<async_nats::Message>, handler: &impl BatchHandler) {
         let begin = Instant::now();
-        let (deliveries, replies) = self.parse(messages);
+        let (deliveries, replies, batch) = self.parse(messages);
         if deliveries.is_empty() {
             return;
         }
-        let contexts = deliveries.iter().map(|delivery| &delivery.context);
-        let span = trace::process_span(&self.config.stream, &self.config.durable, deliveries.len(), contexts);
         async {
             let settlement = Settlement {
                 nats: &self.nats,
@@ -272,14 +273,14 @@ impl Consumer {
             };
             settlement.acknowledge(&verdicts).await;
         }
-        .instrument(span)
+        .instrument(batch)
         .await;
         metrics::batch(&self.config.stream, begin.elapsed().as_secs_f64());
     }
 
-    /// Deliveries in stream order, and beside each the subject that acknowledges it.
-    fn parse(&self, messages: Vec<async_nats::Message>) -> (Vec<Delivery>, Vec<async_nats::Subject>) {
-        let mut parsed: Vec<(Delivery, async_nats::Subject)> = Vec::with_capacity(messages.len());
+    /// Deliveries in stream order, beside each the subject that acknowledges it, and the span of all.
+    fn parse(&self, messages: Vec<async_nats::Message>) -> (Vec<Delivery>, Vec<async_nats::Subject>, Span) {
+        let mut parsed: Vec<(Delivery, (async_nats::Subject, Context))> = Vec::with_capacity(messages.len());
         for message in messages {
             let message = StreamMessage { message, context: self.nats.jetstream().clone() };
             let (Ok(info), Some(reply)) = (message.info(), message.reply.clone()) else {
@@ -292,13 +293,22 @@ impl Consumer {
                 stream_sequence: info.stream_sequence,
                 attempts: u64::try_from(info.delivered).unwrap_or(1),
                 published_at: info.published,
-                context: trace::extract(message.headers.as_ref()),
+                span: Span::none(),
             };
-            parsed.push((delivery, reply));
+            parsed.push((delivery, (reply, trace::extract(message.headers.as_ref()))));
         }
         // Redeliveries come in between; handlers may rely on the order of the stream.
         parsed.sort_by_key(|(delivery, _)| delivery.stream_sequence);
-        parsed.into_iter().unzip()
+        let sent: Vec<_> = parsed
+            .iter()
+            .map(|(delivery, (_, sender))| trace::Sent { subject: &delivery.subject, sender })
+            .collect();
+        let spans = BatchSpans::new("process", &self.config.stream, &self.config.durable, &sent);
+        let (mut deliveries, rest): (Vec<_>, Vec<_>) = parsed.into_iter().unzip();
+        for (delivery, span) in deliveries.iter_mut().zip(spans.messages) {
+            delivery.span = span;
+        }
+        (deliveries, rest.into_iter().map(|(reply, _)| reply).collect(), spans.batch)
     }
 
     /// Tells the server again and again that the batch is being worked on.

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use opentelemetry::metrics::{Counter, Gauge, Histogram};
 use opentelemetry::{KeyValue, global};
+use toolweaver_contracts::{ErrorCode, Fault};
 
 struct Instruments {
     deliveries: Counter<u64>,
@@ -16,7 +17,31 @@ struct Instruments {
     requests_in_work: Gauge<u64>,
     requests_queued: Gauge<u64>,
     requests_in_work_max: Gauge<u64>,
+    nats_connected: Gauge<u64>,
+    nats_reconnects: Counter<u64>,
 }
+
+/// What an event can be rejected for: a part of it, or one of the last three.
+const REASONS: [&str; 16] = [
+    "event",
+    "tool_name",
+    "tool_type",
+    "domain",
+    "description",
+    "parameters",
+    "version",
+    "last_updated",
+    "tags",
+    "examples",
+    "publisher",
+    "allowed_roles",
+    "tool",
+    // It cannot be read, or is not where it should be.
+    "message",
+    // It is not at fault, and failed again and again.
+    "internal",
+    "other",
+];
 
 // Made at first use: by then the process has set its meter provider.
 static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
@@ -30,7 +55,7 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
             .build(),
         rejected: meter
             .u64_counter("toolweaver_rejected_total")
-            .with_description("Stream messages given up and stored in REJECTED, by error code.")
+            .with_description("Stream messages given up and stored in REJECTED, by what was wrong with them.")
             .build(),
         batch_seconds: meter
             .f64_histogram("toolweaver_batch_seconds")
@@ -67,8 +92,48 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
             .u64_gauge("toolweaver_requests_in_work_max")
             .with_description("Most requests worked on at a time, as adapted to the machine, by endpoint.")
             .build(),
+        nats_connected: meter
+            .u64_gauge("toolweaver_nats_connected")
+            .with_description("1 while the connection to NATS stands, by client.")
+            .build(),
+        nats_reconnects: meter
+            .u64_counter("toolweaver_nats_reconnects_total")
+            .with_description("Connections to NATS that were made anew, by client.")
+            .build(),
     }
 });
+
+/// Counts nothing, so that a counter is there before the first time: what appears at 1 has no increase.
+pub(crate) fn declare(stream: &str) {
+    for outcome in ["done", "retry", "rejected"] {
+        let labels = [KeyValue::new("stream", stream.to_owned()), KeyValue::new("outcome", outcome)];
+        INSTRUMENTS.deliveries.add(0, &labels);
+    }
+    for reason in REASONS {
+        INSTRUMENTS.rejected.add(0, &[KeyValue::new("reason", reason)]);
+    }
+}
+
+/// The same for an endpoint.
+pub(crate) fn declare_endpoint(endpoint: &str, shed_reasons: impl IntoIterator<Item = &'static str>) {
+    let name = KeyValue::new("endpoint", endpoint.to_owned());
+    for code in ErrorCode::ALL.map(ErrorCode::number).into_iter().chain([200]) {
+        INSTRUMENTS.requests.add(0, &[name.clone(), KeyValue::new("code", i64::from(code))]);
+    }
+    for reason in shed_reasons {
+        INSTRUMENTS.requests_shed.add(0, &[name.clone(), KeyValue::new("reason", reason)]);
+    }
+}
+
+/// Says whether a client is connected.
+pub(crate) fn nats_connected(client: &str, is_connected: bool) {
+    INSTRUMENTS.nats_connected.record(u64::from(is_connected), &[KeyValue::new("client", client.to_owned())]);
+}
+
+/// Counts connections of a client that were made anew.
+pub(crate) fn nats_reconnected(client: &str, times: u64) {
+    INSTRUMENTS.nats_reconnects.add(times, &[KeyValue::new("client", client.to_owned())]);
+}
 
 /// Counts deliveries of one stream that ended in one way.
 pub(crate) fn deliveries(stream: &str, outcome: &'static str, count: usize) {
@@ -79,8 +144,22 @@ pub(crate) fn deliveries(stream: &str, outcome: &'static str, count: usize) {
 }
 
 /// Counts one rejection.
-pub(crate) fn rejected(code: u16) {
-    INSTRUMENTS.rejected.add(1, &[KeyValue::new("code", i64::from(code))]);
+pub(crate) fn rejected(reason: &Fault) {
+    INSTRUMENTS.rejected.add(1, &[KeyValue::new("reason", rejected_for(reason))]);
+}
+
+/// The part of the event that a fault points at.
+fn rejected_for(reason: &Fault) -> &'static str {
+    if reason.code != ErrorCode::BadRequest {
+        return "internal";
+    }
+    let Some(pointer) = reason.pointer.as_deref().filter(|pointer| !pointer.is_empty()) else {
+        return "message";
+    };
+    let mut parts = pointer.split('/').skip(1);
+    let (first, second) = (parts.next().unwrap_or_default(), parts.next());
+    let part = if first == "tool" { second.unwrap_or(first) } else { first };
+    REASONS.into_iter().find(|reason| *reason == part).unwrap_or("other")
 }
 
 /// Records how long one batch took.
@@ -112,4 +191,20 @@ pub(crate) fn load(endpoint: &str, in_work: usize, queued: usize, in_work_max: u
     INSTRUMENTS.requests_in_work.record(in_work as u64, &name);
     INSTRUMENTS.requests_queued.record(queued as u64, &name);
     INSTRUMENTS.requests_in_work_max.record(in_work_max as u64, &name);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rejection_is_counted_under_the_part_that_was_wrong() {
+        let wrong = |pointer: &str| rejected_for(&Fault::new(ErrorCode::BadRequest, "wrong").at(pointer));
+        assert_eq!(wrong("/tool/parameters/properties/x"), "parameters");
+        assert_eq!(wrong("/tool"), "tool");
+        assert_eq!(wrong("/event"), "event");
+        assert_eq!(wrong("/tool/no_such_field"), "other");
+        assert_eq!(rejected_for(&Fault::new(ErrorCode::BadRequest, "not JSON")), "message");
+        assert_eq!(rejected_for(&Fault::new(ErrorCode::Internal, "no luck")), "internal");
+    }
 }

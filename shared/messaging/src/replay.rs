@@ -7,12 +7,14 @@ use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::consumer::pull::{Ordered, OrderedConfig};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
+use opentelemetry::Context;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
 use crate::backoff::Backoff;
+use crate::trace::BatchSpans;
 use crate::trouble::Trouble;
-use crate::{Nats, streams};
+use crate::{Nats, streams, trace};
 
 /// Silence before the end of the stream makes us look where the end is: its last messages may have expired meanwhile.
 const SILENCE_MAX: Duration = Duration::from_secs(1);
@@ -39,6 +41,9 @@ pub struct ReplayBatch {
     pub messages: Vec<Replayed>,
     /// Whether the stream held nothing more after these messages.
     pub caught_up: bool,
+    /// The spans of applying it, until it is dropped. None before the end was reached once: what was published long ago
+    /// is over for whoever looks at its trace.
+    pub spans: BatchSpans,
 }
 
 /// Why a replay cannot go on.
@@ -68,6 +73,8 @@ pub struct Replay {
     source: Option<Ordered>,
     /// The batch that is being read.
     read: Vec<Replayed>,
+    /// The publishers' trace contexts of what is read, once the end was reached.
+    senders: Vec<Context>,
     /// Whether nothing followed what was read last.
     caught_up: bool,
     /// Whether the end was reached before.
@@ -86,6 +93,7 @@ impl Replay {
             next_sequence: from_sequence.max(1),
             source: None,
             read: Vec::new(),
+            senders: Vec::new(),
             caught_up: false,
             follows: false,
             trouble: Trouble::new(&stream, "replay"),
@@ -103,7 +111,11 @@ impl Replay {
                 let pending = self.open().await?;
                 if pending == 0 && !self.caught_up {
                     (self.caught_up, self.follows) = (true, true);
-                    return Ok(ReplayBatch { messages: Vec::new(), caught_up: true });
+                    return Ok(ReplayBatch {
+                        messages: Vec::new(),
+                        caught_up: true,
+                        spans: BatchSpans::none(),
+                    });
                 }
                 continue;
             };
@@ -138,13 +150,27 @@ impl Replay {
                 && (last.pending == 0 || is_over)
             {
                 self.caught_up = last.pending == 0;
+                let spans = self.spans();
                 self.follows |= self.caught_up;
                 return Ok(ReplayBatch {
                     caught_up: self.caught_up,
                     messages: std::mem::take(&mut self.read),
+                    spans,
                 });
             }
         }
+    }
+
+    /// The spans of what is read, in which it is waited for no more.
+    fn spans(&mut self) -> BatchSpans {
+        let senders = std::mem::take(&mut self.senders);
+        if senders.len() != self.read.len() {
+            return BatchSpans::none();
+        }
+        let messages = self.read.iter().zip(&senders);
+        let sent: Vec<_> =
+            messages.map(|(message, sender)| trace::Sent { subject: &message.subject, sender }).collect();
+        BatchSpans::new("apply", &self.stream, "projection", &sent)
     }
 
     /// The sequence that is read next.
@@ -166,6 +192,9 @@ impl Replay {
             return None;
         }
         self.next_sequence = stream_sequence + 1;
+        if self.follows {
+            self.senders.push(trace::extract(message.headers.as_ref()));
+        }
         Some(replayed)
     }
 

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use toolweaver_contracts::{ErrorBody, ErrorCode, Fault};
 
 use crate::{Nats, trace};
+use tracing::Instrument as _;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -52,16 +53,25 @@ impl RequestError {
     }
 }
 
-/// Asks and waits for the body of the answer. The current span travels in the headers.
+/// Asks and waits for the body of the answer. The span of asking travels in the headers.
 pub async fn request(
     nats: &Nats,
     subject: &str,
     body: impl Into<Bytes>,
     within: Duration,
 ) -> Result<Bytes, RequestError> {
+    request_in_span(nats, subject, body.into(), within).instrument(trace::request_span(subject)).await
+}
+
+async fn request_in_span(
+    nats: &Nats,
+    subject: &str,
+    body: Bytes,
+    within: Duration,
+) -> Result<Bytes, RequestError> {
     let mut headers = HeaderMap::new();
     trace::inject(&mut headers);
-    let mut request = async_nats::Request::new().payload(body.into()).timeout(Some(within));
+    let mut request = async_nats::Request::new().payload(body).timeout(Some(within));
     if !headers.is_empty() {
         request = request.headers(headers);
     }

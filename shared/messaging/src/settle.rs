@@ -93,9 +93,8 @@ impl Settlement<'_> {
     }
 
     async fn reject(&self, delivery: &Delivery, reason: Fault) -> Verdict {
-        let code = reason.code.number();
         let rejection = Rejection {
-            reason,
+            reason: reason.clone(),
             subject: delivery.subject.clone(),
             revision: delivery.stream_sequence,
             attempts: delivery.attempts,
@@ -117,7 +116,7 @@ impl Settlement<'_> {
         if self.config.delete_rejected && !self.delete(delivery).await {
             return Verdict::Nak(REJECT_AGAIN_AFTER);
         }
-        metrics::rejected(code);
+        metrics::rejected(&reason);
         Verdict::Term
     }
 

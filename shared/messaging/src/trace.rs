@@ -1,16 +1,102 @@
 //! W3C trace context in message headers, and the spans of publishing, processing and answering.
 //!
+//! A batch has one span, and messages have many senders: its span links to all of them, and belongs to their trace only
+//! where they share one. So that each message's own trace stays whole, each sampled message also has a span in the
+//! trace of its sender, for as long as its batch takes; what is published because of it goes on from there.
+//!
+//! ```text
+//! trace of a message:  publish tools.v1 ─▶ process tools.v1 ─▶ publish indexed.v1 ─▶ …
+//!                               │ link            │ link
+//! trace of the batch:           └──▶ process TOOLS ◀┘ ─▶ read, embed, store, publish
+//! ```
+//!
 //! Which exporter, sampler and propagator are used is not decided here: the process sets the global ones.
 
 use async_nats::HeaderMap;
 use opentelemetry::propagation::{Extractor, Injector};
-use opentelemetry::trace::TraceContextExt as _;
+use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 use opentelemetry::{Context, global};
 use tracing::{Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 /// Most messages a batch span links to; the rest is only counted.
 const LINKS_MAX: usize = 128;
+
+/// The spans of one batch. They end when this is dropped.
+#[derive(Debug, Clone)]
+pub struct BatchSpans {
+    /// The work on all of it.
+    pub batch: Span,
+    /// Of each message, in its own trace; none where that is not recorded.
+    pub messages: Vec<Span>,
+}
+
+/// One message of a batch, as its spans see it.
+pub(crate) struct Sent<'a> {
+    pub(crate) subject: &'a str,
+    pub(crate) sender: &'a Context,
+}
+
+impl BatchSpans {
+    /// The spans of doing `operation` to a batch of a stream; `group` names the readers that share its messages.
+    pub(crate) fn new(operation: &str, stream: &str, group: &str, sent: &[Sent<'_>]) -> Self {
+        let batch = info_span!(
+            "batch",
+            otel.name = format!("{operation} {stream}"),
+            otel.kind = "consumer",
+            messaging.system = "nats",
+            messaging.operation.name = operation,
+            messaging.destination.name = stream,
+            messaging.consumer.group.name = group,
+            messaging.batch.message_count = sent.len(),
+        );
+        let senders: Vec<SpanContext> = sent
+            .iter()
+            .map(|sent| sent.sender.span().span_context().clone())
+            .filter(SpanContext::is_valid)
+            .collect();
+        if let Some(first) = senders.first() {
+            if senders.iter().all(|sender| sender.trace_id() == first.trace_id()) {
+                // Fails only where no tracing layer exports spans; then nobody misses the parent.
+                let _ = batch.set_parent(Context::new().with_remote_span_context(first.clone()));
+            }
+            for sender in senders.iter().take(LINKS_MAX) {
+                batch.add_link(sender.clone());
+            }
+        }
+        // Known to the messages' spans only where one of them is recorded: a batch without traces costs nothing more.
+        let is_traced = senders.iter().any(SpanContext::is_sampled);
+        let of_batch = is_traced.then(|| batch.context().span().span_context().clone());
+        let messages = sent.iter().map(|sent| message_span(operation, sent, of_batch.as_ref())).collect();
+        Self { batch, messages }
+    }
+
+    /// The spans of nothing.
+    pub(crate) fn none() -> Self {
+        Self { batch: Span::none(), messages: Vec::new() }
+    }
+}
+
+/// The span of one message in its sender's trace; none where that is not recorded.
+fn message_span(operation: &str, sent: &Sent<'_>, batch: Option<&SpanContext>) -> Span {
+    let Some(batch) = batch.filter(|_| sent.sender.span().span_context().is_sampled()) else {
+        return Span::none();
+    };
+    let destination = destination(sent.subject);
+    let span = info_span!(
+        parent: None,
+        "message",
+        otel.name = format!("{operation} {destination}"),
+        otel.kind = "consumer",
+        messaging.system = "nats",
+        messaging.operation.name = operation,
+        messaging.destination.name = destination,
+    );
+    // As above.
+    let _ = span.set_parent(sent.sender.clone());
+    span.add_link(batch.clone());
+    span
+}
 
 /// Writes the context of the current span into headers (`traceparent`, `tracestate`).
 pub fn inject(headers: &mut HeaderMap) {
@@ -49,30 +135,17 @@ pub(crate) fn publish_span(subject: &str) -> Span {
     )
 }
 
-/// The span of processing one batch; it links to the messages because a span has one parent and they have many.
-pub(crate) fn process_span<'a>(
-    stream: &str,
-    consumer: &str,
-    size: usize,
-    contexts: impl Iterator<Item = &'a Context>,
-) -> Span {
-    let span = info_span!(
-        "process",
-        otel.name = format!("process {stream}"),
-        otel.kind = "consumer",
+/// The span of asking and waiting for the answer.
+pub(crate) fn request_span(subject: &str) -> Span {
+    let destination = destination(subject);
+    info_span!(
+        "request",
+        otel.name = format!("request {destination}"),
+        otel.kind = "client",
         messaging.system = "nats",
-        messaging.operation.name = "process",
-        messaging.destination.name = stream,
-        messaging.consumer.group.name = consumer,
-        messaging.batch.message_count = size,
-    );
-    for context in contexts.take(LINKS_MAX) {
-        let sender = context.span().span_context().clone();
-        if sender.is_valid() {
-            span.add_link(sender);
-        }
-    }
-    span
+        messaging.operation.name = "request",
+        messaging.destination.name = destination,
+    )
 }
 
 /// The span of answering one request; the caller's span is its parent.

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use axum::{Router, serve};
@@ -25,6 +25,10 @@ pub struct HttpConfig {
     // deployment. `toolweaver up` listens on the loopback interface instead.
     #[arg(long, env = "HTTP_ADDR", value_name = "ADDR", default_value = "0.0.0.0:9464")]
     pub http_addr: SocketAddr,
+
+    /// Start nothing: ask the process that serves at this address whether it is ready, and exit with 0 or 1
+    #[arg(long)]
+    pub healthcheck: bool,
 }
 
 /// A running server. It ends when this is dropped.
@@ -75,9 +79,11 @@ async fn readyz(State(health): State<Health>) -> Response {
     (status, Json(json!({ "ready": closed.is_empty(), "not_ready": closed }))).into_response()
 }
 
-async fn scrape() -> Response {
-    match metrics::render() {
-        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+async fn scrape(headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let format = metrics::Format::accepted(accept);
+    match metrics::render(format) {
+        Ok(text) => ([(header::CONTENT_TYPE, format.content_type())], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }

@@ -5,6 +5,7 @@
 //! here: those are crates of their own, which this one does not know.
 
 mod health;
+pub mod healthcheck;
 mod http;
 mod main_fn;
 pub mod retry;

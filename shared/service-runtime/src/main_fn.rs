@@ -8,8 +8,9 @@ use anyhow::Context;
 use clap::Parser;
 use tracing::{error, info};
 
+use crate::http::HttpConfig;
 use crate::runtime::{Runtime, RuntimeConfig};
-use crate::telemetry;
+use crate::{healthcheck, telemetry};
 
 /// A service ended because of an error.
 const EXIT_FAILED: u8 = 1;
@@ -39,6 +40,9 @@ where
     R: Future<Output = anyhow::Result<()>>,
 {
     let config = C::parse();
+    if config.runtime().http.healthcheck {
+        return answer_healthcheck(&config.runtime().http);
+    }
     let mut faults = config.validate();
     faults.extend(config.runtime().validate());
     if !faults.is_empty() {
@@ -55,6 +59,18 @@ where
         Err(error) => {
             // There is no log yet.
             print_lines(&[format!("{name}: {error:#}")]);
+            ExitCode::from(EXIT_FAILED)
+        }
+    }
+}
+
+/// Asks the process that is configured as this one whether it is ready. Container images have no shell and no HTTP client
+/// that could.
+fn answer_healthcheck(http: &HttpConfig) -> ExitCode {
+    match healthcheck::ask(http.http_addr) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            print_lines(&[format!("{error:#}")]);
             ExitCode::from(EXIT_FAILED)
         }
     }

@@ -12,7 +12,7 @@ use crate::health::Health;
 use crate::http::{HttpConfig, HttpServer};
 use crate::shutdown::{DrainConfig, Shutdown};
 use crate::tasks::{ServiceError, Tasks};
-use crate::telemetry::TelemetryConfig;
+use crate::telemetry::{TelemetryConfig, observe_readiness};
 
 /// The options that every service has; flatten it into the service's own configuration.
 #[derive(Args, Clone, Debug)]
@@ -60,6 +60,7 @@ impl Runtime {
     pub async fn start(http: &HttpConfig, drain: DrainConfig) -> anyhow::Result<Self> {
         let mut runtime = Self::new(drain);
         runtime.shutdown.on_signals().context("cannot listen for signals")?;
+        observe_readiness(runtime.health.clone());
         let server = HttpServer::start(http, runtime.health.clone())
             .await
             .with_context(|| format!("cannot listen on {} (HTTP_ADDR)", http.http_addr))?;

@@ -15,7 +15,7 @@ use toolweaver_service_runtime::{DrainConfig, HttpConfig, Runtime, ServiceError}
 const PATIENCE: DrainConfig = DrainConfig { drain_timeout_seconds: 20 };
 
 async fn served() -> (Runtime, SocketAddr) {
-    let loopback = HttpConfig { http_addr: SocketAddr::from(([127, 0, 0, 1], 0)) };
+    let loopback = HttpConfig { http_addr: SocketAddr::from(([127, 0, 0, 1], 0)), healthcheck: false };
     let runtime = Runtime::start(&loopback, PATIENCE).await.expect("a free port");
     let address = runtime.http_address().expect("it serves");
     (runtime, address)
@@ -59,7 +59,8 @@ async fn tells_over_http_which_gates_are_closed() {
 #[tokio::test]
 async fn a_taken_port_is_a_clear_error() {
     let (_runtime, address) = served().await;
-    let error = Runtime::start(&HttpConfig { http_addr: address }, PATIENCE).await.unwrap_err();
+    let error =
+        Runtime::start(&HttpConfig { http_addr: address, healthcheck: false }, PATIENCE).await.unwrap_err();
     assert!(format!("{error:#}").contains(&address.to_string()), "{error:#}");
 }
 

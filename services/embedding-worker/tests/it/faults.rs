@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry::Context;
 use serde_json::json;
 use time::OffsetDateTime;
 use tonic::Status;
@@ -16,6 +15,7 @@ use toolweaver_service_runtime::{DrainConfig, Runtime};
 use toolweaver_testkit::qdrant::QdrantDouble;
 use toolweaver_testkit::{sample, wait};
 use toolweaver_vector_store::{Qdrant, VectorStore};
+use tracing::Span;
 
 use crate::support::{
     AFTER_REDELIVERY, Rig, SOON, Worker, key, qdrant, registered, settings, tenant, texts_of, tool,
@@ -174,7 +174,7 @@ async fn on_qdrant(rig: &Rig, server: &QdrantDouble) -> (Indexer<Qdrant>, Qdrant
         stream_sequence: revision,
         attempts: 5,
         published_at: OffsetDateTime::now_utc(),
-        context: Context::new(),
+        span: Span::none(),
     });
     let deliveries = deliveries.collect();
     (indexer, vectors, tools, deliveries)

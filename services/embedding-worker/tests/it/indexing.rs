@@ -52,7 +52,7 @@ async fn what_operators_watch_is_in_the_metrics() {
         "toolweaver_unindexed_age_seconds",
     ];
     wait::until("every metric is there", SOON, async || {
-        let page = metrics::render().unwrap();
+        let page = metrics::render(metrics::Format::Prometheus).unwrap();
         let missing: Vec<_> = names.iter().filter(|name| !page.contains(**name)).collect();
         println!("missing: {missing:?}");
         missing.is_empty()

@@ -5,7 +5,6 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry::Context;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
@@ -16,6 +15,7 @@ use toolweaver_embedding_worker::Indexer;
 use toolweaver_messaging::{BatchHandler, Delivery, Outcome, Outgoing, publish};
 use toolweaver_testkit::sample;
 use toolweaver_vector_store::{Memory, VectorStore};
+use tracing::Span;
 
 use crate::support::{Rig, key, registered, texts_of, tool};
 
@@ -28,7 +28,7 @@ fn delivery(subject: String, body: &[u8], revision: u64) -> Delivery {
         stream_sequence: revision,
         attempts: 1,
         published_at: OffsetDateTime::now_utc(),
-        context: Context::new(),
+        span: Span::none(),
     }
 }
 

@@ -17,7 +17,8 @@ pub(super) enum Stage {
 }
 
 impl Stage {
-    const fn as_str(self) -> &'static str {
+    /// Its name in explanations and metrics.
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Route => "route",
             Self::Embed => "embed",
@@ -47,9 +48,14 @@ impl Stages {
         done
     }
 
+    /// The stages that were gone through, and how long each took.
+    pub(super) fn took_by_name(&self) -> impl Iterator<Item = (&'static str, Duration)> {
+        self.0.iter().map(|(stage, took)| (stage.as_str(), *took))
+    }
+
     /// Milliseconds by stage.
     pub(super) fn milliseconds(&self) -> BTreeMap<String, f64> {
-        self.0.iter().map(|(stage, took)| (stage.as_str().to_owned(), took.as_secs_f64() * 1e3)).collect()
+        self.took_by_name().map(|(stage, took)| (stage.to_owned(), took.as_secs_f64() * 1e3)).collect()
     }
 }
 

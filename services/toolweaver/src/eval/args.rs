@@ -25,6 +25,10 @@ pub(crate) struct EvalArgs {
     #[arg(long, value_name = "DIR", requires = "offline")]
     pub(super) vectors_dir: Option<PathBuf>,
 
+    /// Lead no search to a domain: with --compare, what routing gains and costs
+    #[arg(long, requires = "offline")]
+    pub(super) no_routing: bool,
+
     /// Ask so many queries of each set at most, drawn at random
     #[arg(long, value_name = "COUNT")]
     pub(super) queries_max: Option<NonZeroUsize>,

@@ -124,7 +124,7 @@ impl ThrowAway {
 
 /// Connects as a tenant that nobody else is.
 pub(super) async fn connect(nats: NatsConfig, set: &Set, data_dir: &DataDir) -> Result<Client, Fault> {
-    let connection = Connection { tenant: tenant(&set.name)?, nats };
+    let connection = Connection { tenant: tenant(&set.name)?, nats, otlp_endpoint: None };
     Client::connect(&connection, data_dir).await
 }
 

@@ -139,7 +139,10 @@ async fn evaluate(
             Fault::new(ErrorCode::Internal, format!("cannot load the embedding model: {error}"))
         })?;
         let limits = workers.model.limits();
-        let offline = Offline::open(model, limits, set, args.vectors_dir.as_deref()).await?;
+        let mut offline = Offline::open(model, limits, set, args.vectors_dir.as_deref()).await?;
+        if args.no_routing {
+            offline = offline.without_routing();
+        }
         let seconds = begin.elapsed().as_secs_f64();
         return measure(args, &System::Offline(Box::new(offline)), set, foreign, seconds).await;
     }

@@ -49,6 +49,11 @@ impl Offline {
         Ok(Self { engine, tenant })
     }
 
+    /// The same set, but every search is global.
+    pub(super) fn without_routing(self) -> Self {
+        Self { engine: self.engine.without_routing(), ..self }
+    }
+
     pub(super) async fn search(&self, request: &SearchRequest) -> Result<SearchReply, Fault> {
         self.engine.search(&self.tenant, request.clone()).await
     }

@@ -8,3 +8,4 @@ mod lifecycle;
 mod model_pull;
 mod refusals;
 mod support;
+mod traces;

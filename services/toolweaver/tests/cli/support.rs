@@ -40,7 +40,8 @@ pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_toolweaver"));
     for (name, _) in std::env::vars_os() {
         let name_text = name.to_string_lossy();
-        let prefixes = ["NATS_", "TOOLWEAVER_", "QDRANT_", "REDIS_", "USE_", "HF_", "EMBEDDING_", "HTTP"];
+        let prefixes =
+            ["NATS_", "TOOLWEAVER_", "QDRANT_", "REDIS_", "USE_", "HF_", "EMBEDDING_", "HTTP", "OTEL_"];
         if prefixes.iter().any(|prefix| name_text.starts_with(prefix)) {
             command.env_remove(name);
         }
@@ -84,10 +85,15 @@ pub(crate) enum With {
 impl Up {
     /// Starts one and waits until it is ready.
     pub(crate) fn start(data_dir: &TempDir, with: With) -> Self {
+        Self::start_with(data_dir, with, &[])
+    }
+
+    /// The same with more options.
+    pub(crate) fn start_with(data_dir: &TempDir, with: With, options: &[&str]) -> Self {
         let data_dir = data_dir.path().to_owned();
         let mut command = program();
         command.args(["up", "--json", "--nats-port", "0", "--http-addr", "127.0.0.1:0", "--data-dir"]);
-        command.arg(&data_dir);
+        command.arg(&data_dir).args(options);
         match with {
             With::Model => command.arg("--model-dir").arg(parts::model_dir()),
             With::Hashing => command.args(["--model", "hashing"]),

@@ -29,7 +29,7 @@ use tracing::warn;
 
 use toolweaver_contracts::Fault;
 
-use crate::Nats;
+use crate::{Nats, metrics};
 use endpoint::EndpointLoop;
 use micro::Micro;
 
@@ -226,6 +226,7 @@ impl Service {
             .queue_subscribe(endpoint.subject.clone(), group.clone())
             .await
             .map_err(|source| ServiceError::Subscribe { subject: endpoint.subject.clone(), source })?;
+        metrics::declare_endpoint(&endpoint.name, refusal::REASONS);
         let stats = self.micro.add(&endpoint.name, &endpoint.subject, &group);
         let serving = EndpointLoop::new(
             self.nats.clone(),

@@ -20,6 +20,9 @@ pub(super) enum Refusal {
     Size { bytes: usize, bytes_max: usize },
 }
 
+/// Every value of [`Refusal::reason`].
+pub(crate) const REASONS: [&str; 5] = ["queue_full", "would_wait", "waited", "rate", "size"];
+
 impl Refusal {
     /// The value of the label `reason` in metrics.
     pub(super) fn reason(self) -> &'static str {

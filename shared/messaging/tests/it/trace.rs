@@ -8,7 +8,9 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
 use tokio_util::sync::CancellationToken;
-use toolweaver_messaging::{Delivery, Endpoint, Outcome, Outgoing, Service, ServiceConfig, publish, request};
+use toolweaver_messaging::{
+    Delivery, Endpoint, Outcome, Outgoing, Replay, Service, ServiceConfig, publish, request,
+};
 use toolweaver_testkit::wait;
 use tracing::Instrument as _;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
@@ -44,17 +46,35 @@ async fn context_survives_the_wire() {
 
     let server = TestServer::start().await;
     let nats = server.ready().await;
-    let root = tracing::info_span!("root");
-    let expected = trace_id(&root.context());
-    let message = Outgoing::new("tools.v1.acme.github.create", "{}");
-    publish(&nats, message).instrument(root.clone()).await.unwrap();
+    let [root, other, alone] = [(); 3].map(|()| tracing::info_span!("root"));
+    let [expected, expected_of_other, expected_alone] =
+        [&root, &other, &alone].map(|root| trace_id(&root.context()));
+    let publish_one = async |name: &str, root: &tracing::Span| {
+        let message = Outgoing::new(format!("tools.v1.acme.github.{name}"), "{}");
+        publish(&nats, message).instrument(root.clone()).await.unwrap()
+    };
+    publish_one("create", &root).await;
+    publish_one("remove", &other).await;
 
     let handler = Arc::new(Script::new(|_: &Delivery| Outcome::Done));
     let consumer = consumer(&nats, |_| {});
     let running = Running::start(&consumer, Arc::clone(&handler));
     wait::until("handled", SOON, async || is_drained(&consumer).await).await;
+    let deliveries = handler.deliveries();
+    assert_eq!(trace_id(&deliveries[0].span.context()), expected);
+    assert_eq!(trace_id(&deliveries[1].span.context()), expected_of_other);
+
+    let mut replay = Replay::new(&nats, "TOOLS", 0);
+    let long_ago = replay.next_batch(10).await.unwrap();
+    assert_eq!(long_ago.messages.len(), 2);
+    assert!(long_ago.spans.messages.is_empty(), "what was published before a reader came is over");
+    publish_one("rename", &alone).await;
+    let followed = replay.next_batch(10).await.unwrap();
+    assert_eq!(trace_id(&followed.spans.messages[0].context()), expected_alone);
+    wait::until("handled", SOON, async || is_drained(&consumer).await).await;
     running.stop().await;
-    assert_eq!(trace_id(&handler.deliveries()[0].context), expected);
+    // Spans end with what holds them.
+    drop((handler, deliveries, followed));
 
     let mut service = Service::start(&nats, ServiceConfig::new("test", "1.0.0")).await.unwrap();
     let seen = Arc::new(Mutex::new(None));
@@ -71,7 +91,7 @@ async fn context_survives_the_wire() {
     let stop = CancellationToken::new();
     stop.cancel();
     service.run(stop, SOON).await.unwrap();
-    drop(root);
+    drop((root, other, alone));
 
     let spans = exporter.0.lock().unwrap().clone();
     // Other tests of this process leave spans here too.
@@ -81,10 +101,22 @@ async fn context_survives_the_wire() {
             .find(|span| span.name == name && belongs(span))
             .unwrap_or_else(|| panic!("no span {name}"))
     };
-    let in_trace = |span: &SpanData| span.span_context.trace_id() == expected;
-    let published = span("publish tools.v1", &in_trace);
-    span("process search.v1", &in_trace);
-    span("process TOOLS", &|span| {
-        span.links.links.iter().any(|link| link.span_context.span_id() == published.span_context.span_id())
-    });
+    let traced = |trace: TraceId| move |span: &SpanData| span.span_context.trace_id() == trace;
+    let links_to = |span: &SpanData, other: &SpanData| {
+        span.links.links.iter().any(|link| link.span_context.span_id() == other.span_context.span_id())
+    };
+    span("process search.v1", &traced(expected));
+
+    let [first, second] = [expected, expected_of_other].map(|trace| span("publish tools.v1", &traced(trace)));
+    let batch = span("process TOOLS", &|span| links_to(span, first) && links_to(span, second));
+    let trace = batch.span_context.trace_id();
+    assert!(trace != expected && trace != expected_of_other, "a batch of two traces belongs to neither");
+    for (published, trace) in [(first, expected), (second, expected_of_other)] {
+        let of_message = span("process tools.v1", &traced(trace));
+        assert_eq!(of_message.parent_span_id, published.span_context.span_id());
+        assert!(links_to(of_message, batch));
+    }
+    for name in ["process TOOLS", "process tools.v1", "apply TOOLS", "apply tools.v1"] {
+        span(name, &traced(expected_alone));
+    }
 }

@@ -4,20 +4,47 @@
 //! (`toolweaver_search_duration_seconds`, `toolweaver_rejected_total`) and set no `unit`. So a name in a dashboard
 //! is found by searching the code for it.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use opentelemetry::global;
 use opentelemetry_sdk::metrics::{Aggregation, Instrument, InstrumentKind, SdkMeterProvider, Stream};
 use prometheus::{Registry, TextEncoder};
 
+use super::exemplars::{self, Exemplars, WithExemplars};
 use super::{process, resource};
 
-/// The content type of [`render`].
-pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
+/// The content type of [`Format::Prometheus`].
+const PROMETHEUS: &str = prometheus::TEXT_FORMAT;
+/// The content type of [`Format::OpenMetrics`].
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// In which format metrics are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Prometheus' own text format.
+    Prometheus,
+    /// OpenMetrics 1.0: latencies carry exemplars, each the trace of a request that took so long.
+    OpenMetrics,
+}
+
+impl Format {
+    /// The format that the reader of an HTTP `Accept` header wants. Prometheus asks for OpenMetrics where it can use it.
+    pub fn accepted(accept: &str) -> Self {
+        if accept.contains("application/openmetrics-text") { Self::OpenMetrics } else { Self::Prometheus }
+    }
+
+    /// What an HTTP answer calls it.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Prometheus => PROMETHEUS,
+            Self::OpenMetrics => OPEN_METRICS,
+        }
+    }
+}
 
 /// Buckets of every histogram whose name ends in `_seconds`: from half a millisecond, because a search takes a
 /// few, to half a minute. OpenTelemetry's own defaults are meant for milliseconds.
-const SECONDS_BUCKETS: [f64; 15] =
+pub(super) const SECONDS_BUCKETS: [f64; 15] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 static INSTALLED: OnceLock<Installed> = OnceLock::new();
@@ -25,6 +52,7 @@ static INSTALLED: OnceLock<Installed> = OnceLock::new();
 struct Installed {
     registry: Registry,
     provider: SdkMeterProvider,
+    exemplars: Arc<Exemplars>,
 }
 
 /// Sets the global meter provider, the first time it is called in a process; later calls return that one.
@@ -33,17 +61,24 @@ struct Installed {
 pub fn install(service_name: &'static str) -> SdkMeterProvider {
     let installed = INSTALLED.get_or_init(|| {
         let installed = build(service_name);
-        global::set_meter_provider(installed.provider.clone());
+        let exemplars = Arc::clone(&installed.exemplars);
+        global::set_meter_provider(WithExemplars::new(installed.provider.clone(), exemplars));
         process::observe(service_name);
         installed
     });
     installed.provider.clone()
 }
 
-/// Everything measured so far, in Prometheus' text format; empty before [`install`].
-pub fn render() -> Result<String, prometheus::Error> {
-    let families = INSTALLED.get().map(|installed| installed.registry.gather()).unwrap_or_default();
-    TextEncoder::new().encode_to_string(&families)
+/// Everything measured so far; empty before [`install`].
+pub fn render(format: Format) -> Result<String, prometheus::Error> {
+    let installed = INSTALLED.get();
+    let families = installed.map(|installed| installed.registry.gather()).unwrap_or_default();
+    let page = TextEncoder::new().encode_to_string(&families)?;
+    Ok(match (format, installed) {
+        (Format::OpenMetrics, Some(installed)) => exemplars::attach(&page, &installed.exemplars),
+        (Format::OpenMetrics, None) => exemplars::attach(&page, &Exemplars::default()),
+        (Format::Prometheus, _) => page,
+    })
 }
 
 fn build(service_name: &'static str) -> Installed {
@@ -60,7 +95,7 @@ fn build(service_name: &'static str) -> Installed {
         .with_reader(exporter)
         .with_view(buckets_for_seconds)
         .build();
-    Installed { registry, provider }
+    Installed { registry, provider, exemplars: Arc::default() }
 }
 
 fn buckets_for_seconds(instrument: &Instrument) -> Option<Stream> {

@@ -4,11 +4,13 @@
 //! OpenTelemetry API, which does nothing before [`start`] (or, for metrics alone, [`metrics::install`]) was
 //! called: create instruments after it, not in a static that runs before.
 
+mod exemplars;
 mod logs;
 pub mod metrics;
 mod process;
 mod traces;
 
+pub(crate) use process::observe_readiness;
 pub use process::resident_memory_bytes;
 
 use clap::{Args, ValueEnum};

@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use opentelemetry::{KeyValue, global};
 
+use crate::health::Health;
+
 /// The kernel reports CPU time to user space in hundredths of a second, on every architecture.
 const CLOCK_TICKS_PER_SECOND: f64 = 100.0;
 
@@ -41,6 +43,15 @@ pub(super) fn observe(service_name: &'static str) {
         .u64_observable_gauge("toolweaver_build_info")
         .with_description("1, with the build in the labels")
         .with_callback(move |gauge| gauge.observe(1, &labels))
+        .build();
+}
+
+/// Registers whether the process is ready, as `/readyz` tells it.
+pub(crate) fn observe_readiness(health: Health) {
+    global::meter("toolweaver.process")
+        .u64_observable_gauge("toolweaver_ready")
+        .with_description("1 while the process is ready, as /readyz tells it")
+        .with_callback(move |gauge| gauge.observe(u64::from(health.is_ready()), &[]))
         .build();
 }
 

@@ -23,6 +23,7 @@ use ::qdrant_client::{
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::Instant;
 use toolweaver_contracts::{Predicate, TEXT_VECTOR};
+use tracing::{Instrument as _, Span, info_span};
 use uuid::Uuid;
 
 pub use self::collection::Ensured;
@@ -85,6 +86,18 @@ impl Qdrant {
         &self.collection
     }
 
+    /// The span of one request to Qdrant.
+    fn span(&self, operation: &'static str) -> Span {
+        info_span!(
+            "qdrant",
+            otel.name = format!("{operation} {}", self.collection),
+            otel.kind = "client",
+            db.system.name = "qdrant",
+            db.operation.name = operation,
+            db.collection.name = self.collection,
+        )
+    }
+
     /// Waits for an answer, but not longer than `timeout`.
     async fn within<T, F>(
         &self,
@@ -95,7 +108,7 @@ impl Qdrant {
     where
         F: Future<Output = Result<T, QdrantError>>,
     {
-        match self.connection.within(timeout, request).await {
+        match self.connection.within(timeout, request).instrument(self.span(operation)).await {
             Ok(answer) => answer.map_err(|source| StoreError::request(operation, &self.collection, source)),
             Err(TimedOut) => Err(self.timed_out(operation, timeout)),
         }
@@ -112,7 +125,7 @@ impl Qdrant {
         F: Future<Output = Result<T, QdrantError>>,
     {
         let left = deadline.saturating_duration_since(Instant::now());
-        match self.connection.within(left, request).await {
+        match self.connection.within(left, request).instrument(self.span(operation)).await {
             Ok(answer) => answer.map_err(|source| StoreError::request(operation, &self.collection, source)),
             Err(TimedOut) => Err(self.timed_out(operation, self.timeout())),
         }
