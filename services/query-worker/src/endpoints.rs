@@ -5,7 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
-use toolweaver_contracts::{DomainsRequest, Fault, GetRequest, SearchRequest, decode, encode, subjects};
+use toolweaver_contracts::{
+    DomainsRequest, ErrorCode, Fault, GetRequest, SearchRequest, Tenant, decode, encode, subjects,
+};
 use toolweaver_messaging::service::Request;
 
 use crate::{freshness::Freshness, searcher::Searcher, shards::ShardRequest, status::Status};
@@ -52,7 +54,7 @@ pub(crate) async fn get(
 ) -> Result<Bytes, Fault> {
     let tenant = subjects::parse_tenant(&request.subject)?;
     let body: GetRequest = decode(&request.payload)?;
-    freshness.keep_up(&tenant).await;
+    must_keep_up(&freshness, &tenant).await?;
     Ok(reply(&searcher.get(tenant, body).await?))
 }
 
@@ -64,8 +66,17 @@ pub(crate) async fn domains(
 ) -> Result<Bytes, Fault> {
     let tenant = subjects::parse_tenant(&request.subject)?;
     let body: DomainsRequest = decode(&request.payload)?;
-    freshness.keep_up(&tenant).await;
+    must_keep_up(&freshness, &tenant).await?;
     Ok(reply(&searcher.domains(tenant, body).await))
+}
+
+/// Unlike that to a search, these answers cannot say that they are older than they should be.
+async fn must_keep_up(freshness: &Freshness, tenant: &Tenant) -> Result<(), Fault> {
+    if freshness.keep_up(tenant).await {
+        return Ok(());
+    }
+    Err(Fault::new(ErrorCode::Unavailable, "this worker lags behind the catalogue")
+        .hint("ask again: another worker may answer, and this one catches up"))
 }
 
 /// `status.v1`.

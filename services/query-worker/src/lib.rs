@@ -34,7 +34,7 @@ mod shards;
 mod status;
 mod warmth;
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use tokio::sync::{mpsc, oneshot};
@@ -68,13 +68,19 @@ pub use self::{
 /// Name of the micro service.
 pub const SERVICE_NAME: &str = "toolweaver-query";
 
+/// Kept of the time to drain: callers whose answer does not come must still be told so.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// Wires the worker up and returns; it then runs until `runtime` shuts down.
 ///
-/// Requests are answered from the start, by what the projection has so far; readiness tells who should ask.
+/// Searches are taken once INDEXED was read and the worker is warm, and only then is it ready: NATS gives requests to whoever
+/// subscribes, ready or not. `status.v1` is answered from the start.
 pub async fn run(settings: &QuerySettings, parts: Parts, runtime: &Runtime) -> anyhow::Result<()> {
-    let [caught_up, warm] = ["projection", "warmth"].map(|part| runtime.health.gate(part));
+    let gates = ["projection", "warmth", "service"].map(|part| runtime.health.gate(part));
+    let [caught_up, warm, serving] = gates;
     caught_up.not_ready("reading INDEXED");
     warm.not_ready("not warm yet");
+    serving.not_ready("takes no searches yet");
     let configured = settings.query_warm_file.as_deref().map(warmth::read).transpose()?.unwrap_or_default();
     let dimensions = NonZeroUsize::new(parts.embedder.dimensions()).context("the model has no dimensions")?;
     let own = settings.own_domains();
@@ -88,9 +94,12 @@ pub async fn run(settings: &QuerySettings, parts: Parts, runtime: &Runtime) -> a
 
     let replay = Replay::new(&parts.nats, INDEXED_STREAM, 0);
     let stop = runtime.shutdown.soft().clone();
+    // What is waited for by searches that were taken goes on until the last of them has its answer.
+    let answered = CancellationToken::new();
+    let answering = answered.clone().drop_guard();
     let batch_max = settings.projection_batch_max;
     let (tell, told) = oneshot::channel();
-    let projecting = project(replay, applier, batch_max, (caught_up, tell), stop.clone());
+    let projecting = project(replay, applier, batch_max, (caught_up, tell), answered.clone());
     runtime.tasks.spawn("projection", projecting);
     runtime.tasks.spawn("embedder", watch(parts.embedder.clone(), stop.clone()));
 
@@ -103,8 +112,8 @@ pub async fn run(settings: &QuerySettings, parts: Parts, runtime: &Runtime) -> a
         floor: Floor::new(parts.cache.versions.clone()),
         patience: patience.part,
     });
-    let (listener, listening_stop) = (Arc::clone(&freshness), stop.clone());
-    runtime.tasks.spawn("announcements", async move { listener.listen(listening_stop).await });
+    let listener = Arc::clone(&freshness);
+    runtime.tasks.spawn("announcements", async move { listener.listen(answered).await });
     let searcher = Arc::new(Searcher {
         embedder: parts.embedder,
         vectors: parts.vectors,
@@ -121,20 +130,31 @@ pub async fn run(settings: &QuerySettings, parts: Parts, runtime: &Runtime) -> a
     if let Some(shards) = searcher.shards.clone() {
         runtime.tasks.spawn("shards", shards.run(stop.clone()));
     }
+    let (tell_warm, told_warm) = oneshot::channel();
     let warmth = Warmth::new(Arc::clone(&searcher), configured);
-    runtime.tasks.spawn("warmth", warmth.keep(told, warm, stop.clone()));
+    runtime.tasks.spawn("warmth", warmth.keep(told, (warm, tell_warm), stop.clone()));
     runtime.tasks.spawn("calibration", calibration::keep(Arc::clone(&searcher), stop.clone()));
-    let service = serve(settings, &nats, searcher, freshness, runtime.health.clone())
-        .await
-        .context("cannot offer the service on NATS")?;
-    let drain_within = runtime.drain_timeout();
-    runtime.tasks.spawn("service", async move { Ok(service.run(stop, drain_within).await?) });
+    let mut service =
+        offer_status(&nats, Arc::clone(&searcher), Arc::clone(&freshness), runtime.health.clone())
+            .await
+            .context("cannot offer the service on NATS")?;
+    let (limits, drain_within) = (settings.limits(), runtime.drain_timeout().saturating_sub(FAREWELL));
+    let searching = settings.searching(&limits);
+    runtime.tasks.spawn("service", async move {
+        let _until_the_end = answering;
+        if let Some(Ok(())) = stop.run_until_cancelled(told_warm).await {
+            offer_searches(&mut service, limits, searching, searcher, freshness).await?;
+            // Once the server has answered, it has the subscriptions too.
+            nats.round_trip().await.context("cannot tell whether NATS knows of the service")?;
+            serving.ready();
+        }
+        Ok(service.run(stop, drain_within).await?)
+    });
     Ok(())
 }
 
-/// Offers the four endpoints.
-async fn serve(
-    settings: &QuerySettings,
+/// Starts the service with its first endpoint.
+async fn offer_status(
     nats: &Nats,
     searcher: Arc<Searcher>,
     freshness: Arc<Freshness>,
@@ -142,16 +162,20 @@ async fn serve(
 ) -> Result<Service, ServiceError> {
     let micro = MicroConfig::new(SERVICE_NAME, env!("CARGO_PKG_VERSION"));
     let mut service = Service::start(nats, micro.description("Finds the right tools for an agent")).await?;
-
-    // A tenant has one rate, whichever endpoints it asks.
-    let limits = settings.limits();
-    let searching = settings.searching(&limits);
-
-    let id = service.id().to_owned();
-    let status = Arc::new(Status::new(id, Arc::clone(&searcher), Arc::clone(&freshness), health));
+    let status = Arc::new(Status::new(service.id().to_owned(), searcher, freshness, health));
     let status = move |_| endpoints::status(Arc::clone(&status));
     service.endpoint(Endpoint::new("status", STATUS_SUBJECT), status).await?;
+    Ok(service)
+}
 
+/// Offers the others. A tenant has one rate, whichever it asks.
+async fn offer_searches(
+    service: &mut Service,
+    limits: Limits,
+    searching: Limits,
+    searcher: Arc<Searcher>,
+    freshness: Arc<Freshness>,
+) -> Result<(), ServiceError> {
     let (looked_up, fresh) = (Arc::clone(&searcher), Arc::clone(&freshness));
     let get = move |request| endpoints::get(Arc::clone(&looked_up), Arc::clone(&fresh), request);
     service.endpoint(Endpoint::new("get", GET_SUBJECTS).limits(limits.clone()), get).await?;
@@ -170,13 +194,13 @@ async fn serve(
         for domain in shards.own() {
             let endpoint = Endpoint::new(format!("search-{domain}"), subjects::search_in_domain(domain))
                 .limits(searching.clone());
-            serve_search(&mut service, endpoint, &searcher, &freshness).await?;
+            serve_search(service, endpoint, &searcher, &freshness).await?;
         }
+        shards.open();
     }
 
     let endpoint = Endpoint::new("search", SEARCH_SUBJECTS).limits(searching);
-    serve_search(&mut service, endpoint, &searcher, &freshness).await?;
-    Ok(service)
+    serve_search(service, endpoint, &searcher, &freshness).await
 }
 
 /// Offers searches: each waits for what it names before it counts as work.

@@ -10,6 +10,7 @@ use toolweaver_embedding::{Embedder, Limits};
 use toolweaver_messaging::{ConnectError, Nats, connect, streams};
 use toolweaver_service_runtime::retry::{Policy, retry};
 use toolweaver_vector_store::Qdrant;
+use tracing::warn;
 
 use crate::Config;
 
@@ -64,6 +65,9 @@ impl Parts {
         .await
         .context("cannot find INDEXED")?;
         let store = Store::open(&config.cache).context("cannot set up the cache")?;
+        if !store.connected(config.cache.redis.connect_timeout()).await {
+            warn!("Redis cannot be reached yet: starting without it");
+        }
         let cache = CatalogCache::new(store, &config.cache, &indexed.incarnation());
         Ok(Self { nats, embedder, vectors, cache })
     }

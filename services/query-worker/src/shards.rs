@@ -7,7 +7,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -34,6 +37,8 @@ pub(crate) struct Shards {
     nats: Nats,
     own: Arc<BTreeSet<Domain>>,
     others: Arc<Mutex<BTreeMap<String, Owner>>>,
+    /// Whether this worker takes searches: before, it listens to the others and says nothing.
+    open: Arc<AtomicBool>,
 }
 
 /// Workers that own the same domains.
@@ -77,7 +82,12 @@ pub(crate) struct Division {
 
 impl Shards {
     pub(crate) fn new(nats: Nats, own: BTreeSet<Domain>) -> Self {
-        Self { nats, own: Arc::new(own), others: Arc::default() }
+        Self { nats, own: Arc::new(own), others: Arc::default(), open: Arc::default() }
+    }
+
+    /// From now on others may ask this worker.
+    pub(crate) fn open(&self) {
+        self.open.store(true, Ordering::Relaxed);
     }
 
     /// The domains whose tools are indexed here.
@@ -110,6 +120,9 @@ impl Shards {
     }
 
     async fn announce(&self) {
+        if !self.open.load(Ordering::Relaxed) {
+            return;
+        }
         let announcement = Announcement { domains: BTreeSet::clone(&self.own) };
         if let Err(error) = self.nats.client().publish(ANNOUNCEMENTS, encode(&announcement).into()).await {
             warn!(%error, "cannot say which domains are owned here");

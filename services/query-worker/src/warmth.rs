@@ -77,11 +77,11 @@ impl Warmth {
         Self { searcher, configured, primed: HashMap::new() }
     }
 
-    /// Warms up once INDEXED was read, opens the gate, and keeps warm until `stop`.
+    /// Warms up once INDEXED was read, opens the gate and tells, and keeps warm until `stop`.
     pub(crate) async fn keep(
         mut self,
         caught_up: oneshot::Receiver<()>,
-        gate: Gate,
+        (gate, tell): (Gate, oneshot::Sender<()>),
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
         if !matches!(stop.run_until_cancelled(caught_up).await, Some(Ok(()))) {
@@ -91,6 +91,8 @@ impl Warmth {
             warn!("not warm after {WARM_WITHIN:?}: serving all the same");
         }
         gate.ready();
+        // Nobody listens any more where the worker is stopping.
+        tell.send(()).ok();
         let mut flush = interval(FLUSH_EVERY);
         flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut applied = self.searcher.projection.changes();

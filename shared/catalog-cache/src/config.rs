@@ -142,7 +142,8 @@ impl RedisConfig {
         Duration::from_millis(self.redis_timeout_ms.get())
     }
 
-    pub(crate) fn connect_timeout(&self) -> Duration {
+    /// How long connecting may take.
+    pub fn connect_timeout(&self) -> Duration {
         Duration::from_millis(self.redis_connect_timeout_ms.get())
     }
 

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::{Instant, sleep};
 
 pub use files::Files;
 pub use local::Local;
@@ -19,6 +20,9 @@ use crate::config::CacheConfig;
 
 /// What the shared store is called where its health is told.
 pub(crate) const PART: &str = "redis";
+
+/// How often is looked whether the store is connected, by who waits for it.
+const CONNECTED_LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Keeps bytes under keys for some time.
 ///
@@ -172,6 +176,19 @@ impl Store {
             Self::Redis(redis) => redis.is_connected(),
             Self::Local(_) => true,
         }
+    }
+
+    /// Waits until the store can be reached; false if it cannot within this time. The first requests of a process would
+    /// otherwise fail, and be told that the store is down.
+    pub async fn connected(&self, within: Duration) -> bool {
+        let until = Instant::now() + within;
+        while !self.is_connected() {
+            if Instant::now() >= until {
+                return false;
+            }
+            sleep(CONNECTED_LOOK_EVERY).await;
+        }
+        true
     }
 }
 
