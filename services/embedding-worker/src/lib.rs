@@ -74,7 +74,7 @@ pub async fn run(
     streams_gate.ready();
 
     // Whichever is new misses what was acknowledged before.
-    let mut incomplete = log.last_sequence == 0;
+    let mut incomplete = log.messages == 0;
     if let Some(vectors) = &vectors {
         let ensured =
             retry(&patience, stop, "make the collection", StoreError::is_transient, || vectors.ensure())
