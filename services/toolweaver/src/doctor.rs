@@ -29,7 +29,7 @@ pub(crate) struct DoctorArgs {
     #[arg(long)]
     round_trip: bool,
 
-    /// Folder of the embedding model
+    /// Folder of the embedding model; without it that of `up` is looked at, unless --nats-url leads elsewhere
     #[arg(long, env = "TOOLWEAVER_MODEL_DIR", value_name = "DIR")]
     model_dir: Option<PathBuf>,
 
@@ -78,7 +78,10 @@ pub(crate) async fn doctor(args: &DoctorArgs, common: &Common) -> Result<Exit, F
             ]
         }
     };
-    findings.push(other_parts::model(args.model_dir.as_deref(), &data_dir));
+    // Who asks workers that run elsewhere has no model here, and needs none.
+    if args.model_dir.is_some() || args.connection.nats.nats_url.is_none() {
+        findings.push(other_parts::model(args.model_dir.as_deref(), &data_dir));
+    }
     if args.qdrant.use_vector_db {
         findings.push(other_parts::qdrant(&args.qdrant).await);
     }

@@ -186,10 +186,54 @@ pub(crate) fn stop_server(data_dir: &Path) {
     }
 }
 
+/// What tools are about that are not alike: the more alike the tools of a catalogue are, the less a likeness tells.
+const THINGS: [&str; 40] = [
+    "glaciers",
+    "violins",
+    "chess",
+    "bread",
+    "comets",
+    "sailing",
+    "tattoos",
+    "orchids",
+    "dentistry",
+    "castles",
+    "rugby",
+    "pottery",
+    "tides",
+    "opera",
+    "bees",
+    "fractals",
+    "kayaks",
+    "mortgages",
+    "sushi",
+    "volcanoes",
+    "knitting",
+    "dinosaurs",
+    "espresso",
+    "origami",
+    "tariffs",
+    "falcons",
+    "jazz",
+    "moss",
+    "plumbing",
+    "heraldry",
+    "ballet",
+    "coral",
+    "locomotives",
+    "perfume",
+    "archery",
+    "lichen",
+    "typography",
+    "vineyards",
+    "yoga",
+    "zinc",
+];
+
 /// Tools of these names in a domain, one a line.
 pub(crate) fn json_lines(domain: &str, count: usize) -> String {
     let line = |i: usize| {
-        let description = format!("Number {i} of many tools that are alike, and do nothing in particular");
+        let description = format!("Tells everything about {}", THINGS[i % THINGS.len()]);
         json!({ "tool_name": format!("tool_{i}"), "domain": domain, "description": description }).to_string()
     };
     (0..count).map(line).collect::<Vec<_>>().join("\n")

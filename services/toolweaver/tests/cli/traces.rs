@@ -96,7 +96,7 @@ async fn whole_trace(receiver: &Receiver, root: &str, names: &[&str], of: &str) 
             let by_name: HashMap<String, Span> =
                 of_trace.iter().map(|span| (short(&span.name), (*span).clone())).collect();
             let missing: Vec<_> = names.iter().filter(|name| !by_name.contains_key(**name)).collect();
-            println!("missing in trace {}: {missing:?}", root.trace_id);
+            eprintln!("missing in trace {}: {missing:?}", root.trace_id);
             let ids: BTreeSet<&str> = of_trace.iter().map(|span| span.span_id.as_str()).collect();
             let is_connected = of_trace
                 .iter()
