@@ -10,13 +10,16 @@ use std::{
     time::{Duration, Instant as StdInstant},
 };
 
-use ::qdrant_client::qdrant::{
-    RetrievedPoint, ScrollPointsBuilder, VectorsSelector, vector_output::Vector,
-    vectors_output::VectorsOptions,
+use ::qdrant_client::{
+    Qdrant as Client,
+    qdrant::{
+        RetrievedPoint, ScrollPointsBuilder, VectorsSelector, vector_output::Vector,
+        vectors_output::VectorsOptions,
+    },
 };
 use moka::{Expiry, future::Cache};
-use tokio::time::Instant;
 use toolweaver_contracts::{Predicate, TEXT_VECTOR};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
@@ -56,26 +59,30 @@ pub(super) struct Sample {
 impl Qdrant {
     /// The tools with the smallest ids of those that the predicate admits when it excludes nothing: what is excluded
     /// changes from search to search, and leaving it out afterwards lets searches share their sample.
-    pub(super) async fn sample(
-        &self,
-        predicate: &Predicate,
-        deadline: Instant,
-    ) -> Result<Arc<Sample>, StoreError> {
+    pub(super) async fn sample(&self, predicate: &Predicate) -> Result<Arc<Sample>, StoreError> {
         let everything = Predicate { exclude: [].into(), ..predicate.clone() };
-        // Searches that come at the same time wait for one scroll.
-        let drawn = self.samples.try_get_with_by_ref(&everything, self.draw(&everything, deadline));
-        drawn.await.map_err(|error| StoreError::clone(&error))
+        if let Some(sample) = self.samples.get(&everything).await {
+            return Ok(sample);
+        }
+        // A task of its own: a caller whose patience ends before the scroll does must not end it, or the next search would
+        // begin it again. Searches that come at the same time wait for one.
+        let store = self.clone();
+        let drawing = async move {
+            let drawn = store.samples.try_get_with_by_ref(&everything, store.draw(&everything));
+            drawn.await.map_err(|error| StoreError::clone(&error))
+        };
+        tokio::spawn(drawing.in_current_span()).await.expect("drawing a sample does not panic")
     }
 
-    async fn draw(&self, predicate: &Predicate, deadline: Instant) -> Result<Arc<Sample>, StoreError> {
+    async fn draw(&self, predicate: &Predicate) -> Result<Arc<Sample>, StoreError> {
         let request = ScrollPointsBuilder::new(&self.collection)
             .filter(filter::of_predicate(predicate))
             .limit(u32::try_from(SAMPLE_MAX).expect("a sample is small"))
             .with_payload(false)
             .with_vectors(VectorsSelector { names: vec![TEXT_VECTOR.to_owned()] })
             .timeout(self.server_timeout());
-        let answer =
-            self.until(deadline, "sample", |client| async move { client.scroll(request).await }).await?;
+        let scroll = |client: Arc<Client>| async move { client.scroll(request).await };
+        let answer = self.within(self.timeout(), "sample", scroll).await?;
         let mut sample = Sample::default();
         for mut point in answer.result {
             // The server lets a point be without its vector, which no search would find either.

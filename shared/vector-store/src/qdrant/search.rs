@@ -37,7 +37,7 @@ impl Qdrant {
         let deadline = Instant::now() + self.timeout();
         let (table, sample) = futures_util::try_join!(
             self.table(vectors, predicate, limit, also, deadline),
-            self.sample(predicate, deadline),
+            self.sample(predicate),
         )?;
         let mut scores = table.into_scores();
         sample.add_to(&mut scores, &Queries::new(vectors, self.dims), predicate);

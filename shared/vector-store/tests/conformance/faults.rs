@@ -35,6 +35,20 @@ async fn a_hanging_server_costs_one_timeout_and_one_call() {
 }
 
 #[tokio::test]
+async fn a_sample_that_was_not_waited_for_is_there_for_the_next_search() {
+    let double = QdrantDouble::start().await;
+    let store = Namespace::at(&double.url()).model("aaaaaaaaaaaa", DIMS);
+    store.ensure().await.unwrap();
+    let everything = everything(&fresh_tenant());
+    double.delay(Duration::from_millis(200));
+    let asked = axis(0);
+    let search = nearest(&store, &asked, &everything, 1);
+    tokio::time::timeout(Duration::from_millis(50), search).await.unwrap_err();
+    nearest(&store, &asked, &everything, 1).await.unwrap();
+    assert_eq!(double.calls("points.scroll"), 1, "the second search waited for what the first had begun");
+}
+
+#[tokio::test]
 async fn a_server_that_is_away_is_transient_and_heals() {
     let double = QdrantDouble::start().await;
     let store = Namespace::at(&double.url()).model("aaaaaaaaaaaa", DIMS);
