@@ -61,12 +61,11 @@ pub(crate) async fn run(arguments: FaultsArguments) -> anyhow::Result<()> {
             fault.inflict(&mut redis).await.with_context(|| format!("cannot do {name}"))?;
             sleep_until(end).await;
         }
+        phase.end();
         anyhow::Ok(())
     };
-    #[expect(clippy::cast_possible_truncation, reason = "a handful of phases")]
-    let duration = lasts * PHASES.len() as u32;
     let names = PHASES.map(|(name, _)| name);
-    let running = traffic.run(duration, &names, &phase);
+    let running = traffic.run(&names, &phase);
     let (report, ()) = tokio::try_join!(running, breaking)?;
     report.conclude(arguments.json.as_deref())
 }

@@ -2,12 +2,16 @@
 
 use std::{
     collections::BTreeMap,
+    pin::pin,
     time::{Duration, Instant},
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use tokio::{sync::mpsc, time::sleep_until};
+use tokio::{
+    sync::mpsc,
+    time::{sleep, sleep_until},
+};
 use toolweaver_contracts::{SearchRequest, ServedFrom};
 
 use crate::{
@@ -61,7 +65,7 @@ pub(crate) async fn run(
         }
         Err(error) => *error_texts.entry(format!("{error:#}")).or_default() += 1,
     };
-    let sent = open_loop(rate, duration, label, ask, take).await?;
+    let sent = open_loop(rate, sleep(duration), label, ask, take).await?;
     #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
     let measured = Measured {
         requests: sent.requests,
@@ -92,11 +96,11 @@ impl Sent {
     }
 }
 
-/// Asks `rate` times a second for `duration` and hands over each answer as it comes. `ask` gets the moment that its
+/// Asks `rate` times a second until `end` and hands over each answer as it comes. `ask` gets the moment that its
 /// request is due: latency counts from there.
 pub(crate) async fn open_loop<A, F>(
     rate: f64,
-    duration: Duration,
+    end: impl Future<Output = ()>,
     label: &'static str,
     mut ask: impl FnMut(Instant) -> F,
     mut take: impl FnMut(A),
@@ -106,22 +110,23 @@ where
     F: Future<Output = A> + Send + 'static,
 {
     anyhow::ensure!(rate > 0.0, "the rate must be above 0");
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a positive count far below 2^52"
-    )]
-    let requests = (rate * duration.as_secs_f64()).ceil() as u64;
-    let progress = ProgressBar::new(requests).with_prefix(label);
-    progress.set_style(ProgressStyle::with_template("{prefix:>12} {bar:30} {pos}/{len} {per_sec}")?);
+    let progress = ProgressBar::no_length().with_prefix(label);
+    progress.set_style(ProgressStyle::with_template("{prefix:>12} {elapsed:>4} {pos} answers, {per_sec}")?);
 
     let (answers, mut inbox) = mpsc::unbounded_channel();
     let started = Instant::now();
     let send = async {
-        for i in 0..requests {
+        let mut end = pin!(end);
+        let mut requests = 0_u64;
+        loop {
             #[expect(clippy::cast_precision_loss, reason = "a count far below 2^52")]
-            let due = started + Duration::from_secs_f64(i as f64 / rate);
-            sleep_until(due.into()).await;
+            let due = started + Duration::from_secs_f64(requests as f64 / rate);
+            tokio::select! {
+                biased;
+                () = &mut end => break,
+                () = sleep_until(due.into()) => {}
+            }
+            requests += 1;
             let (asked, answers) = (ask(due), answers.clone());
             tokio::spawn(async move {
                 // The receiver outlives all senders, so this cannot fail while anyone counts.
@@ -129,6 +134,7 @@ where
             });
         }
         drop(answers);
+        requests
     };
     let receive = async {
         while let Some(answer) = inbox.recv().await {
@@ -136,7 +142,7 @@ where
             take(answer);
         }
     };
-    tokio::join!(send, receive);
+    let (requests, ()) = tokio::join!(send, receive);
     progress.finish_and_clear();
     Ok(Sent { requests, elapsed: started.elapsed() })
 }

@@ -6,13 +6,16 @@
 //! - `traffic` asks as agents do, a few queries often and most of them seldom, while the catalogue changes, and checks
 //!   every reply against what was published: no removed tool, no old description, no missing new one.
 //! - `faults` runs the same traffic while Redis is flushed, slow, frozen and killed; with `--cluster`, one of its masters.
+//! - `rolling` runs it while every worker is replaced, one after the other, as a Kubernetes Deployment does it.
 //!
 //! ```text
 //! loadtest traffic --tools tools.jsonl.gz --use-redis redis://127.0.0.1:6379 --registrations-per-second 1
 //! loadtest faults --tools tools.jsonl.gz --cluster
+//! loadtest rolling --tools tools.jsonl.gz --rate 100 --restart-in-place
 //! ```
 //!
-//! `traffic` and `faults` exit with 1 when a reply was stale or an error, or a change was lost.
+//! `traffic`, `faults` and `rolling` exit with 1 when a reply was stale, seconds behind or an error, or a change was lost;
+//! `rolling` also when a worker did not end with 0.
 //!
 //! Load is open-loop: requests leave when they are due, and latency counts from then, so that a slow answer cannot
 //! hide the ones that should have been sent meanwhile (coordinated omission).
@@ -21,6 +24,7 @@ mod arguments;
 mod catalogue;
 mod client;
 mod faults;
+mod http;
 mod ladder;
 mod latencies;
 mod load;
@@ -28,6 +32,7 @@ mod metrics;
 mod process;
 mod redis;
 mod report;
+mod rolling;
 mod system;
 mod tools;
 mod traffic;
@@ -44,6 +49,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Search(arguments) => search(&arguments).await,
         Command::Traffic(arguments) => traffic::run(arguments).await,
         Command::Faults(arguments) => faults::run(arguments).await,
+        Command::Rolling(arguments) => rolling::run(arguments).await,
     }
 }
 

@@ -1,15 +1,11 @@
 //! What query workers say of their caches on `/metrics`.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use anyhow::Context as _;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    time::timeout,
-};
 
-const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::http;
+
 const LOOKUPS: &str = "toolweaver_cache_requests_total{";
 const SEARCHES: &str = "toolweaver_searches_total{";
 
@@ -31,19 +27,10 @@ struct Count {
 pub(crate) async fn scrape(workers: &[SocketAddr]) -> anyhow::Result<Lookups> {
     let mut all = Lookups::default();
     for worker in workers {
-        let page = timeout(SCRAPE_TIMEOUT, page(*worker)).await.map_err(anyhow::Error::from).flatten();
-        all.read(&page.with_context(|| format!("cannot read the metrics of {worker}"))?);
+        let page = http::get(*worker, "/metrics").await;
+        all.read(&page.with_context(|| format!("cannot read the metrics of {worker}"))?.body);
     }
     Ok(all)
-}
-
-async fn page(worker: SocketAddr) -> anyhow::Result<String> {
-    let mut connection = TcpStream::connect(worker).await?;
-    // In HTTP 1.0 the end of the connection is the end of the page.
-    connection.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await?;
-    let mut page = String::new();
-    connection.read_to_string(&mut page).await?;
-    Ok(page)
 }
 
 impl Lookups {

@@ -4,11 +4,11 @@ use std::{
     fs,
     net::{Ipv4Addr, TcpListener},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 
 /// Longest time a process may take to be there.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
@@ -32,6 +32,31 @@ impl Process {
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The standard library sends no signal but SIGKILL, and `unsafe` is denied: the system's `kill` does it.
+    pub(crate) fn signal(&self, name: &str) -> anyhow::Result<()> {
+        let id = self.id().to_string();
+        let status = Command::new("kill").args([&format!("-{name}"), &id]).status()?;
+        ensure!(status.success(), "SIG{name} could not be sent to process {id}");
+        Ok(())
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
+    /// Waits until it has ended by itself, for at most so long; none where it has not.
+    pub(crate) async fn end_within(&mut self, longest: Duration) -> anyhow::Result<Option<ExitStatus>> {
+        let deadline = Instant::now() + longest;
+        loop {
+            let ended = self.ended()?;
+            if ended.is_some() || Instant::now() > deadline {
+                return Ok(ended);
+            }
+            tokio::time::sleep(POLL_EVERY).await;
+        }
     }
 
     /// SIGKILL, as a crash would.

@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -128,12 +128,8 @@ impl Node {
         self.until_says("PING", "PONG").await
     }
 
-    /// The standard library sends no signal but SIGKILL, and `unsafe` is denied: the system's `kill` does it.
     pub(crate) fn signal(&self, name: &str) -> anyhow::Result<()> {
-        let status =
-            Command::new("kill").args([format!("-{name}"), self.process.id().to_string()]).status()?;
-        ensure!(status.success(), "SIG{name} could not be sent to the redis-server");
-        Ok(())
+        self.process.signal(name)
     }
 
     /// Sends one command in Redis' inline form and returns the raw reply.

@@ -1,16 +1,21 @@
 //! How the catalogue changes while it is searched.
 
-use std::{collections::HashMap, sync::Arc, time::Duration, vec};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+    vec,
+};
 
 use rand::{SeedableRng as _, rngs::StdRng};
 use serde::Serialize;
 use tokio::{
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval, timeout_at},
+    time::{MissedTickBehavior, interval},
 };
 use toolweaver_contracts::{Tool, ToolEvent, ToolId, identifiers};
 
-use super::{learning::learn, queries::Query, requests::Shared, truth::Fact};
+use super::{Phase, kept, learning, queries::Query, requests::Shared, truth::Fact};
 use crate::client::tool_id;
 
 /// What is published in turn: mostly what has nothing to do with most answers, as in a real catalogue.
@@ -68,7 +73,12 @@ pub(crate) struct Published {
     pub(crate) outranked: u64,
     pub(crate) updates: u64,
     pub(crate) removals: u64,
-    /// Changes that could not be published or did not become visible, and why.
+    /// Tools of these that were looked for in the end.
+    pub(crate) looked_for: usize,
+    /// How long each took to be found, and in which phase it was published.
+    #[serde(skip)]
+    pub(super) found: Vec<(usize, Duration)>,
+    /// Changes that could not be published, did not become visible or are not there in the end, and why.
     pub(crate) lost: Vec<String>,
 }
 
@@ -89,41 +99,49 @@ impl Changes {
         }
     }
 
-    /// Publishes so many changes a second for so long, and tells the truth of each as soon as it is visible.
-    pub(super) async fn publish(
-        mut self,
-        shared: &Arc<Shared>,
-        per_second: f64,
-        duration: Duration,
-    ) -> Published {
+    /// Publishes so many changes a second until the run is over, tells the truth of each as soon as it is visible, and looks
+    /// for all of them in the end.
+    pub(super) async fn publish(mut self, shared: &Arc<Shared>, per_second: f64, phase: &Phase) -> Published {
         let mut published = Published::default();
         if per_second <= 0.0 {
             return published;
         }
-        let end = Instant::now() + duration;
         let mut ticks = interval(Duration::from_secs_f64(1.0 / per_second));
         // Whoever is late stays late: catching up would go on after the end.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last = HashMap::new();
         let mut learning = JoinSet::new();
         for kind in CYCLE.into_iter().cycle() {
-            if timeout_at(end, ticks.tick()).await.is_err() {
-                break;
+            tokio::select! {
+                () = phase.ended() => break,
+                _ = ticks.tick() => {}
             }
-            let Some(change) = self.next(kind, shared) else { continue };
-            match shared.client.publish(change.tool_id, change.event).await {
+            let Some(Change { tool_id, event, fact }) = self.next(kind, shared) else { continue };
+            last.insert(tool_id.clone(), kept::description(&event));
+            let (shared, place, begun) = (Arc::clone(shared), phase.now(), Instant::now());
+            match shared.client.publish(tool_id, event).await {
                 Ok(revision) => {
                     published.count(kind);
-                    learning.spawn(learn(Arc::clone(shared), revision, change.fact));
+                    learning.spawn(async move {
+                        let visible = learning::wait(&shared, revision).await?;
+                        let found = (place, begun.elapsed());
+                        anyhow::Ok((found, learning::learn(&shared, visible, fact).await?))
+                    });
                 }
                 Err(error) => published.lost.push(format!("{error:#}")),
             }
         }
         for learned in learning.join_all().await {
             match learned {
-                Ok(is_certain) => published.outranked += u64::from(!is_certain),
+                Ok((found, is_certain)) => {
+                    published.found.push(found);
+                    published.outranked += u64::from(!is_certain);
+                }
                 Err(error) => published.lost.push(format!("{error:#}")),
             }
         }
+        published.looked_for = last.len();
+        published.lost.extend(kept::missing(shared, last).await);
         published
     }
 

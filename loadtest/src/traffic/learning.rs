@@ -1,7 +1,5 @@
 //! From when on a change must be seen: the search that waits for it tells.
 
-use std::sync::Arc;
-
 use toolweaver_contracts::{SearchRequest, ToolId};
 
 use super::{requests::Shared, truth::Fact};
@@ -11,18 +9,22 @@ const VISIBLE_WITHIN_MS: u64 = 30_000;
 /// What is asked while waiting; nobody else asks it, so that no measured answer depends on it.
 const PROBE: &str = "is the latest change visible";
 
-/// Waits until a change is visible, and tells from which version on it must be seen. The answer is false where other
-/// tools outrank one that was meant to answer a query: that it is missing then proves nothing.
-pub(super) async fn learn(shared: Arc<Shared>, revision: u64, fact: Fact) -> anyhow::Result<bool> {
+/// Waits until a change is visible; the version that holds it.
+pub(super) async fn wait(shared: &Shared, revision: u64) -> anyhow::Result<u64> {
     let request = SearchRequest {
         min_revision: Some(revision),
         wait_ms: Some(VISIBLE_WITHIN_MS),
         ..SearchRequest::new(PROBE)
     };
-    let version = shared.client.search(&request).await?.catalog_version;
+    Ok(shared.client.search(&request).await?.catalog_version)
+}
+
+/// Tells that a change must be seen from this version on. The answer is false where other tools outrank one that was meant
+/// to answer a query: that it is missing then proves nothing.
+pub(super) async fn learn(shared: &Shared, version: u64, fact: Fact) -> anyhow::Result<bool> {
     let (fact, is_certain) = match fact {
         Fact::MayAnswer(query, tool) => {
-            if is_answer(&shared, &query, &tool, version).await? {
+            if is_answer(shared, &query, &tool, version).await? {
                 (Fact::Answers(query, tool), true)
             } else {
                 (Fact::Added, false)

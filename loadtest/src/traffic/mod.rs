@@ -1,6 +1,7 @@
 //! Traffic as agents make it, on a catalogue that changes, with every reply checked.
 
 mod changes;
+mod kept;
 mod learning;
 mod queries;
 mod report;
@@ -20,17 +21,17 @@ use std::{
 
 use anyhow::ensure;
 use rand::{SeedableRng as _, rngs::StdRng};
-use tokio::time::sleep;
+use tokio::{sync::watch, time::sleep};
 use toolweaver_contracts::Tool;
 
-pub(crate) use self::report::Report;
+pub(crate) use self::report::{Report, write};
 use self::{
     changes::Changes,
     report::Layers,
     requests::Shared,
     shown::Shown,
     tally::{Answer, Tally},
-    truth::Truth,
+    truth::{Fact, Truth},
     zipf::Zipf,
 };
 use crate::{
@@ -53,9 +54,12 @@ pub(crate) struct Traffic {
     mix: MixArguments,
 }
 
-/// Which stretch of a run it is; the replies of each are added up apart.
+/// Which stretch of a run it is, and whether the run is over; the replies of each are added up apart.
 #[derive(Debug, Default)]
-pub(crate) struct Phase(AtomicUsize);
+pub(crate) struct Phase {
+    place: AtomicUsize,
+    is_over: watch::Sender<bool>,
+}
 
 /// The command.
 pub(crate) async fn run(arguments: TrafficArguments) -> anyhow::Result<()> {
@@ -66,7 +70,8 @@ pub(crate) async fn run(arguments: TrafficArguments) -> anyhow::Result<()> {
     let (client, workers) = if let Some(url) = &arguments.nats_url {
         (Client::connect(url, tenant).await?, arguments.metrics)
     } else {
-        let setup = Setup { redis_url: arguments.use_redis, query_workers: arguments.query_workers.get() };
+        let (redis_url, query_workers) = (arguments.use_redis, arguments.query_workers.get());
+        let setup = Setup { redis_url, query_workers, ..Setup::default() };
         let system = fresh.insert(System::start(arguments.source.programs, setup).await?);
         (system.client(tenant).await?, system.metrics())
     };
@@ -77,9 +82,10 @@ pub(crate) async fn run(arguments: TrafficArguments) -> anyhow::Result<()> {
         phase.enter(1);
         let before = metrics::scrape(&workers).await?;
         sleep(duration.saturating_sub(WARM_UP)).await;
+        phase.end();
         anyhow::Ok(Layers::between(&before, &metrics::scrape(&workers).await?))
     };
-    let running = traffic.run(duration, &["first 10 s", "after 10 s"], &phase);
+    let running = traffic.run(&["first 10 s", "after 10 s"], &phase);
     let (report, layers) = tokio::try_join!(running, layers)?;
     Report { layers: Some(layers), ..report }.conclude(arguments.json.as_deref())
 }
@@ -100,29 +106,27 @@ impl Traffic {
         catalogue::fill(&client, &tools, tools.len()).await?;
         let changes = Changes::new(tools, held_back, queries.clone(), mix.seed);
         let (shown, truth) = (Shown::default(), Truth::default());
+        truth.learn(Fact::Added, client.domains().await?.catalog_version);
         let shared = Arc::new(Shared { client, queries, zipf, shown, truth });
         Ok(Self { shared, changes, changes_per_second, mix })
     }
 
-    /// Runs, and tells what each phase showed.
-    pub(crate) async fn run(
-        self,
-        duration: Duration,
-        phases: &[&str],
-        phase: &Phase,
-    ) -> anyhow::Result<Report> {
+    /// Runs until `phase` ends, looks whether every change is there, and tells what each phase showed.
+    pub(crate) async fn run(self, phases: &[&str], phase: &Phase) -> anyhow::Result<Report> {
         let Self { shared, changes, changes_per_second, mix } = self;
         let mut rng = StdRng::seed_from_u64(mix.seed);
         let mut tallies = vec![Tally::default(); phases.len()];
         let ask = |due| {
-            let (shared, request, phase) = (Arc::clone(&shared), shared.draw(&mut rng), phase.now());
-            async move { (phase, shared.ask(request, due).await) }
+            let (shared, request, place) = (Arc::clone(&shared), shared.draw(&mut rng), phase.now());
+            async move { (place, shared.ask(request, due).await) }
         };
-        let take = |(phase, answer): (usize, Answer)| tallies[phase].count(answer);
-        let (sent, changes) =
-            tokio::try_join!(load::open_loop(mix.rate, duration, "traffic", ask, take), async {
-                Ok(changes.publish(&shared, changes_per_second, duration).await)
-            },)?;
+        let take = |(place, answer): (usize, Answer)| tallies[place].count(answer);
+        let asking = load::open_loop(mix.rate, phase.ended(), "traffic", ask, take);
+        let publishing = async { Ok(changes.publish(&shared, changes_per_second, phase).await) };
+        let (sent, changes) = tokio::try_join!(asking, publishing)?;
+        for (place, took) in &changes.found {
+            tallies[*place].found(*took);
+        }
         let mut all = Tally::default();
         for tally in &tallies {
             all.add(tally);
@@ -140,12 +144,22 @@ impl Traffic {
 }
 
 impl Phase {
-    pub(crate) fn enter(&self, phase: usize) {
-        self.0.store(phase, Ordering::Relaxed);
+    pub(crate) fn enter(&self, place: usize) {
+        self.place.store(place, Ordering::Relaxed);
+    }
+
+    /// Nothing more is asked or published.
+    pub(crate) fn end(&self) {
+        self.is_over.send_replace(true);
     }
 
     fn now(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.place.load(Ordering::Relaxed)
+    }
+
+    async fn ended(&self) {
+        // Fails only when the sender is gone, and `self` holds it.
+        self.is_over.subscribe().wait_for(|is_over| *is_over).await.ok();
     }
 }
 

@@ -40,53 +40,63 @@ impl Layers {
 }
 
 impl Report {
-    /// Prints it, writes it, and fails where a reply was stale or an error, or a change was lost.
+    /// Prints it, writes it, and fails where a reply was stale, far behind or an error, or a change was lost.
     pub(crate) fn conclude(&self, json: Option<&Path>) -> anyhow::Result<()> {
         self.print();
-        if let Some(file) = json {
-            std::fs::write(file, serde_json::to_vec_pretty(self)?)
-                .with_context(|| format!("cannot write {}", file.display()))?;
-        }
+        write(self, json)?;
+        self.judge()
+    }
+
+    /// Fails where a reply was stale, far behind or an error, or a change was lost.
+    pub(crate) fn judge(&self) -> anyhow::Result<()> {
         let all = self.phases.last().context("nothing was measured")?;
         let errors: u64 = all.errors.values().sum();
-        let (stale, lost) = (all.stale, self.changes.lost.len());
+        let (stale, behind, lost) = (all.stale, all.behind, self.changes.lost.len());
         ensure!(
-            stale == 0 && errors == 0 && lost == 0,
-            "{stale} stale replies, {errors} errors, {lost} lost changes"
+            stale == 0 && behind == 0 && errors == 0 && lost == 0,
+            "{stale} stale replies, {behind} replies far behind, {errors} errors, {lost} lost changes"
         );
         Ok(())
     }
 
     #[expect(clippy::print_stdout, reason = "the report is this program's output")]
-    fn print(&self) {
+    pub(crate) fn print(&self) {
         let mut table = Table::new();
         table.load_preset(UTF8_FULL_CONDENSED).set_header([
             "phase",
             "requests",
+            "searches",
             "hits",
             "searches p50 / p95 / p99 ms",
+            "max ms",
             "cached",
             "uncached",
             "gets",
+            "publish → found, longest ms",
             "errors",
             "degraded",
             "changes seen",
             "older",
+            "behind",
             "stale",
         ]);
         for figures in &self.phases {
             table.add_row([
                 figures.phase.clone(),
                 figures.requests.to_string(),
+                figures.searches_sent.to_string(),
                 percent(figures.hit_rate),
                 times(figures.searches),
+                format!("{:.0}", figures.searches_max_ms),
                 times(figures.cached),
                 times(figures.uncached),
                 times(figures.gets),
+                format!("{:.0}", figures.found_max_ms),
                 counts(&figures.errors),
                 counts(&figures.degraded),
                 figures.changes_seen.to_string(),
                 figures.older.to_string(),
+                figures.behind.to_string(),
                 figures.stale.to_string(),
             ]);
         }
@@ -100,15 +110,22 @@ impl Report {
                 percent(metadata)
             );
         }
-        let Published { added, answers, outranked, updates, removals, lost } = &self.changes;
+        let Published { added, answers, outranked, updates, removals, looked_for, lost, .. } = &self.changes;
         println!(
-            "changes: {added} added, {answers} answer a query ({outranked} outranked), {updates} updated, {removals} removed, {} lost",
+            "changes: {added} added, {answers} answer a query ({outranked} outranked), {updates} updated, {removals} removed; {looked_for} looked for in the end; {} lost",
             lost.len()
         );
         for text in lost.iter().chain(self.phases.last().map_or(&[][..], |all| &all.stale_examples)) {
             println!("  {text}");
         }
     }
+}
+
+/// Writes a report as JSON, if to any file.
+pub(crate) fn write(report: &impl Serialize, file: Option<&Path>) -> anyhow::Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    std::fs::write(file, serde_json::to_vec_pretty(report)?)
+        .with_context(|| format!("cannot write {}", file.display()))
 }
 
 fn times(latency: Option<Quantiles>) -> String {

@@ -1,14 +1,16 @@
 //! What is asked, and how each answer is judged.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use anyhow::anyhow;
 use rand::Rng;
+use tokio::time::timeout;
 use toolweaver_contracts::{ErrorCode, SearchRequest, ToolId};
 
 use super::{
     queries::Query,
     shown::Shown,
-    tally::Answer,
+    tally::{Answer, Asked},
     truth::{Truth, Verdict},
     zipf::Zipf,
 };
@@ -16,6 +18,8 @@ use crate::client::{self, Client};
 
 /// Share of requests that get a tool by its id.
 const GETS: f64 = 0.1;
+/// An agent waits no longer, and does not ask again.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What all requests and changes of a run share.
 pub(super) struct Shared {
@@ -41,31 +45,40 @@ impl Shared {
 
     pub(super) async fn ask(&self, request: Request, due: Instant) -> Answer {
         // Before the request leaves: what becomes known on its way is nothing it has to know.
-        let known = self.truth.known();
-        let failure = match request {
+        let (known, settled) = (self.truth.known(), self.truth.settled());
+        let behind = |version, verdict| Verdict { is_behind: version < settled, ..verdict };
+        match request {
             Request::Search(rank) => {
                 let query = self.queries[rank].text.as_str();
-                match self.client.search(&SearchRequest::new(query)).await {
+                match patiently(self.client.search(&SearchRequest::new(query))).await {
                     Ok(reply) => {
                         self.shown.note(&reply);
-                        let verdict = known.judge_search(query, &reply);
-                        return Answer::searched(due, reply, verdict);
+                        let verdict = behind(reply.catalog_version, known.judge_search(query, &reply));
+                        Answer::searched(due, reply, verdict)
                     }
-                    Err(error) => error,
+                    Err(error) => Answer::failed(due, Asked::Search, why(&error)),
                 }
             }
-            Request::Get(tool) => match self.client.get(tool.clone()).await {
-                Ok(reply) => return Answer::got(due, known.judge_get(&reply)),
+            Request::Get(tool) => match patiently(self.client.get(tool.clone())).await {
+                Ok(reply) => Answer::got(due, behind(reply.catalog_version, known.judge_get(&reply))),
                 Err(error) => {
                     let is_missing = client::code(&error) == Some(ErrorCode::NotFound);
                     if is_missing && self.truth.may_be_missing(&tool) {
-                        return Answer::got(due, Verdict::default());
+                        Answer::got(due, Verdict::default())
+                    } else {
+                        Answer::failed(due, Asked::Get, why(&error))
                     }
-                    error
                 }
             },
-        };
-        let code = client::code(&failure).map(|code| code.number().to_string());
-        Answer::failed(due, code.unwrap_or_else(|| failure.root_cause().to_string()))
+        }
     }
+}
+
+async fn patiently<T>(asking: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    timeout(PATIENCE, asking).await.unwrap_or_else(|_| Err(anyhow!("no answer within {PATIENCE:?}")))
+}
+
+/// The code that was answered, or why nothing was.
+fn why(error: &anyhow::Error) -> String {
+    client::code(error).map_or_else(|| format!("{error:#}"), |code| code.number().to_string())
 }

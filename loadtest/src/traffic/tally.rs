@@ -21,10 +21,17 @@ pub(super) struct Answer {
     verdict: Verdict,
 }
 
+/// What a request was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    Search,
+    Get,
+}
+
 enum Outcome {
     Searched { served_from: ServedFrom, degraded: Vec<String> },
     Got,
-    Failed { code: String },
+    Failed { asked: Asked, why: String },
 }
 
 impl Answer {
@@ -38,8 +45,9 @@ impl Answer {
         Self { latency: due.elapsed(), outcome: Outcome::Got, verdict }
     }
 
-    pub(super) fn failed(due: Instant, code: String) -> Self {
-        Self { latency: due.elapsed(), outcome: Outcome::Failed { code }, verdict: Verdict::default() }
+    pub(super) fn failed(due: Instant, asked: Asked, why: String) -> Self {
+        let outcome = Outcome::Failed { asked, why };
+        Self { latency: due.elapsed(), outcome, verdict: Verdict::default() }
     }
 }
 
@@ -49,10 +57,14 @@ pub(super) struct Tally {
     cached: Latencies,
     uncached: Latencies,
     got: Latencies,
+    /// From the publishing of a change to the answer of a search that waited for it.
+    found: Latencies,
+    searches_failed: u64,
     errors: BTreeMap<String, u64>,
     degraded: BTreeMap<String, u64>,
     changes_seen: u64,
     older: u64,
+    behind: u64,
     stale: u64,
     examples: Vec<String>,
 }
@@ -62,14 +74,20 @@ pub(super) struct Tally {
 pub(crate) struct Figures {
     pub(crate) phase: String,
     pub(crate) requests: u64,
+    /// How many of these were searches, and how many of these were not answered or with an error.
+    pub(crate) searches_sent: u64,
+    pub(crate) searches_failed: u64,
     /// Share of searches that were remembered; none where none was answered.
     pub(crate) hit_rate: Option<f64>,
     /// Searches, remembered or not.
     pub(crate) searches: Option<Quantiles>,
+    pub(crate) searches_max_ms: f64,
     pub(crate) cached: Option<Quantiles>,
     pub(crate) uncached: Option<Quantiles>,
     pub(crate) gets: Option<Quantiles>,
-    /// By code.
+    /// The longest that a change took from its publishing to the answer of a search that waited for it; 0 without changes.
+    pub(crate) found_max_ms: f64,
+    /// By what was asked and the code, or why there was no answer.
     pub(crate) errors: BTreeMap<String, u64>,
     /// Answers that lacked a part, by its name.
     pub(crate) degraded: BTreeMap<String, u64>,
@@ -77,6 +95,8 @@ pub(crate) struct Figures {
     pub(crate) changes_seen: u64,
     /// Replies of a version before one that was known when they were asked for.
     pub(crate) older: u64,
+    /// Of these, of a version before one that had been known for five seconds: the worker had not read the catalogue.
+    pub(crate) behind: u64,
     /// Replies that contradict what holds in their own version.
     pub(crate) stale: u64,
     /// The first of them.
@@ -96,18 +116,35 @@ impl Tally {
                 }
             }
             Outcome::Got => self.got.record(answer.latency),
-            Outcome::Failed { code } => *self.errors.entry(code).or_default() += 1,
+            Outcome::Failed { asked, why } => {
+                let asked = match asked {
+                    Asked::Search => {
+                        self.searches_failed += 1;
+                        "search"
+                    }
+                    Asked::Get => "get",
+                };
+                *self.errors.entry(format!("{asked}: {why}")).or_default() += 1;
+            }
         }
         self.changes_seen += u64::from(answer.verdict.shows_change);
         self.older += u64::from(answer.verdict.is_older);
+        self.behind += u64::from(answer.verdict.is_behind);
         self.stale += u64::from(answer.verdict.stale.is_some());
         self.exemplify(answer.verdict.stale);
+    }
+
+    /// A change was found so long after it was published.
+    pub(super) fn found(&mut self, took: Duration) {
+        self.found.record(took);
     }
 
     pub(super) fn add(&mut self, other: &Self) {
         self.cached.add(&other.cached);
         self.uncached.add(&other.uncached);
         self.got.add(&other.got);
+        self.found.add(&other.found);
+        self.searches_failed += other.searches_failed;
         for (sum, more) in [(&mut self.errors, &other.errors), (&mut self.degraded, &other.degraded)] {
             for (name, count) in more {
                 *sum.entry(name.clone()).or_default() += count;
@@ -115,6 +152,7 @@ impl Tally {
         }
         self.changes_seen += other.changes_seen;
         self.older += other.older;
+        self.behind += other.behind;
         self.stale += other.stale;
         self.exemplify(other.examples.iter().cloned());
     }
@@ -136,15 +174,20 @@ impl Tally {
         Figures {
             phase: phase.to_owned(),
             requests: searches.count() + self.got.count() + self.errors.values().sum::<u64>(),
+            searches_sent: searches.count() + self.searches_failed,
+            searches_failed: self.searches_failed,
             hit_rate: share(self.cached.count(), searches.count()),
             searches: quantiles(&searches),
+            searches_max_ms: searches.max_ms(),
             cached: quantiles(&self.cached),
             uncached: quantiles(&self.uncached),
             gets: quantiles(&self.got),
+            found_max_ms: self.found.max_ms(),
             errors: self.errors,
             degraded: self.degraded,
             changes_seen: self.changes_seen,
             older: self.older,
+            behind: self.behind,
             stale: self.stale,
             stale_examples: self.examples,
         }

@@ -6,6 +6,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 use toolweaver_contracts::{GetReply, SearchReply, ToolId};
@@ -14,6 +15,9 @@ use super::lock;
 
 #[cfg(test)]
 mod tests;
+
+/// So much later no worker has an excuse not to hold a version.
+const SETTLED_AFTER: Duration = Duration::from_secs(5);
 
 /// What a visible change means for replies.
 #[derive(Debug, Clone)]
@@ -36,6 +40,8 @@ pub(super) struct Truth {
     known: Mutex<Arc<Known>>,
     /// Tools whose removal was published, whether or not it is visible yet.
     leaving: Mutex<HashSet<ToolId>>,
+    /// When each version became known.
+    versions: Mutex<Vec<(Instant, u64)>>,
 }
 
 /// What was known at one moment, each with the version from which it is visible.
@@ -52,6 +58,8 @@ pub(super) struct Known {
 pub(super) struct Verdict {
     /// It is of a version before one that was known when it was asked for.
     pub(super) is_older: bool,
+    /// It is of a version before one that had been known for seconds.
+    pub(super) is_behind: bool,
     /// It shows a change: a tool that it must hold, or the newer description of one.
     pub(super) shows_change: bool,
     /// How it contradicts what holds in its own version.
@@ -64,8 +72,16 @@ impl Truth {
         Arc::clone(&lock(&self.known))
     }
 
+    /// The newest version that every worker should hold by now.
+    pub(super) fn settled(&self) -> u64 {
+        let versions = lock(&self.versions);
+        let settled = versions.iter().filter(|(since, _)| since.elapsed() >= SETTLED_AFTER);
+        settled.map(|(_, version)| *version).max().unwrap_or_default()
+    }
+
     /// A fact is visible from this version on.
     pub(super) fn learn(&self, fact: Fact, version: u64) {
+        lock(&self.versions).push((Instant::now(), version));
         let mut known = lock(&self.known);
         // Copies only what a request on its way still holds.
         let known = Arc::make_mut(&mut known);
@@ -96,6 +112,11 @@ impl Truth {
 }
 
 impl Known {
+    /// The newest version that anything is known of.
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
     pub(super) fn judge_search(&self, query: &str, reply: &SearchReply) -> Verdict {
         let version = reply.catalog_version;
         let mut verdict = self.judge_version(version);

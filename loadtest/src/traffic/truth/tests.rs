@@ -1,9 +1,11 @@
+use std::time::Instant;
+
 use serde_json::json;
 use toolweaver_contracts::{GetReply, SearchReply, ToolId};
 
-use super::{Fact, Truth, Verdict};
+use super::{Fact, SETTLED_AFTER, Truth, Verdict};
 
-const FINE: Verdict = Verdict { is_older: false, shows_change: false, stale: None };
+const FINE: Verdict = Verdict { is_older: false, is_behind: false, shows_change: false, stale: None };
 
 fn tool(id: &str) -> ToolId {
     id.parse().unwrap()
@@ -79,4 +81,14 @@ fn a_version_before_a_known_one_is_older() {
     truth.learn(Fact::Added, 5);
     assert!(truth.known().judge_search("q", &search(6, &[])).is_older);
     assert!(!truth.known().judge_search("q", &search(7, &[])).is_older);
+}
+
+#[test]
+fn a_version_is_settled_after_some_seconds() {
+    let truth = Truth::default();
+    truth.learn(Fact::Added, 7);
+    assert_eq!(truth.settled(), 0, "known just now");
+    let long_ago = Instant::now().checked_sub(SETTLED_AFTER).unwrap();
+    truth.versions.lock().unwrap().extend([(long_ago, 6), (long_ago, 5)]);
+    assert_eq!(truth.settled(), 6);
 }

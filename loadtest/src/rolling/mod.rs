@@ -1,0 +1,65 @@
+//! What becomes of traffic while every worker is replaced, one after the other, with the signals and the grace of the
+//! chart. NATS and Redis stay.
+
+mod replace;
+mod report;
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+use toolweaver_contracts::Tenant;
+
+use self::{
+    replace::{Manner, replace},
+    report::Report,
+};
+use crate::{
+    arguments::RollingArguments,
+    redis::Redis,
+    system::{Kind, Setup, System},
+    tools,
+    traffic::{Phase, Traffic},
+};
+
+/// Workers of each kind, but for query workers.
+const WORKERS: usize = 2;
+const PHASES: [&str; 2 + Kind::ALL.len()] =
+    ["before", "embedding workers", "cache invalidators", "query workers", "after"];
+
+/// The command.
+pub(crate) async fn run(arguments: RollingArguments) -> anyhow::Result<()> {
+    let tools = tools::load(&arguments.source, arguments.mix.catalogue.get())?;
+    let redis = Redis::start(&arguments.redis_server).await?;
+    let manner = Manner::new(&arguments);
+    let setup = Setup {
+        redis_url: Some(redis.url()),
+        embedding_workers: WORKERS,
+        cache_invalidators: WORKERS,
+        query_workers: usize::from(arguments.query_workers),
+        drain_seconds: Some(arguments.drain_seconds),
+        logs: arguments.logs,
+    };
+    let mut system = System::start(arguments.source.programs, setup).await?;
+    system.ready().await?;
+    let client = system.client(Tenant::default()).await?;
+    let traffic = Traffic::prepare(client, tools, arguments.mix, arguments.registrations_per_second).await?;
+
+    let (phase, settle) = (Phase::default(), Duration::from_secs(arguments.settle_seconds));
+    let replacing = async {
+        sleep(settle).await;
+        let mut replaced = Vec::new();
+        for (place, kind) in (1..).zip(Kind::ALL) {
+            phase.enter(place);
+            for _ in 0..system.count(kind) {
+                replaced.push(replace(&mut system, kind, manner).await?);
+            }
+        }
+        phase.enter(PHASES.len() - 1);
+        sleep(settle).await;
+        system.must_be_complete()?;
+        phase.end();
+        anyhow::Ok(replaced)
+    };
+    let (traffic, replaced) = tokio::try_join!(traffic.run(&PHASES, &phase), replacing)?;
+    Report { manner, traffic, replaced }.conclude(arguments.json.as_deref())
+}
