@@ -1,0 +1,220 @@
+//! Compares what the dashboards and the rules name with what a running system exports: metrics, labels, and the values
+//! of labels that an expression asks for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use super::panel::{Dashboard, Panel};
+use super::promql::{self, Grouped, Matcher};
+use super::{all, rules, running};
+use crate::parts;
+
+/// Some metrics appear when something has happened for the first time, or at the next look at a stream.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(500);
+/// Labels that Prometheus adds to what it scrapes, from what it knows of the process.
+const TARGET_LABELS: [&str; 3] = ["namespace", "job", "instance"];
+/// What Prometheus makes itself.
+const OF_PROMETHEUS: [&str; 1] = ["ALERTS"];
+
+/// The values of each label of each metric.
+#[derive(Default)]
+struct Exported(BTreeMap<String, BTreeMap<String, BTreeSet<String>>>);
+
+/// An expression, where it stands, and labels that the text beside it names.
+struct Used {
+    place: String,
+    expression: String,
+    labels: Vec<String>,
+}
+
+/// Starts the three workers of `programs`, has them do something of everything, and fails with each name that the
+/// dashboards and the rules use and nobody exports.
+pub(crate) fn exported_check(programs: &Path) -> Result<()> {
+    let rules = rules::rules()?;
+    let used: Vec<Used> = all().iter().flat_map(in_dashboard).chain(rules.iter().map(in_rule)).collect();
+    let running = running::start(programs, &parts::runtime()?)?;
+    let deadline = Instant::now() + WAIT_MAX;
+    loop {
+        let mut exported = Exported::default();
+        for page in running.scrape()? {
+            exported.read(&page);
+        }
+        let measured = exported.0.len();
+        for rule in &rules {
+            exported.add_recorded(rule);
+        }
+        let missing: BTreeSet<String> = used.iter().flat_map(|used| exported.missing(used)).collect();
+        if missing.is_empty() {
+            println!("{} expressions name what is exported ({measured} metrics)", used.len());
+            return running.stop();
+        }
+        if Instant::now() > deadline {
+            let lines: Vec<String> = missing.into_iter().collect();
+            bail!("nobody exports what dashboards and rules name:\n  {}", lines.join("\n  "));
+        }
+        sleep(POLL);
+    }
+}
+
+fn in_dashboard(dashboard: &Dashboard) -> Vec<Used> {
+    let in_panel = |panel: &Panel| -> Vec<Used> {
+        let used = panel.queries.iter().map(|query| Used {
+            place: format!("dashboard {}, {}", dashboard.name, panel.title),
+            expression: query.expression(),
+            labels: labels_in(query.legend, "{{"),
+        });
+        used.collect()
+    };
+    let mut used: Vec<Used> =
+        dashboard.sections.iter().flat_map(|section| &section.panels).flat_map(in_panel).collect();
+    used.extend(super::json::own_expressions().map(|expression| Used {
+        place: format!("dashboard {}, variables", dashboard.name),
+        expression,
+        labels: Vec::new(),
+    }));
+    used
+}
+
+fn in_rule(rule: &rules::Rule) -> Used {
+    let labels = rule.texts.iter().flat_map(|text| labels_in(text, "$labels.")).collect();
+    Used { place: format!("rule {}", rule.name), expression: rule.expression.clone(), labels }
+}
+
+/// The words that follow each `sign` in a text.
+fn labels_in(text: &str, sign: &str) -> Vec<String> {
+    let word = |rest: &str| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    text.split(sign).skip(1).map(word).collect()
+}
+
+impl Exported {
+    /// Adds a page of metrics.
+    fn read(&mut self, page: &str) {
+        for line in page.lines().filter(|line| !line.starts_with('#')) {
+            // A line without its value is a selector, too.
+            let Some((series, _)) = line.rsplit_once(' ') else { continue };
+            for selector in promql::names(series).selectors {
+                let labels = self.0.entry(selector.metric).or_default();
+                for Matcher { label, value, .. } in selector.matchers {
+                    labels.entry(label).or_default().insert(value);
+                }
+            }
+        }
+    }
+
+    /// What a rule records has the labels that its expression groups by.
+    fn add_recorded(&mut self, rule: &rules::Rule) {
+        if rule.is_alert {
+            return;
+        }
+        let names = promql::names(&rule.expression);
+        let labels = self.0.entry(rule.name.clone()).or_default();
+        for label in names.grouped.into_iter().map(|grouped| grouped.label).chain(names.listed) {
+            labels.entry(label).or_default();
+        }
+    }
+
+    /// What of an expression nobody exports.
+    fn missing(&self, used: &Used) -> Vec<String> {
+        let names = promql::names(&used.expression);
+        let mut missing = Vec::new();
+        let metrics: Vec<&str> = names.selectors.iter().map(|selector| selector.metric.as_str()).collect();
+        for selector in &names.selectors {
+            let metric = selector.metric.as_str();
+            if !self.0.contains_key(metric) && !OF_PROMETHEUS.contains(&metric) {
+                missing.push(format!("metric {metric} ({})", used.place));
+                continue;
+            }
+            for Matcher { label, operator, value } in &selector.matchers {
+                if !self.has(metric, label) {
+                    missing.push(format!("label {label} of {metric} ({})", used.place));
+                } else if let Some(absent) = self.absent(metric, label, operator, value) {
+                    missing.push(format!("{label}=\"{absent}\" of {metric} ({})", used.place));
+                }
+            }
+        }
+        for Grouped { label, inside, joined } in &names.grouped {
+            let inside = &metrics[inside.clone()];
+            let lacking: Vec<&&str> = inside.iter().filter(|metric| !self.has(metric, label)).collect();
+            if lacking.len() == inside.len() || !(lacking.is_empty() || *joined) {
+                missing.push(format!("label {label} of {lacking:?} ({})", used.place));
+            }
+        }
+        for label in names.listed.iter().chain(&used.labels) {
+            if !metrics.iter().any(|metric| self.has(metric, label)) {
+                missing.push(format!("label {label} of any of {metrics:?} ({})", used.place));
+            }
+        }
+        missing
+    }
+
+    /// Metrics that are not there count as having every label: that they are missing is said already.
+    fn has(&self, metric: &str, label: &str) -> bool {
+        TARGET_LABELS.contains(&label) || self.0.get(metric).is_none_or(|labels| labels.contains_key(label))
+    }
+
+    /// A value that an expression asks for and that no series has. Patterns with more than alternatives are not looked at.
+    fn absent<'a>(&self, metric: &str, label: &str, operator: &str, value: &'a str) -> Option<&'a str> {
+        if TARGET_LABELS.contains(&label)
+            || value.contains(['$', '*', '+', '.', '[', '(']) && operator.ends_with('~')
+        {
+            return None;
+        }
+        let there = self.0.get(metric)?.get(label)?;
+        let single = !operator.ends_with('~');
+        value.split(|c| c == '|' && !single).find(|value| !there.contains(*value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str =
+        "# TYPE a_total counter\na_total{code=\"200\",to=\"x y\"} 1\nb_bucket{le=\"0.1\"} 2\nc 3\n";
+
+    fn missing(expression: &str, labels: &[&str]) -> Vec<String> {
+        let mut exported = Exported::default();
+        exported.read(PAGE);
+        let labels = labels.iter().map(|label| (*label).to_owned()).collect();
+        exported.missing(&Used { place: "here".to_owned(), expression: expression.to_owned(), labels })
+    }
+
+    #[test]
+    fn what_is_exported_is_not_missing() {
+        assert!(
+            missing(r#"sum by (code, job) (rate(a_total{code=~"200",to="x y",job="any"}[5m]))"#, &["code"])
+                .is_empty()
+        );
+        assert!(
+            missing(r#"b_bucket{le="0.1"} / on (instance) group_left (to) a_total"#, &["to", "job"])
+                .is_empty()
+        );
+        assert!(missing(r#"c and ALERTS{alertname="x"} == a_total{to=~"z.*"}"#, &[]).is_empty());
+    }
+
+    #[test]
+    fn what_is_not_is() {
+        assert_eq!(missing("a_totals", &["code"]), ["metric a_totals (here)"]);
+        assert_eq!(missing(r#"a_total{cod="200"}"#, &[]), ["label cod of a_total (here)"]);
+        assert_eq!(missing(r#"a_total{code="404"}"#, &[]), ["code=\"404\" of a_total (here)"]);
+        assert_eq!(missing(r#"a_total{code!~"200|504"}"#, &[]), ["code=\"504\" of a_total (here)"]);
+        assert_eq!(missing("sum by (code) (a_total + c)", &[]), ["label code of [\"c\"] (here)"]);
+        assert!(missing("sum by (code) (a_total * on (job) c)", &[]).is_empty());
+        assert_eq!(missing("sum by (code) (c * on (job) c)", &[]).len(), 1);
+        assert_eq!(missing("c + on (code) c", &["to"]).len(), 2);
+    }
+
+    #[test]
+    fn labels_are_found_in_texts() {
+        assert_eq!(labels_in("p95 {{stage}} of {{le}}", "{{"), ["stage", "le"]);
+        assert_eq!(
+            labels_in("{{ $labels.part }} in {{$labels.namespace}}", "$labels."),
+            ["part", "namespace"]
+        );
+    }
+}
