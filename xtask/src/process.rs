@@ -35,6 +35,13 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     cargo
 }
 
+/// A program of one of the Python packages.
+pub(crate) fn tool(packages: &Path, program: &str) -> Command {
+    let mut tool = command(packages.join("bin").join(program));
+    tool.env("PYTHONPATH", packages);
+    tool
+}
+
 /// Runs a command with our output as its own.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     println!("$ {}", shown(command));

@@ -7,14 +7,21 @@ use anyhow::{Result, bail};
 
 use crate::parts;
 use crate::process::{self, cargo, on_path, root};
-use crate::{charts, example, up};
+use crate::{charts, compose, dashboards, example, up, workflows};
 
 pub(crate) fn run() -> Result<()> {
     let parts = parts::runtime()?;
     let mut report = Report::default();
     report.check("format", || process::run(&mut cargo(&["fmt", "--all", "--check"])));
-    report.check("compose", charts::compose_check);
+    report.check("compose", compose::compose_check);
+    if workflows::can_check() {
+        report.check("workflows", workflows::check);
+    } else {
+        report.skip("workflows", "npm and node are not installed");
+    }
     report.check("chart", charts::helm_check);
+    report.check("dashboards", || dashboards::run(true));
+    report.check("rules", dashboards::rules_check);
     if on_path("cargo-deny").is_some() {
         report.check("dependencies", || process::run(&mut cargo(&["deny", "check"])));
     } else {
@@ -38,6 +45,7 @@ pub(crate) fn run() -> Result<()> {
     report.check("build", || process::run(&mut cargo(&["build", "--workspace", "--bins", "--tests"])));
     report.stop_if_failed("build")?;
     report.check("environment", || charts::environment_check(&up::programs()));
+    report.check("exported metrics", || dashboards::exported_check(&up::programs()));
     report.check("python example", || example::run(&up::programs().join("toolweaver"), &parts));
 
     if env::var_os("TOOLWEAVER_TEST_QDRANT_URL").is_none() {
