@@ -67,6 +67,7 @@ fn the_addresses_are_those_of_the_code() {
         subjects::GET_SUBJECTS,
         subjects::DOMAINS_SUBJECTS,
         subjects::STATUS_SUBJECT,
+        "search.v1.*.*", // subjects::search_in_domain
         "versions.v1.*",
     ];
     assert_eq!(addresses, expected.map(str::to_owned).into());
