@@ -41,18 +41,19 @@ const PHASES: [(&str, Fault); 6] = [
 
 /// The command.
 pub(crate) async fn run(arguments: FaultsArguments) -> anyhow::Result<()> {
-    let tools = tools::load(&arguments.source, arguments.mix.catalogue.get())?;
-    let mut redis = if arguments.cluster {
-        Redis::start_cluster(&arguments.redis_server).await?
+    let FaultsArguments { run, cluster, phase_seconds } = arguments;
+    let tools = tools::load(&run.source, run.mix.catalogue.get())?;
+    let mut redis = if cluster {
+        Redis::start_cluster(&run.redis_server).await?
     } else {
-        Redis::start(&arguments.redis_server).await?
+        Redis::start(&run.redis_server).await?
     };
     let setup = Setup { redis_url: Some(redis.url()), ..Setup::default() };
-    let system = System::start(arguments.source.programs, setup).await?;
+    let system = System::start(run.source.programs, setup).await?;
     let client = system.client(Tenant::default()).await?;
-    let traffic = Traffic::prepare(client, tools, arguments.mix, arguments.registrations_per_second).await?;
+    let traffic = Traffic::prepare(client, tools, run.mix, run.registrations_per_second).await?;
 
-    let (phase, lasts) = (Phase::default(), Duration::from_secs(arguments.phase_seconds));
+    let (phase, lasts) = (Phase::default(), Duration::from_secs(phase_seconds));
     let breaking = async {
         let mut end = Instant::now();
         for (place, (name, fault)) in PHASES.into_iter().enumerate() {
@@ -67,7 +68,7 @@ pub(crate) async fn run(arguments: FaultsArguments) -> anyhow::Result<()> {
     let names = PHASES.map(|(name, _)| name);
     let running = traffic.run(&names, &phase);
     let (report, ()) = tokio::try_join!(running, breaking)?;
-    report.conclude(arguments.json.as_deref())
+    report.conclude(run.json.as_deref())
 }
 
 impl Fault {

@@ -42,38 +42,19 @@ pub(crate) struct TrafficArguments {
 #[derive(Args)]
 pub(crate) struct FaultsArguments {
     #[command(flatten)]
-    pub(crate) source: SourceArguments,
-    #[command(flatten)]
-    pub(crate) mix: MixArguments,
-    /// Changes of the catalogue a second.
-    #[arg(long, default_value_t = 1.0)]
-    pub(crate) registrations_per_second: f64,
-    /// The redis-server (or valkey-server) program.
-    #[arg(long, default_value = "redis-server")]
-    pub(crate) redis_server: PathBuf,
+    pub(crate) run: OwnRunArguments,
     /// Three masters with a replica each, instead of one server.
     #[arg(long)]
     pub(crate) cluster: bool,
     /// Seconds of each phase; a fault itself lasts five of them.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(6..))]
     pub(crate) phase_seconds: u64,
-    /// Also writes the report as JSON to this file.
-    #[arg(long)]
-    pub(crate) json: Option<PathBuf>,
 }
 
 #[derive(Args)]
 pub(crate) struct RollingArguments {
     #[command(flatten)]
-    pub(crate) source: SourceArguments,
-    #[command(flatten)]
-    pub(crate) mix: MixArguments,
-    /// Changes of the catalogue a second.
-    #[arg(long, default_value_t = 1.0)]
-    pub(crate) registrations_per_second: f64,
-    /// The redis-server (or valkey-server) program.
-    #[arg(long, default_value = "redis-server")]
-    pub(crate) redis_server: PathBuf,
+    pub(crate) run: OwnRunArguments,
     /// Query workers; of the other two kinds there are two each.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(2..))]
     pub(crate) query_workers: u16,
@@ -93,6 +74,21 @@ pub(crate) struct RollingArguments {
     /// Keeps the logs of all processes in this folder; without it they end with the run.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) logs: Option<PathBuf>,
+}
+
+/// Traffic on a fresh system with a Redis of its own.
+#[derive(Args)]
+pub(crate) struct OwnRunArguments {
+    #[command(flatten)]
+    pub(crate) source: SourceArguments,
+    #[command(flatten)]
+    pub(crate) mix: MixArguments,
+    /// Changes of the catalogue a second.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) registrations_per_second: f64,
+    /// The redis-server (or valkey-server) program.
+    #[arg(long, default_value = "redis-server")]
+    pub(crate) redis_server: PathBuf,
     /// Also writes the report as JSON to this file.
     #[arg(long)]
     pub(crate) json: Option<PathBuf>,

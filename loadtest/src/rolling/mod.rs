@@ -28,8 +28,9 @@ const PHASES: [&str; 2 + Kind::ALL.len()] =
 
 /// The command.
 pub(crate) async fn run(arguments: RollingArguments) -> anyhow::Result<()> {
-    let tools = tools::load(&arguments.source, arguments.mix.catalogue.get())?;
-    let redis = Redis::start(&arguments.redis_server).await?;
+    let run = &arguments.run;
+    let tools = tools::load(&run.source, run.mix.catalogue.get())?;
+    let redis = Redis::start(&run.redis_server).await?;
     let manner = Manner::new(&arguments);
     let setup = Setup {
         redis_url: Some(redis.url()),
@@ -37,12 +38,12 @@ pub(crate) async fn run(arguments: RollingArguments) -> anyhow::Result<()> {
         cache_invalidators: WORKERS,
         query_workers: usize::from(arguments.query_workers),
         drain_seconds: Some(arguments.drain_seconds),
-        logs: arguments.logs,
+        logs: arguments.logs.clone(),
     };
-    let mut system = System::start(arguments.source.programs, setup).await?;
+    let mut system = System::start(run.source.programs.clone(), setup).await?;
     system.ready().await?;
     let client = system.client(Tenant::default()).await?;
-    let traffic = Traffic::prepare(client, tools, arguments.mix, arguments.registrations_per_second).await?;
+    let traffic = Traffic::prepare(client, tools, run.mix, run.registrations_per_second).await?;
 
     let (phase, settle) = (Phase::default(), Duration::from_secs(arguments.settle_seconds));
     let replacing = async {
@@ -61,5 +62,5 @@ pub(crate) async fn run(arguments: RollingArguments) -> anyhow::Result<()> {
         anyhow::Ok(replaced)
     };
     let (traffic, replaced) = tokio::try_join!(traffic.run(&PHASES, &phase), replacing)?;
-    Report { manner, traffic, replaced }.conclude(arguments.json.as_deref())
+    Report { manner, traffic, replaced }.conclude(run.json.as_deref())
 }
