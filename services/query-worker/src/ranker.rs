@@ -21,7 +21,7 @@ pub(crate) mod parts;
 pub(crate) mod verdict;
 
 /// Name of this configuration, in every reply and every cache key. A change of any number in this module changes it.
-pub(crate) const NAME: &str = "hybrid-3";
+pub(crate) const NAME: &str = "hybrid-4";
 
 /// Weight of a term in each text: name, first sentence of the description, the rest of it, parameter names, parameter
 /// descriptions, tags, examples.
