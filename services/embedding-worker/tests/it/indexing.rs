@@ -207,5 +207,12 @@ async fn a_lost_indexed_stream_is_filled_again_from_tools() {
     rig.nats.jetstream().delete_stream(INDEXED_STREAM).await.unwrap();
     let worker = Worker::start(&rig).await;
     rig.until_indexed(&tool, revision, SOON).await;
+    rig.until_acknowledged(Hashing::new().fingerprint(), SOON).await;
+    worker.stop().await;
+
+    // A purged one goes on counting where it was.
+    rig.nats.jetstream().get_stream(INDEXED_STREAM).await.unwrap().purge().await.unwrap();
+    let worker = Worker::start(&rig).await;
+    rig.until_indexed(&tool, revision, SOON).await;
     worker.stop().await;
 }

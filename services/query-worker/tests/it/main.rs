@@ -6,6 +6,7 @@ mod fallback;
 mod freshness;
 mod leaks;
 mod limits;
+mod replaced;
 mod shards;
 mod support;
 mod warmth;

@@ -117,6 +117,11 @@ impl Rig {
         self.workers.push(runtime);
     }
 
+    /// Tells the worker that was added last to end, and waits for nothing.
+    pub(crate) fn begin_to_stop_last_worker(&self) {
+        self.workers.last().expect("a worker").shutdown.begin();
+    }
+
     /// Ends the worker that was added last.
     pub(crate) async fn stop_last_worker(&mut self) {
         let runtime = self.workers.pop().expect("a worker");
