@@ -4,9 +4,14 @@ use std::env;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{self, Command};
+use std::process::{self, Child, Command, ExitStatus};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+
+/// How often is looked whether a process has ended.
+const POLL: Duration = Duration::from_millis(20);
 
 /// The root of the workspace.
 pub(crate) fn root() -> &'static Path {
@@ -61,6 +66,20 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
         bail!("{} ended with {}\n{}", shown(command), output.status, format!("{written}{complaint}").trim());
     }
     Ok(written)
+}
+
+/// Ends a process as an operator would: how it ended, or none where it has not within this time.
+pub(crate) fn terminate(child: &mut Child, within: Duration) -> Result<Option<ExitStatus>> {
+    if child.try_wait()?.is_none() {
+        output(command("kill").args(["-TERM", &child.id().to_string()]))?;
+    }
+    let deadline = Instant::now() + within;
+    loop {
+        match child.try_wait()? {
+            None if Instant::now() <= deadline => sleep(POLL),
+            ended => return Ok(ended),
+        }
+    }
 }
 
 /// Where a program is on PATH.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::parts::Runtime;
-use crate::process::{cargo, command, output, root, run};
+use crate::process::{cargo, command, root, run, terminate};
 
 const READY_WAIT_MAX: Duration = Duration::from_mins(2);
 const STOP_WAIT_MAX: Duration = Duration::from_secs(30);
@@ -96,19 +96,10 @@ impl Up {
     }
 
     fn terminate(&mut self) -> Result<()> {
-        if self.child.try_wait()?.is_none() {
-            output(command("kill").args(["-TERM", &self.child.id().to_string()]))?;
-        }
-        let deadline = Instant::now() + STOP_WAIT_MAX;
-        loop {
-            match self.child.try_wait()? {
-                Some(status) if status.success() => return Ok(()),
-                Some(status) => bail!("toolweaver up ended with {status}\n{}", self.log()),
-                None if Instant::now() > deadline => {
-                    bail!("toolweaver up did not stop in {} s\n{}", STOP_WAIT_MAX.as_secs(), self.log());
-                }
-                None => sleep(POLL),
-            }
+        match terminate(&mut self.child, STOP_WAIT_MAX)? {
+            Some(status) if status.success() => Ok(()),
+            Some(status) => bail!("toolweaver up ended with {status}\n{}", self.log()),
+            None => bail!("toolweaver up did not stop in {} s\n{}", STOP_WAIT_MAX.as_secs(), self.log()),
         }
     }
 

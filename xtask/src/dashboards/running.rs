@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::nats::Connection;
 use crate::parts::{self, Runtime};
-use crate::process::{Scratch, command, output};
+use crate::process::{Scratch, command, terminate};
 
 const WAIT_MAX: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(50);
@@ -134,9 +134,10 @@ impl Process {
     }
 
     fn terminate(&mut self) -> Result<()> {
-        output(command("kill").args(["-TERM", &self.child.id().to_string()]))?;
-        let name = self.name.clone();
-        let status = until(&format!("{name} ends"), || self.child.try_wait().ok().flatten())?;
+        let name = &self.name;
+        let Some(status) = terminate(&mut self.child, WAIT_MAX)? else {
+            bail!("{name} did not stop in {} s", WAIT_MAX.as_secs());
+        };
         // Servers have their own ideas of what to exit with after a signal.
         if name.starts_with("toolweaver") && !status.success() {
             bail!("{name} ended with {status}");
