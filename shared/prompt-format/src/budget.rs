@@ -1,4 +1,4 @@
-//! How many tokens a tool takes in a prompt: an estimate, because no tokenizer is everybody's.
+//! Token estimate of a tool in a prompt; no count, because no tokenizer is everybody's.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use toolweaver_contracts::{Domain, SearchResult, Tool, ToolId, ToolName, ToolTyp
 /// Bytes of compact JSON that make one token, at the least.
 const BYTES_PER_TOKEN: u64 = 3;
 
-/// How many tokens a value takes as compact JSON, with the comma behind it: its bytes by three, rounded up.
+/// Returns the tokens that a value takes as compact JSON, with the comma behind it: its bytes by three, rounded up.
 ///
 /// Meant to be too high rather than too low, because a prompt that overflows is refused and one with room left is not.
 /// Measured with `o200k_base` on 6,480 tools of a catalogue of real API operations: too low for 0.02 % of definitions
@@ -47,7 +47,7 @@ impl<'a> InPrompt<'a> {
     }
 }
 
-/// Counts what is written.
+/// Counter of the bytes that are written to it.
 struct Bytes(u64);
 
 impl io::Write for Bytes {

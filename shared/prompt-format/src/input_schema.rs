@@ -1,4 +1,4 @@
-//! The parameters of a tool as the object schema that a vendor takes.
+//! Input schemas: the parameters of a tool as the object schema that a vendor takes.
 //!
 //! Publishers may write any JSON object into `parameters`. One definition that a vendor refuses costs the agent its
 //! whole request, so that a looser schema is better than a refused one; the tool itself still checks its arguments.
@@ -14,12 +14,12 @@ use super::names;
 
 type Schema = Map<String, Value>;
 
-/// What `OpenAI` refuses at the top; Anthropic refuses the first three.
+/// Keywords that `OpenAI` refuses at the top; Anthropic refuses the first three.
 const REFUSED_AT_TOP: [&str; 6] = ["oneOf", "anyOf", "allOf", "not", "enum", "const"];
 /// The argument that holds the input of a tool which takes no object.
 const WHOLE_INPUT: &str = "input";
 
-/// The parameters as an object schema. Everything stays but what no object schema may say: another `type`, properties
+/// Returns the parameters as an object schema. Everything stays but what no object schema may say: another `type`, properties
 /// that are no schemas, a `required` that is no list of names. Parameters of another type, a string or a list, become
 /// those of the one argument `input`.
 pub(super) fn object(parameters: &Schema) -> Schema {
@@ -46,7 +46,7 @@ pub(super) fn object(parameters: &Schema) -> Schema {
     schema
 }
 
-/// The parameters as an object schema without alternatives at its top, which Anthropic and `OpenAI` refuse.
+/// Returns the parameters as an object schema without alternatives at its top, which Anthropic and `OpenAI` refuse.
 ///
 /// The arguments of all alternatives become arguments of the tool; required are those that every alternative requires,
 /// and the description says which go together. What `allOf` or a reference adds is added. `not`, `enum` and `const` at
@@ -97,9 +97,9 @@ pub(super) fn rename_arguments(schema: &mut Schema) {
     schema.insert("properties".to_owned(), renamed.into());
 }
 
-/// Says of each list without `items` that they may be anything, which is what their absence means; `OpenAI` refuses the
+/// States of each list without `items` that they may be anything, which is what their absence means; `OpenAI` refuses the
 /// absence, and `true` and `false` in its place.
-pub(super) fn say_items(schema: &mut Schema) {
+pub(super) fn fill_items(schema: &mut Schema) {
     let is_list = schema.get("type").is_some_and(|kind| names_type(kind, "array"));
     if is_list && matches!(schema.get("items"), None | Some(Value::Bool(_))) {
         schema.insert("items".to_owned(), json!({}));
@@ -107,18 +107,18 @@ pub(super) fn say_items(schema: &mut Schema) {
     for (key, value) in schema {
         match (key.as_str(), value) {
             ("properties" | "patternProperties" | "$defs" | "definitions", Value::Object(schemas)) => {
-                schemas.values_mut().filter_map(Value::as_object_mut).for_each(say_items);
+                schemas.values_mut().filter_map(Value::as_object_mut).for_each(fill_items);
             }
-            ("items" | "additionalProperties" | "not", Value::Object(schema)) => say_items(schema),
+            ("items" | "additionalProperties" | "not", Value::Object(schema)) => fill_items(schema),
             ("anyOf" | "oneOf" | "allOf" | "prefixItems", Value::Array(schemas)) => {
-                schemas.iter_mut().filter_map(Value::as_object_mut).for_each(say_items);
+                schemas.iter_mut().filter_map(Value::as_object_mut).for_each(fill_items);
             }
             _ => {}
         }
     }
 }
 
-/// The properties as objects: `true` is `{}`, and so is what is no schema; `false` is what nothing is.
+/// Returns the properties as objects: `true` is `{}`, and so is what is no schema; `false` is what nothing is.
 fn properties(schema: &Schema) -> Schema {
     let written = schema.get("properties").and_then(Value::as_object);
     let as_object = |property: &Value| match property {
@@ -129,17 +129,17 @@ fn properties(schema: &Schema) -> Schema {
     written.into_iter().flatten().map(|(name, property)| (name.clone(), as_object(property))).collect()
 }
 
-/// The names in `required`.
+/// Returns the names in `required`.
 fn required(schema: &Schema) -> impl Iterator<Item = &str> {
     schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// The schemas below a keyword that has a list of them.
-fn parts<'a>(schema: &'a Schema, keyword: &str) -> impl Iterator<Item = &'a Schema> {
+/// Returns the schemas below a keyword that has a list of them.
+fn subschemas<'a>(schema: &'a Schema, keyword: &str) -> impl Iterator<Item = &'a Schema> {
     schema.get(keyword).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object)
 }
 
-/// Whether an object could be valid. What is no type counts as none.
+/// Tells whether an object could be valid. What is no type counts as none.
 fn admits_objects(schema: &Schema) -> bool {
     let is_other = |kind: &str| ["array", "boolean", "integer", "null", "number", "string"].contains(&kind);
     let excludes_objects = match schema.get("type") {
@@ -150,13 +150,13 @@ fn admits_objects(schema: &Schema) -> bool {
         _ => false,
     };
     let alternatives_do = |keyword| {
-        let mut parts = parts(schema, keyword).peekable();
-        parts.peek().is_none() || parts.any(admits_objects)
+        let mut alternatives = subschemas(schema, keyword).peekable();
+        alternatives.peek().is_none() || alternatives.any(admits_objects)
     };
     !excludes_objects && ["oneOf", "anyOf"].into_iter().all(alternatives_do)
 }
 
-/// Whether a `type` is this one, or a list with it.
+/// Tells whether a `type` is this one, or a list with it.
 fn names_type(kind: &Value, name: &str) -> bool {
     kind == name || kind.as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == name))
 }

@@ -1,6 +1,6 @@
-//! What was found, in the form the caller asked for: as much as fits into its prompt, and ready-made for its vendor.
+//! Prompt formats: found tools in a vendor's shape, as many as fit into a token budget.
 //!
-//! Pure: what is found, and in which order, is decided before.
+//! Pure: the ranking has decided before which tools there are, and in which order.
 
 mod budget;
 mod input_schema;
@@ -14,24 +14,24 @@ use std::sync::Arc;
 use serde_json::Value;
 use toolweaver_contracts::{Budget, CutTool, SearchResult, Shape, Tool};
 
-/// The parts of a reply that depend on its form.
+/// Fields of a reply that depend on the shape and the budget.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Packed {
+pub struct Packed {
     /// Best first, as found.
-    pub(crate) results: Vec<SearchResult>,
+    pub results: Vec<SearchResult>,
     /// One for each of `results` where a shape was asked for, else none.
-    pub(crate) shaped: Vec<Value>,
-    /// What was spent and what was cut, where there was a budget.
-    pub(crate) budget: Option<Budget>,
+    pub shaped: Vec<Value>,
+    /// Tokens that were spent and tools that were cut, where there was a budget.
+    pub budget: Option<Budget>,
 }
 
-/// Shapes what was found, and keeps what fits into the budget.
+/// Shapes the found tools, and keeps those that fit into the budget.
 ///
 /// Goes from the best to the worst and keeps each tool that still fits. One that does not is cut, and smaller ones
 /// behind it may still come in: a prompt with the second and third best tool serves an agent better than an empty one,
 /// and `cut` tells it what to ask for by id. A tool is charged with what goes into the prompt: its shaped object, or
 /// without a shape its result, less what only the asking program reads (score and explanation).
-pub(crate) fn pack(
+pub fn pack(
     found: Vec<(SearchResult, Arc<Tool>)>,
     shape: Option<Shape>,
     budget_tokens: Option<u32>,

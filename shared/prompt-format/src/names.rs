@@ -1,4 +1,4 @@
-//! What a tool and its arguments are called where a vendor allows few characters.
+//! Vendor names of tools and arguments, where few characters are allowed.
 //!
 //! A name depends on the tool alone, never on what else is in the reply: an agent asks for references now and for the
 //! definitions later, and must find the one by the other. So it has to hold the domain, since two domains may each have
@@ -14,10 +14,10 @@ const HASH_CHARS: usize = 10;
 /// Longest name of an argument.
 const ARGUMENT_CHARS_MAX: usize = 64;
 
-/// How a vendor wants tools to be called.
+/// Naming rules of a vendor.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
-    /// What stands for the dot of a tool id.
+    /// Stands for the dot of a tool id.
     dot: &'static str,
     chars_max: usize,
 }
@@ -29,7 +29,7 @@ pub(super) const FUNCTION: Rules = Rules { dot: "__", chars_max: 64 };
 /// The Model Context Protocol since 2025-11-25: `[A-Za-z0-9_.-]{1,128}`.
 pub(super) const MCP: Rules = Rules { dot: ".", chars_max: 128 };
 
-/// What a tool is called: its id, `domain.tool_name`, with each dot written as the rules say and each slash as `--`. A
+/// Returns the name of a tool: its id, `domain.tool_name`, with each dot written as the rules say and each slash as `--`. A
 /// tool of the default domain whose name holds no dot goes by its name alone.
 ///
 /// Where the id could not be read back from that, because of other characters, its length or an ambiguity, what is not
@@ -47,7 +47,7 @@ pub(super) fn of_tool(tool: &Tool, rules: Rules) -> String {
     hashed(&kept(&name, |c| rules.allows(c)), &id, rules.chars_max)
 }
 
-/// What the arguments of a tool are called for Anthropic, `^[a-zA-Z0-9_.-]{1,64}$`, in the order given: as they are
+/// Returns the names of a tool's arguments for Anthropic, `^[a-zA-Z0-9_.-]{1,64}$`, in the order given: as they are
 /// called, or with `_` for what is not allowed, and a hash behind where that alone is too long or not unique.
 pub(super) fn of_arguments(names: &[&str]) -> Vec<String> {
     let allows = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
@@ -76,7 +76,7 @@ impl Rules {
     }
 }
 
-/// The characters that are allowed, with one `_` for each run of others.
+/// Returns the characters that are allowed, with one `_` for each run of others.
 fn kept(text: &str, allows: impl Fn(char) -> bool) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut is_in_run = false;
@@ -92,7 +92,7 @@ fn kept(text: &str, allows: impl Fn(char) -> bool) -> String {
     kept
 }
 
-/// As much of an ASCII text as there is room for, and the hash of what it stands for.
+/// Returns as much of an ASCII text as there is room for, and the hash of what it stands for.
 fn hashed(stem: &str, stands_for: &str, chars_max: usize) -> String {
     let room = chars_max - HASH_CHARS - 1;
     let mut hash = format!("{:x}", Sha256::digest(stands_for.as_bytes()));
@@ -100,7 +100,7 @@ fn hashed(stem: &str, stands_for: &str, chars_max: usize) -> String {
     format!("{}_{hash}", stem[..stem.len().min(room)].trim_end_matches(['_', '.']))
 }
 
-/// Whether a name could be taken for one with a hash behind.
+/// Tells whether a name could be taken for one with a hash behind.
 fn ends_in_hash(name: &str) -> bool {
     name.rsplit_once('_').is_some_and(|(_, end)| {
         end.len() == HASH_CHARS && end.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))

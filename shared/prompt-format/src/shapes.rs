@@ -1,14 +1,14 @@
-//! Tools as the vendors of models write them down.
+//! Vendor shapes: tools as the vendors of models define them.
 //!
 //! The forms are those that the vendors publish; excerpts are in `fixtures`, and the tests hold every shape to them.
-//! What an object does not say was left blank by the publisher.
+//! A field that an object lacks was left blank by the publisher.
 
 use serde_json::{Map, Value, json};
 use toolweaver_contracts::{Shape, Tool};
 
 use super::{input_schema, names};
 
-/// A tool in a shape. Its name there is [`names::of_tool`], so that a reference and a definition of Anthropic's agree.
+/// Returns a tool in a shape. Its name there is [`names::of_tool`], so that a reference and a definition of Anthropic's agree.
 pub(super) fn shaped(shape: Shape, tool: &Tool) -> Value {
     match shape {
         Shape::AnthropicToolReference => {
@@ -21,7 +21,7 @@ pub(super) fn shaped(shape: Shape, tool: &Tool) -> Value {
         }
         Shape::OpenaiFunction => {
             let mut schema = input_schema::flat_object(&tool.parameters);
-            input_schema::say_items(&mut schema);
+            input_schema::fill_items(&mut schema);
             let function = described(names::of_tool(tool, names::FUNCTION), tool, "parameters", schema);
             json!({ "type": "function", "function": function })
         }
@@ -36,7 +36,7 @@ pub(super) fn shaped(shape: Shape, tool: &Tool) -> Value {
     }
 }
 
-/// What all definitions have: a name, words and the schema of the arguments.
+/// Returns the fields that all definitions have: a name, words and the schema of the arguments.
 fn described(
     name: String,
     tool: &Tool,

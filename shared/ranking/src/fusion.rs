@@ -1,108 +1,72 @@
-//! Two arms and the names become one order.
+//! Fusion: two arms and the names become one order.
+//!
+//! The arms' scores have no common unit, so each is divided by its own standard deviation over the candidates (z-score
+//! normalisation, as in distribution-based score fusion), and the sum is weighted:
+//!
+//! ```text
+//! score = W · (D − mean D) / std_dev D  +  (1 − W) · (L + coverage) / std_dev L  +  sentences  +  name
+//! X     = 0.4 · X(whole request) + 0.6 · max X(sentence)     for D and L alike, where there are several sentences
+//! W     = sigmoid(ln(0.7 / 0.3) − 1.5 · (known − 0.8))
+//! ```
+//! `coverage` comes from re-scoring the best ([`crate::rescoring`]), `sentences` is what a tool gains that alone serves
+//! one of several sentences, `name` what it gains by being called by its name. `known` is the share of the request's terms
+//! that some candidate holds: the fewer, the more the vectors count. Reciprocal rank fusion measured well below this,
+//! because it throws the scores away.
 
 use std::{
     cmp::Ordering,
     collections::{HashMap, HashSet},
 };
 
-use serde::{Deserialize, Serialize};
 use toolweaver_contracts::{ArmScore, Contributions};
-use toolweaver_vector_store::Scores;
 use uuid::Uuid;
 
-use super::{
-    GOOD_COSINE, IDENTIFIER_BONUS, LIFT, LIFTED_PARTS_MIN, NEAR_NAME_BONUS, WHOLE_NAME_BONUS, WHOLE_SHARE,
-    coverage::CANDIDATES, dense_share, mix,
+use crate::{
+    DenseAnswer, LexicalAnswer, NameMatch,
+    parameters::{
+        DENSE_SHARE, GOOD_COSINE, IDENTIFIER_BONUS, KNOWN_SLOPE, KNOWN_TYPICAL, LIFT, NEAR_NAME_BONUS,
+        RESCORED_MAX, WHOLE_NAME_BONUS, WHOLE_SHARE,
+    },
+    query::name_mentions::Mention,
 };
-use crate::projection::{LexicalAnswer, Mention, NameMatch};
 
-/// A tool that the dense arm scored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct DenseHit {
-    pub(crate) point_id: Uuid,
-    /// Mixed cosine.
-    pub(crate) score: f32,
-    /// The cosine of each part of a request that is lifted by its parts, else none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) parts: Vec<f32>,
-}
-
-/// What the dense arm found: exact scores of its own hits and of the lexical arm's.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct DenseAnswer {
-    /// In no order.
-    pub(crate) hits: Vec<DenseHit>,
-    /// Tools that the predicate admits, as far as the sample tells.
-    pub(crate) candidates: u64,
-    /// Mean of the mixed cosines of all candidates.
-    pub(crate) mean: f32,
-    /// Their standard deviation.
-    pub(crate) spread: f32,
-}
-
-/// A tool with everything that is known about its place.
+/// A tool with its score and the evidence for it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Ranked {
-    /// Which tool.
-    pub(crate) point_id: Uuid,
-    /// What orders it: the sum of the contributions.
-    pub(crate) score: f32,
-    /// The summands.
-    pub(crate) contributions: Contributions,
-    /// The lexical arm's view.
-    pub(crate) lexical: Option<ArmScore>,
-    /// The dense arm's view.
-    pub(crate) dense: Option<ArmScore>,
-    /// How the request names it.
-    pub(crate) name: NameMatch,
+pub struct Ranked {
+    /// Its point id.
+    pub point_id: Uuid,
+    /// Sum of the contributions, which orders it.
+    pub score: f32,
+    /// Summands of the score.
+    pub contributions: Contributions,
+    /// Rank and score in the lexical arm.
+    pub lexical: Option<ArmScore>,
+    /// Rank and score in the dense arm.
+    pub dense: Option<ArmScore>,
+    /// Match of its name with the request.
+    pub name: NameMatch,
 }
 
-/// The order, and what it was weighed with.
+/// The fused order, and its weights.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Fused {
+pub struct Fused {
     /// Best first.
-    pub(crate) ranked: Vec<Ranked>,
+    pub ranked: Vec<Ranked>,
     /// Share of the dense arm, 0 to 1.
-    pub(crate) dense_share: f32,
-    /// What one point of coverage counts.
+    pub dense_share: f32,
+    /// Weight of one point of coverage.
     coverage_weight: f32,
 }
 
 impl Fused {
-    /// Adds how well each of the best is covered; see [`super::coverage`].
-    pub(crate) fn cover(&mut self, coverage: impl Fn(Uuid) -> Option<f32>) {
-        for tool in self.ranked.iter_mut().take(CANDIDATES) {
+    /// Re-scores the best by how well request and tool cover each other; see [`crate::rescoring`].
+    pub fn rescore(&mut self, coverage: impl Fn(Uuid) -> Option<f32>) {
+        for tool in self.ranked.iter_mut().take(RESCORED_MAX) {
             let covered = self.coverage_weight * coverage(tool.point_id).unwrap_or_default();
             tool.contributions.coverage = covered;
             tool.score += covered;
         }
         self.ranked.sort_unstable_by(best_first);
-    }
-}
-
-impl DenseAnswer {
-    /// Mixes the scores of a request and its parts; the spread is that of a sample of all candidates.
-    pub(crate) fn of(scores: &Scores, candidates: u64) -> Self {
-        let hit = |(point_id, row): (Uuid, &[f32])| {
-            let parts =
-                row.get(1..).filter(|parts| lifts(parts.len())).map_or_else(Vec::new, <[f32]>::to_vec);
-            DenseHit { point_id, score: mix(row), parts }
-        };
-        let sample: Vec<f64> = scores.sample().map(|row| f64::from(mix(row))).collect();
-        let count = sample.len().max(1) as f64;
-        let mean = sample.iter().sum::<f64>() / count;
-        let variance = sample.iter().map(|score| (score - mean).powi(2)).sum::<f64>() / count;
-        Self {
-            hits: scores.iter().map(hit).collect(),
-            candidates,
-            mean: mean as f32,
-            spread: variance.sqrt() as f32,
-        }
-    }
-
-    /// Mixed cosine of the nearest tool; 0 where there is none.
-    pub(crate) fn best(&self) -> f32 {
-        self.hits.iter().map(|hit| hit.score).fold(0.0, f32::max)
     }
 }
 
@@ -118,18 +82,18 @@ impl Ranked {
         }
     }
 
-    /// Whether the request holds its name.
-    pub(crate) fn is_named(&self) -> bool {
+    /// Tells whether the request holds its name.
+    pub fn is_named(&self) -> bool {
         self.name.mention.is_some()
     }
 
-    /// Whether the request is its name, or writes it as an identifier: then it is meant, whatever else is found.
-    pub(crate) fn is_surely_meant(&self) -> bool {
+    /// Tells whether the request is its name, or writes it as an identifier: then it is meant, whatever else is found.
+    pub fn is_surely_meant(&self) -> bool {
         self.name.mention >= Some(Mention::Identifier) || self.name.likeness > 0.0
     }
 
-    /// Whether it is likely what was asked for. Without a dense arm any word in common must do.
-    pub(crate) fn is_good(&self, has_dense: bool) -> bool {
+    /// Tells whether it is likely what was asked for. Without a dense arm any word in common must do.
+    pub fn is_good(&self, has_dense: bool) -> bool {
         self.is_named()
             || if has_dense {
                 self.dense.is_some_and(|dense| dense.score >= GOOD_COSINE)
@@ -140,7 +104,7 @@ impl Ranked {
 }
 
 /// Merges both arms and the named tools. An arm that is down is `None`.
-pub(crate) fn fuse(
+pub fn fuse(
     lexical: Option<&LexicalAnswer>,
     dense: Option<&DenseAnswer>,
     names: &[(Uuid, NameMatch)],
@@ -168,15 +132,15 @@ pub(crate) fn fuse(
         (None, Some(_)) => 1.0,
         (Some(lexical), Some(_)) => dense_share(lexical.known),
     };
-    let lifts = lifts_by_parts(lexical, dense, dense_share);
+    let lifts = sentence_lifts(lexical, dense, dense_share);
     let mut ranked: Vec<_> = ranked.into_values().collect();
     for tool in &mut ranked {
-        // An arm without any spread has no opinion.
-        let by_words = tool.lexical.zip(lexical).filter(|(_, arm)| arm.spread > 0.0);
-        let by_meaning = tool.dense.zip(dense).filter(|(_, arm)| arm.spread > 0.0);
+        // An arm whose scores do not differ has no opinion.
+        let by_lexical = tool.lexical.zip(lexical).filter(|(_, arm)| arm.std_dev > 0.0);
+        let by_dense = tool.dense.zip(dense).filter(|(_, arm)| arm.std_dev > 0.0);
         tool.contributions = Contributions {
-            lexical: by_words.map_or(0.0, |(of, arm)| (1.0 - dense_share) * of.score / arm.spread),
-            dense: by_meaning.map_or(0.0, |(of, arm)| dense_share * (of.score - arm.mean) / arm.spread),
+            lexical: by_lexical.map_or(0.0, |(of, arm)| (1.0 - dense_share) * of.score / arm.std_dev),
+            dense: by_dense.map_or(0.0, |(of, arm)| dense_share * (of.score - arm.mean) / arm.std_dev),
             parts: lifts.get(&tool.point_id).copied().unwrap_or_default(),
             coverage: 0.0,
             name: name_bonus(tool.name),
@@ -186,46 +150,39 @@ pub(crate) fn fuse(
     }
     ranked.sort_unstable_by(best_first);
     let coverage_weight =
-        lexical.filter(|arm| arm.spread > 0.0).map_or(0.0, |arm| (1.0 - dense_share) / arm.spread);
+        lexical.filter(|arm| arm.std_dev > 0.0).map_or(0.0, |arm| (1.0 - dense_share) / arm.std_dev);
     Fused { ranked, dense_share, coverage_weight }
 }
 
-/// Whether a request of so many parts is lifted by them.
-pub(crate) const fn lifts(parts: usize) -> bool {
-    parts >= LIFTED_PARTS_MIN
-}
-
-/// What each tool gains by being good for a part that others are bad for.
+/// Returns what each tool gains by being good for a sentence that others are bad for.
 ///
-/// A request for several tools must not be filled by those of its loudest part. With `P_r` a tool's score for part *r*,
+/// A request for several tools must not be filled by those of its loudest sentence. With `P_r` a tool's score for sentence *r*,
 /// `m_r` the best of all and `M` the best of these, it gains `0.6 · (max_r (P_r + (M − m_r) / 2) − max_r P_r)`.
-fn lifts_by_parts(
+fn sentence_lifts(
     lexical: Option<&LexicalAnswer>,
     dense: Option<&DenseAnswer>,
     dense_share: f32,
 ) -> HashMap<Uuid, f32> {
     let mut scores: HashMap<Uuid, Vec<f32>> = HashMap::new();
-    let mut add = |point_id: Uuid, parts: &[f32], weight: f32, mean: f32| {
-        let scores = scores.entry(point_id).or_insert_with(|| vec![0.0; parts.len()]);
-        for (score, part) in scores.iter_mut().zip(parts) {
-            *score += weight * (part - mean);
+    let mut add = |point_id: Uuid, sentences: &[f32], weight: f32, mean: f32| {
+        let scores = scores.entry(point_id).or_insert_with(|| vec![0.0; sentences.len()]);
+        for (score, sentence) in scores.iter_mut().zip(sentences) {
+            *score += weight * (sentence - mean);
         }
     };
-    if let Some(arm) = lexical.filter(|arm| arm.spread > 0.0) {
-        for hit in arm.hits.iter().filter(|hit| !hit.parts.is_empty()) {
-            add(hit.point_id, &hit.parts, (1.0 - dense_share) / arm.spread, 0.0);
+    if let Some(arm) = lexical.filter(|arm| arm.std_dev > 0.0) {
+        for hit in arm.hits.iter().filter(|hit| !hit.sentences.is_empty()) {
+            add(hit.point_id, &hit.sentences, (1.0 - dense_share) / arm.std_dev, 0.0);
         }
     }
-    if let Some(arm) = dense.filter(|arm| arm.spread > 0.0) {
-        for hit in arm.hits.iter().filter(|hit| !hit.parts.is_empty()) {
-            add(hit.point_id, &hit.parts, dense_share / arm.spread, arm.mean);
+    if let Some(arm) = dense.filter(|arm| arm.std_dev > 0.0) {
+        for hit in arm.hits.iter().filter(|hit| !hit.sentences.is_empty()) {
+            add(hit.point_id, &hit.sentences, dense_share / arm.std_dev, arm.mean);
         }
     }
-    let parts = scores.values().map(Vec::len).max().unwrap_or_default();
-    let best: Vec<f32> = (0..parts)
-        .map(|part| {
-            scores.values().filter_map(|scores| scores.get(part)).copied().fold(f32::NEG_INFINITY, f32::max)
-        })
+    let sentences = scores.values().map(Vec::len).max().unwrap_or_default();
+    let best: Vec<f32> = (0..sentences)
+        .map(|at| scores.values().filter_map(|scores| scores.get(at)).copied().fold(f32::NEG_INFINITY, f32::max))
         .collect();
     let loudest = best.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let lift = |scores: &[f32]| {
@@ -234,6 +191,12 @@ fn lifts_by_parts(
         (1.0 - WHOLE_SHARE) * (lifted - scores.iter().copied().fold(f32::NEG_INFINITY, f32::max))
     };
     scores.iter().map(|(point_id, scores)| (*point_id, lift(scores))).collect()
+}
+
+/// Returns the share of the dense arm, 0 to 1, when this share of the request's terms is known.
+fn dense_share(known: f32) -> f32 {
+    let logit = (DENSE_SHARE / (1.0 - DENSE_SHARE)).ln() - KNOWN_SLOPE * (known - KNOWN_TYPICAL);
+    1.0 / (1.0 + (-logit).exp())
 }
 
 fn name_bonus(name: NameMatch) -> f32 {
@@ -250,7 +213,7 @@ fn at(ranked: &mut HashMap<Uuid, Ranked>, point_id: Uuid) -> &mut Ranked {
 }
 
 /// Keeps the best `top_k`, but never drops a named tool for one that is only similar.
-pub(crate) fn cut(mut ranked: Vec<Ranked>, top_k: usize) -> Vec<Ranked> {
+pub fn truncate_keeping_named(mut ranked: Vec<Ranked>, top_k: usize) -> Vec<Ranked> {
     if ranked.len() <= top_k {
         return ranked;
     }
@@ -269,7 +232,7 @@ pub(crate) fn cut(mut ranked: Vec<Ranked>, top_k: usize) -> Vec<Ranked> {
 }
 
 /// Puts the good matches of a domain that has too few of them before everything else but what is surely meant.
-pub(crate) fn prefer_good_of(everywhere: &mut [Ranked], domain: &[Ranked], has_dense: bool) {
+pub fn prefer_good_of(everywhere: &mut [Ranked], domain: &[Ranked], has_dense: bool) {
     let good: HashSet<Uuid> =
         domain.iter().filter(|tool| tool.is_good(has_dense)).map(|tool| tool.point_id).collect();
     // Stable: both halves keep their order.
@@ -277,7 +240,7 @@ pub(crate) fn prefer_good_of(everywhere: &mut [Ranked], domain: &[Ranked], has_d
 }
 
 /// Adds tools that no arm found, behind all others.
-pub(crate) fn append_unranked(ranked: &mut Vec<Ranked>, candidates: impl Iterator<Item = Uuid>) {
+pub fn append_unranked(ranked: &mut Vec<Ranked>, candidates: impl Iterator<Item = Uuid>) {
     let known: HashSet<Uuid> = ranked.iter().map(|tool| tool.point_id).collect();
     let last = ranked.last().map_or(0.0, |tool| tool.score);
     let unranked = candidates.filter(|point_id| !known.contains(point_id));
@@ -294,24 +257,26 @@ mod tests {
     use proptest::prelude::*;
     use uuid::Uuid;
 
-    use super::{DenseAnswer, DenseHit, cut, fuse};
-    use crate::projection::{LexicalAnswer, LexicalHit, Mention, NameMatch};
+    use super::{dense_share, fuse, truncate_keeping_named};
+    use crate::{
+        DenseAnswer, DenseHit, LexicalAnswer, LexicalHit, NameMatch, query::name_mentions::Mention,
+    };
 
     fn lexical(scores: &[(u128, f32)]) -> LexicalAnswer {
         let hits = scores.iter().map(|(id, score)| LexicalHit {
             point_id: Uuid::from_u128(*id),
             score: *score,
-            parts: Vec::new(),
+            sentences: Vec::new(),
         });
         LexicalAnswer {
             hits: hits.collect(),
             mean: 0.0,
-            spread: 1.0,
+            std_dev: 1.0,
             candidates: 100,
             known: 1.0,
             terms: Vec::new(),
             near_names: Vec::new(),
-            scale: None,
+            statistics: None,
         }
     }
 
@@ -319,9 +284,9 @@ mod tests {
         let scores = scores.iter().map(|(id, score)| DenseHit {
             point_id: Uuid::from_u128(*id),
             score: *score,
-            parts: Vec::new(),
+            sentences: Vec::new(),
         });
-        DenseAnswer { hits: scores.collect(), candidates: 100, mean: 0.1, spread: 0.1 }
+        DenseAnswer { hits: scores.collect(), candidates: 100, mean: 0.1, std_dev: 0.1 }
     }
 
     fn order(ranked: &[super::Ranked]) -> Vec<u128> {
@@ -341,13 +306,13 @@ mod tests {
     }
 
     #[test]
-    fn a_tool_that_alone_serves_a_part_is_lifted() {
-        let hit = |id, parts: [f32; 3]| LexicalHit {
+    fn a_tool_that_alone_serves_a_sentence_is_lifted() {
+        let hit = |id, sentences: [f32; 3]| LexicalHit {
             point_id: Uuid::from_u128(id),
-            score: 0.4 * parts.iter().sum::<f32>() + 0.6 * parts.iter().copied().fold(0.0, f32::max),
-            parts: parts.to_vec(),
+            score: 0.4 * sentences.iter().sum::<f32>() + 0.6 * sentences.iter().copied().fold(0.0, f32::max),
+            sentences: sentences.to_vec(),
         };
-        // Three tools for the first part, one each for the others.
+        // Three tools for the first sentence, one each for the others.
         let mut words = lexical(&[]);
         words.hits = vec![
             hit(1, [9.0, 0.0, 0.0]),
@@ -358,10 +323,16 @@ mod tests {
         ];
         let lifted = fuse(Some(&words), None, &[]);
         assert_eq!(order(&lifted.ranked)[0], 1);
-        assert!(lifted.ranked[0].contributions.parts.abs() < 1e-6, "the loudest part gains nothing");
+        assert!(lifted.ranked[0].contributions.parts.abs() < 1e-6, "the loudest sentence gains nothing");
         let gain =
             |id| lifted.ranked.iter().find(|tool| tool.point_id.as_u128() == id).unwrap().contributions.parts;
         assert!(gain(4) > 1.0 && gain(5) > 1.0 && gain(3) < 1e-6);
+    }
+
+    #[test]
+    fn vectors_count_more_where_words_are_unknown() {
+        assert!((dense_share(0.8) - 0.7).abs() < 1e-6);
+        assert!(dense_share(0.0) > dense_share(0.5) && dense_share(0.5) > dense_share(1.0));
     }
 
     #[test]
@@ -375,11 +346,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_cut_loses_no_name(named in prop::collection::btree_set(0_u128..40, 0..10), top_k in 10_usize..20) {
+        fn truncation_loses_no_name(named in prop::collection::btree_set(0_u128..40, 0..10), top_k in 10_usize..20) {
             let words: Vec<(u128, f32)> = (0_u16..40).map(|i| (u128::from(i), 100.0 - f32::from(i))).collect();
             let mention = NameMatch { mention: Some(Mention::Words), likeness: 0.0 };
             let names: Vec<_> = named.iter().map(|id| (Uuid::from_u128(*id), mention)).collect();
-            let kept = cut(fuse(Some(&lexical(&words)), None, &names).ranked, top_k);
+            let kept = truncate_keeping_named(fuse(Some(&lexical(&words)), None, &names).ranked, top_k);
             prop_assert_eq!(kept.len(), top_k);
             for id in named {
                 prop_assert!(order(&kept).contains(&id));

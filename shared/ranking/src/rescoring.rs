@@ -1,4 +1,4 @@
-//! How well a request and a tool cover each other: a second look at the best.
+//! Second-stage re-scoring: how well a request and each of the best tools cover each other.
 //!
 //! BM25F asks only what of the request stands in the tool. The other way round tells as much: `issues/list` is all of
 //! "list issues", and a small part of a longer name. For the best candidates of both arms,
@@ -7,44 +7,41 @@
 //! coverage = 4 · share of the name that the request holds       6 · share of the request that the tool holds
 //!          + 2 · share of its first sentence that it holds      3 · share of the request's word pairs that it holds
 //! ```
-//! Shares are weighted by idf; function words count nowhere; a synonym counts half. As with the arms, the parts of a
-//! compound request count beside the whole. The weights come from a search over the tuning halves of four sets.
+//! Shares are weighted by idf; function words count nowhere; a synonym counts half. As with the arms, the sentences of a
+//! request count beside the whole. The weights come from a search over the tuning halves of four sets.
 
 use std::{
     collections::{HashMap, HashSet},
     hash::{DefaultHasher, Hash as _, Hasher as _},
 };
 
-use toolweaver_contracts::{SearchedTerm, Tool};
+use toolweaver_contracts::Tool;
 
-use super::mix;
-use crate::projection::{FieldName, LexicalAnswer, content_stems, synonyms};
-
-/// Candidates that are looked at.
-pub(crate) const CANDIDATES: usize = 50;
-const NAME_WEIGHT: f32 = 4.0;
-const SENTENCE_WEIGHT: f32 = 2.0;
-const REQUEST_WEIGHT: f32 = 6.0;
-const PAIRS_WEIGHT: f32 = 3.0;
-/// What a synonym counts beside the word itself.
-const SYNONYM_CREDIT: f32 = 0.5;
-/// The idf of a term that the request does not hold. Looking each one up would cost more than it tells.
-const TYPICAL_IDF: f32 = 4.0;
+use crate::{
+    LexicalAnswer, Query,
+    lexical::{FieldName, idf::idf, query_terms::content_stems},
+    mix,
+    parameters::{
+        NAME_COVERAGE, PAIR_COVERAGE, REQUEST_COVERAGE, SENTENCE_COVERAGE, SYNONYM_CREDIT, TYPICAL_IDF,
+    },
+    text::synonyms::synonyms,
+};
 
 /// A stem, as a number: compared often, shown never.
 type Stem = u64;
 
-/// What of a tool is compared.
+/// Stem sets of a tool: all that re-scoring asks of it.
 #[derive(Debug)]
-pub(crate) struct Analysis {
+pub struct StemSets {
     name: HashSet<Stem>,
     sentence: HashSet<Stem>,
     all: HashSet<Stem>,
     pairs: HashSet<(Stem, Stem)>,
 }
 
-impl Analysis {
-    pub(crate) fn of(tool: &Tool) -> Self {
+impl StemSets {
+    /// Analyses a tool.
+    pub fn of(tool: &Tool) -> Self {
         let stems = |field: FieldName| numbers(&content_stems(&field.text(tool)));
         let (name, sentence) = (stems(FieldName::Name), stems(FieldName::FirstSentence));
         let pairs = name.windows(2).chain(sentence.windows(2)).map(|pair| (pair[0], pair[1]));
@@ -56,14 +53,14 @@ impl Analysis {
         }
     }
 
-    /// Whether any text of the tool holds this stem.
+    /// Tells whether any text of the tool holds this stem.
     pub(crate) fn holds(&self, stem: &str) -> bool {
         self.all.contains(&number(stem))
     }
 }
 
-/// A request and its parts, ready to be compared.
-pub(crate) struct Coverage {
+/// A request and its sentences, ready to be compared with tools.
+pub struct Rescorer {
     texts: Vec<Text>,
 }
 
@@ -73,33 +70,31 @@ struct Text {
     /// All idf together.
     all: f32,
     pairs: Vec<((Stem, Stem), f32)>,
-    /// What each stem counts in a tool: 1 for the request's own, less for their synonyms; and its idf.
+    /// Credit of each stem in a tool, 1 for the request's own and less for their synonyms; and its idf.
     credits: HashMap<Stem, (f32, f32)>,
     /// The synonyms of each term.
     synonyms: HashMap<Stem, Vec<Stem>>,
 }
 
-impl Coverage {
-    pub(crate) fn new(query: &str, parts: &[String], lexical: &LexicalAnswer) -> Self {
-        let idf: HashMap<&str, f32> =
-            lexical.terms.iter().map(|term| (term.term.as_str(), idf(term, lexical.candidates))).collect();
-        let unknown = (1.0 + (lexical.candidates as f32 + 0.5) / 0.5).ln();
-        let texts = [query].into_iter().chain(parts.iter().map(String::as_str));
-        Self {
-            texts: texts
-                .map(|text| Text::new(text, |stem| idf.get(stem).copied().unwrap_or(unknown)))
-                .collect(),
-        }
+impl Rescorer {
+    /// Weighs a request by the terms that its lexical search has counted.
+    pub fn new(query: &Query, lexical: &LexicalAnswer) -> Self {
+        let terms = lexical.terms.iter();
+        let known: HashMap<&str, f32> =
+            terms.map(|term| (term.term.as_str(), idf(term.documents, lexical.candidates))).collect();
+        let unknown = idf(0, lexical.candidates);
+        let weighted = |text| Text::new(text, |stem| known.get(stem).copied().unwrap_or(unknown));
+        Self { texts: query.texts().map(weighted).collect() }
     }
 
-    /// The coverage of request and tool, 0 to 15.
-    pub(crate) fn of(&self, tool: &Analysis) -> f32 {
+    /// Returns the coverage of request and tool, 0 to 15.
+    pub fn coverage(&self, tool: &StemSets) -> f32 {
         let shares: Vec<[f32; 4]> = self.texts.iter().map(|text| text.shares(tool)).collect();
         let mixed = |share: usize| mix(&shares.iter().map(|shares| shares[share]).collect::<Vec<_>>());
-        NAME_WEIGHT * mixed(0)
-            + SENTENCE_WEIGHT * mixed(1)
-            + REQUEST_WEIGHT * mixed(2)
-            + PAIRS_WEIGHT * mixed(3)
+        NAME_COVERAGE * mixed(0)
+            + SENTENCE_COVERAGE * mixed(1)
+            + REQUEST_COVERAGE * mixed(2)
+            + PAIR_COVERAGE * mixed(3)
     }
 }
 
@@ -130,7 +125,7 @@ impl Text {
         }
     }
 
-    fn shares(&self, tool: &Analysis) -> [f32; 4] {
+    fn shares(&self, tool: &StemSets) -> [f32; 4] {
         let held = |(stem, idf): &(Stem, f32)| {
             if tool.all.contains(stem) {
                 *idf
@@ -152,7 +147,7 @@ impl Text {
         ]
     }
 
-    /// Share of these stems that the request holds.
+    /// Returns the share of these stems that the request holds.
     fn share_of(&self, stems: &HashSet<Stem>) -> f32 {
         let (mut held, mut all) = (0.0, 0.0);
         for stem in stems {
@@ -166,12 +161,6 @@ impl Text {
 
 fn ratio(part: f32, all: f32) -> f32 {
     if all > 0.0 { part / all } else { 0.0 }
-}
-
-/// Inverse document frequency over the candidates of a search, as BM25F counts it.
-pub(super) fn idf(term: &SearchedTerm, candidates: u64) -> f32 {
-    let (n, all) = (term.documents as f32, candidates as f32);
-    (1.0 + (all - n + 0.5) / (n + 0.5)).ln()
 }
 
 fn numbers(stems: &[String]) -> Vec<Stem> {
@@ -188,23 +177,14 @@ fn number(stem: &str) -> Stem {
 mod tests {
     use toolweaver_contracts::Tool;
 
-    use super::{Analysis, Coverage};
-    use crate::projection::LexicalAnswer;
+    use super::{Rescorer, StemSets};
+    use crate::{LexicalAnswer, Query};
 
     fn coverage(query: &str, name: &str, description: &str) -> f32 {
         let json = serde_json::json!({ "tool_name": name, "description": description });
         let tool: Tool = serde_json::from_value(json).unwrap();
-        let lexical = LexicalAnswer {
-            hits: Vec::new(),
-            mean: 0.0,
-            spread: 1.0,
-            candidates: 100,
-            known: 1.0,
-            terms: Vec::new(),
-            near_names: Vec::new(),
-            scale: None,
-        };
-        Coverage::new(query, &[], &lexical).of(&Analysis::of(&tool))
+        let lexical = LexicalAnswer { std_dev: 1.0, candidates: 100, known: 1.0, ..LexicalAnswer::default() };
+        Rescorer::new(&Query::understood(query.to_owned(), Vec::new()), &lexical).coverage(&StemSets::of(&tool))
     }
 
     #[test]

@@ -1,22 +1,22 @@
-//! A schema with alternatives as one list of arguments.
+//! Alternatives of a schema as one list of arguments.
 
 use std::collections::{BTreeSet, HashSet};
 
 use serde_json::{Map, Value, json};
 
-use super::{Schema, admits_objects, parts, properties, required};
+use super::{Schema, admits_objects, subschemas, properties, required};
 
-/// How deep alternatives are read within alternatives. Deeper ones are not told to the model: each level makes the
+/// Depth to which alternatives are read within alternatives. Deeper ones are not told to the model: each level makes the
 /// schema deeper, and readers of JSON have limits.
 const DEPTH_MAX: usize = 8;
-/// How many ways to call a tool its description lists.
+/// Ways to call a tool that its description lists at most.
 const CHOICES_MAX: usize = 8;
 
-/// What a schema says about arguments, all of its alternatives together.
+/// Arguments of a schema, all of its alternatives together.
 pub(super) struct Arguments {
     pub(super) properties: Schema,
     pub(super) required: BTreeSet<String>,
-    /// Which arguments go together, in words.
+    /// Arguments that go together, in words.
     pub(super) choices: Vec<String>,
 }
 
@@ -29,7 +29,7 @@ impl Arguments {
     }
 }
 
-/// What a part of a schema says.
+/// Arguments of a subschema.
 #[derive(Default)]
 struct Said {
     /// Under each name a list of the schemas that all hold for it.
@@ -38,7 +38,7 @@ struct Said {
     choices: Vec<String>,
 }
 
-/// Where references lead, and which were followed already: each is once, so that no schema can be so entangled that
+/// Targets of references, and which were followed already: each is once, so that no schema can be so entangled that
 /// reading it does not end.
 struct Walk<'a> {
     root: &'a Schema,
@@ -57,17 +57,17 @@ impl Said {
         if let Some(target) = walk.target(schema) {
             all.and(Self::by(target, walk, depth + 1));
         }
-        for part in parts(schema, "allOf") {
-            all.and(Self::by(part, walk, depth + 1));
+        for subschema in subschemas(schema, "allOf") {
+            all.and(Self::by(subschema, walk, depth + 1));
         }
         for keyword in ["oneOf", "anyOf"] {
-            let alternatives = parts(schema, keyword).filter(|part| admits_objects(part));
+            let alternatives = subschemas(schema, keyword).filter(|part| admits_objects(part));
             all.and(Self::any(alternatives.map(|part| Self::by(part, walk, depth + 1)).collect()));
         }
         all
     }
 
-    /// What holds where both do.
+    /// Returns the arguments where both subschemas hold.
     fn and(&mut self, other: Self) {
         for (name, schemas) in other.properties {
             add(&mut self.properties, name, schemas);
@@ -76,7 +76,7 @@ impl Said {
         self.choices.extend(other.choices);
     }
 
-    /// What holds where one of them does.
+    /// Returns the arguments where one of them holds.
     fn any(alternatives: Vec<Self>) -> Self {
         let common = alternatives.iter().map(|one| one.required.clone()).reduce(|common, own| &common & &own);
         let required = common.unwrap_or_default();
@@ -92,7 +92,7 @@ impl Said {
 }
 
 impl<'a> Walk<'a> {
-    /// What a schema refers to, within itself and not followed before.
+    /// Returns the target of a schema's reference, within itself and not followed before.
     fn target(&mut self, schema: &Schema) -> Option<&'a Schema> {
         let pointer = schema.get("$ref")?.as_str()?.strip_prefix("#/")?;
         if !self.followed.insert(pointer.to_owned()) {
@@ -103,7 +103,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Which arguments each alternative asks for beside what all ask for, in words. Nothing where one of them asks for
+/// Returns, in words, the arguments that each alternative asks for beside what all ask for. Nothing where one of them asks for
 /// nothing, for then the others need not be given, and where there are too many to help a reader.
 fn choice(alternatives: &[Said], required: &BTreeSet<String>) -> Option<String> {
     let own = |one: &Said| {
@@ -125,7 +125,7 @@ fn add(properties: &mut Map<String, Value>, name: String, schemas: Value) {
     }
 }
 
-/// One schema that says what a list of schemas does, joined by a keyword.
+/// Returns one schema that says what a list of schemas does, joined by a keyword.
 fn one(keyword: &str, schemas: Value) -> Value {
     let Value::Array(mut schemas) = schemas else { return schemas };
     let mut seen = HashSet::new();

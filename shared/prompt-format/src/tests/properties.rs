@@ -1,4 +1,4 @@
-//! What must hold for any tool and any budget.
+//! Properties of every shape and every budget, for any tool.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use toolweaver_contracts::{Domain, Shape, Tool, ToolId, ToolName};
 
 use super::{SHAPES, check, found, is_made_of, tool};
-use crate::answer::{budget, names, pack, shapes};
+use crate::{budget, names, pack, shapes};
 
 /// Any JSON, with a liking for what schemas are made of.
 fn any_json() -> impl Strategy<Value = Value> {

@@ -9,8 +9,8 @@
 //! c(t,d)   = w_t · idf(t) · tf(t,d) / (k1 + tf(t,d))        idf(t) = ln(1 + (N − n_t + ½) / (n_t + ½))
 //! bm25f(d) = 0.7 · Σ c over stems + 0.3 · Σ c over words as written
 //! ```
-//! `N`, `n_t` and the mean lengths are counted over the candidates of this search. A compound request scores
-//! `WHOLE_SHARE` of its whole plus the rest of its best part.
+//! `N`, `n_t` and the mean lengths are counted over the candidates of this search. A request of several sentences scores
+//! `WHOLE_SHARE` of its whole plus the rest of its best sentence.
 
 use std::sync::Arc;
 
@@ -21,29 +21,36 @@ use tantivy::{
     schema::{Field, IndexRecordOption},
 };
 
-use super::{super::words::Form, candidates::Candidates, fields::Fields, query::QueryTerm, scale::Scale};
-use crate::ranker::{B, FIELD_WEIGHTS, K1, STEM_SHARE, fusion::lifts, mix};
+use super::{
+    candidates::Candidates, idf::idf, query_terms::QueryTerm, schema::Fields, statistics::CollectionStatistics,
+};
+use crate::{
+    mix,
+    parameters::{B, FIELD_WEIGHTS, K1, STEM_SHARE},
+    query::lifts,
+    text::Form,
+};
 
-/// What scoring found.
+/// Result of scoring.
 pub(super) struct Scored {
     /// The best, best first.
     pub(super) best: Vec<ScoredDocument>,
     /// Mean score of all candidates.
     pub(super) mean: f32,
     /// Their standard deviation.
-    pub(super) spread: f32,
+    pub(super) std_dev: f32,
     /// Candidates that hold each term.
     pub(super) documents: Vec<u64>,
-    /// What they were scored with.
-    pub(super) scale: Scale,
+    /// Statistics that they were scored with.
+    pub(super) statistics: CollectionStatistics,
 }
 
 /// A document that holds a term.
 pub(super) struct ScoredDocument {
     pub(super) at: DocAddress,
     pub(super) score: f32,
-    /// The score of each part, where [`lifts`] says that parts are needed one by one.
-    pub(super) parts: Vec<f32>,
+    /// Score of each sentence, where [`lifts`] says that they are needed one by one.
+    pub(super) sentences: Vec<f32>,
 }
 
 /// Scores every candidate that holds a term.
@@ -87,38 +94,37 @@ pub(super) fn score(
         scored.extend(sums.mixed().map(|(doc, score)| (score, DocAddress::new(ord, doc))));
         all_sums.push(sums);
     }
-    let (mean, spread) = moments(scored.iter().map(|(score, _)| *score), candidates.count());
+    let (mean, std_dev) = moments(scored.iter().map(|(score, _)| *score), candidates.count());
     let best = best(scored, limit).into_iter().map(|(score, at)| {
-        let parts = if lifts(width - 1) { all_sums[at.segment_ord as usize].parts(at.doc_id) } else { &[] };
-        ScoredDocument { at, score, parts: parts.to_vec() }
+        let sums = &all_sums[at.segment_ord as usize];
+        let sentences = if lifts(width - 1) { sums.sentences(at.doc_id) } else { &[] };
+        ScoredDocument { at, score, sentences: sentences.to_vec() }
     });
     let best = best.collect();
-    let scale = Scale::new(terms, &documents, candidates, width);
-    Ok(Scored { best, mean, spread, documents, scale })
+    let statistics = CollectionStatistics::new(terms, &documents, candidates, width);
+    Ok(Scored { best, mean, std_dev, documents, statistics })
 }
 
-/// A frequency of all fields together, as it counts.
+/// Returns the saturated frequency of all fields together.
 pub(super) fn saturated(frequency: f32) -> f32 {
     frequency / (K1 + frequency)
 }
 
-/// What finding a term so often in a field adds to its frequency.
+/// Returns what finding a term so often in a field adds to its frequency.
 pub(super) fn share(weight: f32, count: u32, length: u32, mean_length: f32) -> f32 {
     weight * count as f32 / (1.0 - B + B * length as f32 / mean_length.max(f32::MIN_POSITIVE))
 }
 
-/// What a term that saturates adds to a score.
+/// Returns what a term that saturates adds to a score.
 pub(super) fn weight(term: &QueryTerm, documents: u64, candidates: u64) -> f32 {
     let share = match term.form {
         Form::Stem => STEM_SHARE,
         Form::Raw => 1.0 - STEM_SHARE,
     };
-    let (n, all) = (documents as f64, candidates as f64);
-    let idf = (1.0 + (all - n + 0.5) / (n + 0.5)).ln();
-    term.weight * share * idf as f32
+    term.weight * share * idf(documents, candidates)
 }
 
-/// Mean and standard deviation of `scores` and as many zeros as make them `count`.
+/// Returns mean and standard deviation of `scores` and as many zeros as make them `count`.
 fn moments(scores: impl Iterator<Item = f32>, count: u64) -> (f32, f32) {
     let (sum, squares) = scores.fold((0.0_f64, 0.0_f64), |(sum, squares), score| {
         let score = f64::from(score);
@@ -139,7 +145,7 @@ fn best(mut scored: Vec<(f32, DocAddress)>, limit: usize) -> Vec<(f32, DocAddres
     scored
 }
 
-/// Gathers the frequency of one term after the other in one segment.
+/// Accumulator of the frequency of one term after the other in one segment.
 struct Frequencies {
     /// By document; all zero between two terms.
     sums: Vec<f32>,
@@ -151,7 +157,7 @@ impl Frequencies {
         Self { sums: vec![0.0; max_doc as usize], touched: Vec::new() }
     }
 
-    /// `tf(t,d)` of every candidate that holds the term.
+    /// Returns `tf(t,d)` of every candidate that holds the term.
     fn of(
         &mut self,
         ord: usize,
@@ -182,7 +188,7 @@ impl Frequencies {
     }
 }
 
-/// What it takes to read the texts of one segment in one form. Opened once a search, not once a term.
+/// Readers of the texts of one segment in one form. Opened once a search, not once a term.
 struct Readers(Vec<(Field, FieldReader)>);
 
 struct FieldReader {
@@ -238,8 +244,8 @@ impl Sums {
         }
     }
 
-    /// The sums of a document's parts; the whole comes before them.
-    fn parts(&self, doc: DocId) -> &[f32] {
+    /// Returns the sums of a document's sentences; the whole comes before them.
+    fn sentences(&self, doc: DocId) -> &[f32] {
         match self.rows[doc as usize] as usize {
             0 => &[],
             row => &self.cells[(row - 1) * self.width + 1..row * self.width],

@@ -1,4 +1,4 @@
-//! What a predicate admits: the only documents that anything is counted over.
+//! Candidates: the documents that a predicate admits, and the only ones that anything is counted over.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -9,12 +9,10 @@ use tantivy::{
 };
 use toolweaver_contracts::{Predicate, ToolKey};
 
-use super::{
-    super::words::Form,
-    fields::{EVERYONE, FieldName, Fields, role_label},
-};
+use super::schema::{EVERYONE, FieldName, Fields, role_label};
+use crate::text::Form;
 
-/// The mean length of each text, by form and then in the order of [`FieldName::ALL`], in terms.
+/// Mean length of each text, by form and then in the order of [`FieldName::ALL`], in terms.
 pub(super) type MeanLengths = [[f32; FieldName::ALL.len()]; 2];
 
 /// The documents of a snapshot that a predicate admits.
@@ -25,7 +23,7 @@ pub(super) struct Candidates {
 }
 
 impl Candidates {
-    /// The filter clauses mean what [`Predicate::admits`] says.
+    /// Finds the candidates under a predicate: the filter clauses mean what [`Predicate::admits`] says.
     pub(super) fn under(
         searcher: &Searcher,
         fields: &Fields,
@@ -59,7 +57,7 @@ impl Candidates {
         Ok(candidates)
     }
 
-    /// How many.
+    /// Returns their number.
     pub(super) fn count(&self) -> u64 {
         self.count
     }
@@ -68,23 +66,23 @@ impl Candidates {
         self.segments[segment].contains(doc)
     }
 
-    /// Mean length of each text in one form, in terms, in the order of [`FieldName::ALL`].
+    /// Returns the mean length of each text in one form, in terms, in the order of [`FieldName::ALL`].
     pub(super) fn mean_lengths(&self, form: Form) -> [f32; FieldName::ALL.len()] {
         self.mean_lengths[form as usize]
     }
 
-    /// All of them.
+    /// Returns all mean lengths.
     pub(super) fn all_mean_lengths(&self) -> &MeanLengths {
         &self.mean_lengths
     }
 
-    /// Memory it takes, about.
+    /// Returns the memory that it takes, about.
     pub(super) fn bytes(&self) -> u32 {
         let bits: u32 = self.segments.iter().map(BitSet::max_value).sum();
         bits / 8 + 512
     }
 
-    /// How many of these labels each candidate of a segment has; those with none are left out.
+    /// Counts these labels of each candidate of a segment; candidates with none are left out.
     pub(super) fn shared(
         &self,
         ord: usize,

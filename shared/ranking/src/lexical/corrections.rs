@@ -1,4 +1,4 @@
-//! Mistyped words: a word that no candidate holds stands for the nearest ones that some do.
+//! Spelling correction: a word that no candidate holds stands for the nearest ones that some do.
 
 use std::collections::HashMap;
 
@@ -8,22 +8,13 @@ use tantivy::{
     schema::{Field, IndexRecordOption},
 };
 
-use super::{
-    super::words::{self, Form},
-    candidates::Candidates,
-    fields::Fields,
-    query::QueryTerm,
+use super::{candidates::Candidates, query_terms::QueryTerm, schema::Fields};
+use crate::{
+    parameters::{
+        CORRECTED_MAX, CORRECTION_WEIGHT, CORRECTIONS_MAX, ONE_MISTAKE_CHARS_MIN, TWO_MISTAKES_CHARS_MIN,
+    },
+    text::{Form, stems::stem, terms::is_unspaced},
 };
-use crate::ranker::CORRECTION_WEIGHT;
-
-/// Words shorter than this, in characters, are not corrected: too many others are near.
-const ONE_MISTAKE_CHARS_MIN: usize = 5;
-/// Words from this length on may hold two mistakes.
-const TWO_MISTAKES_CHARS_MIN: usize = 9;
-/// Corrections of one word.
-const CORRECTIONS_MAX: usize = 3;
-/// Words of one query that are corrected: a text of many unknown words is in a language that no correction helps.
-const CORRECTED_MAX: usize = 4;
 
 /// Adds the corrections of unknown words, in both forms, to the terms.
 pub(super) fn add(
@@ -44,7 +35,7 @@ pub(super) fn add(
     for word in unknown {
         for correction in nearest(searcher, candidates, &raw, &word.text)? {
             let (texts, weight) = (word.texts, CORRECTION_WEIGHT);
-            let stem = words::stem(&correction);
+            let stem = stem(&correction);
             for (text, form) in [(stem, Form::Stem), (correction, Form::Raw)] {
                 match terms.iter_mut().find(|term| term.form == form && term.text == text) {
                     Some(term) => term.texts |= texts,
@@ -56,15 +47,15 @@ pub(super) fn add(
     Ok(())
 }
 
-/// Words of letters only: numbers and keys have no nearest word.
+/// Tells whether it is a word of letters only: numbers and keys have no nearest word.
 fn may_be_mistyped(term: &QueryTerm) -> bool {
     term.form == Form::Raw
         && term.weight >= 1.0
         && term.text.chars().count() >= ONE_MISTAKE_CHARS_MIN
-        && term.text.chars().all(|c| c.is_alphabetic() && !words::is_unspaced(c))
+        && term.text.chars().all(|c| c.is_alphabetic() && !is_unspaced(c))
 }
 
-/// The indexed words with the fewest mistakes between them and this one, the most frequent first.
+/// Returns the indexed words with the fewest mistakes between them and this one, the most frequent first.
 fn nearest(
     searcher: &Searcher,
     candidates: &Candidates,
@@ -98,7 +89,7 @@ fn nearest(
     Ok(Vec::new())
 }
 
-/// How often candidates hold a word, once a field; counts no further than `enough`.
+/// Counts the candidates that hold a word, once a field, and no further than `enough`.
 fn count_to(
     enough: u64,
     searcher: &Searcher,

@@ -1,4 +1,4 @@
-//! What is looked for: the terms of a request and of its parts.
+//! Query terms: the distinct terms of a request and of its sentences.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -7,46 +7,50 @@ use std::{
 
 use toolweaver_contracts::{SearchedTerm, identifiers};
 
-use super::super::words::{self, Form};
+use crate::{
+    Query,
+    parameters::STOP_WORDS,
+    text::{Form, terms::terms as terms_of},
+};
 
 /// A term to look for.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct QueryTerm {
-    /// As the analyser writes it.
+    /// Its text, as the analyser writes it.
     pub(super) text: String,
     pub(super) form: Form,
-    /// What it counts beside a word of the query itself, which counts 1.
+    /// Weight beside a word of the query itself, which has 1.
     pub(super) weight: f32,
-    /// One bit for each text that it stands in: the lowest for the whole query, then one a part.
+    /// One bit for each text that it stands in: the lowest for the whole query, then one a sentence.
     pub(super) texts: u32,
 }
 
-/// The stems of a text that say what it is about, in order, with repeats. Function words are left out of identifiers
+/// Returns the stems of a text that say what it is about, in order, with repeats. Function words are left out of identifiers
 /// too: `list-for-repo` is about `list` and `repo`.
 pub(crate) fn content_stems(text: &str) -> Vec<String> {
-    let is_content = |word: &&str| !STOP_WORDS.contains(word.to_lowercase().as_str());
+    let is_content = |word: &&str| !STOP_WORD_SET.contains(word.to_lowercase().as_str());
     let content: Vec<&str> = identifiers::split(text).into_iter().filter(is_content).collect();
-    let stems = words::terms(&content.join(" "), Form::Stem);
-    if stems.is_empty() { words::terms(text, Form::Stem) } else { stems }
+    let stems = terms_of(&content.join(" "), Form::Stem);
+    if stems.is_empty() { terms_of(text, Form::Stem) } else { stems }
 }
 
-/// The words of a text that say what it is about: no function words, or all words if there are no others.
+/// Returns the terms of a text that say what it is about: no function words, or all words if there are no others.
 fn content_terms(text: &str, form: Form) -> Vec<String> {
-    let terms = words::terms(&without_stop_words(text), form);
-    if terms.is_empty() { words::terms(text, form) } else { terms }
+    let terms = terms_of(&without_stop_words(text), form);
+    if terms.is_empty() { terms_of(text, form) } else { terms }
 }
 
 fn without_stop_words(text: &str) -> String {
     let is_content = |chunk: &&str| {
         let words = identifiers::split(chunk);
         // Inside an identifier every word counts.
-        words.len() != 1 || !STOP_WORDS.contains(words[0].to_lowercase().as_str())
+        words.len() != 1 || !STOP_WORD_SET.contains(words[0].to_lowercase().as_str())
     };
     text.split_whitespace().filter(is_content).collect::<Vec<_>>().join(" ")
 }
 
-/// The distinct terms of a query and of its parts in both forms.
-pub(super) fn terms(query: &str, parts: &[String]) -> Vec<QueryTerm> {
+/// Returns the distinct terms of a query and of its sentences in both forms.
+pub(super) fn terms(query: &Query) -> Vec<QueryTerm> {
     let mut terms: Vec<QueryTerm> = Vec::new();
     let mut places: HashMap<(Form, String), usize> = HashMap::new();
     let mut add = |text: String, form, texts| {
@@ -56,7 +60,7 @@ pub(super) fn terms(query: &str, parts: &[String]) -> Vec<QueryTerm> {
         });
         terms[place].texts |= texts;
     };
-    for (bit, text) in (0..u32::BITS).zip([query].into_iter().chain(parts.iter().map(String::as_str))) {
+    for (bit, text) in (0..u32::BITS).zip(query.texts()) {
         for form in [Form::Stem, Form::Raw] {
             for term in content_terms(text, form) {
                 add(term, form, 1 << bit);
@@ -66,7 +70,7 @@ pub(super) fn terms(query: &str, parts: &[String]) -> Vec<QueryTerm> {
     terms
 }
 
-/// Share of the query's own stems that some candidate holds; 1 where there is none to know.
+/// Returns the share of the query's own stems that some candidate holds; 1 where there is none to know.
 pub(super) fn known_share(terms: &[QueryTerm], documents: &[u64]) -> f32 {
     let own = |term: &QueryTerm| term.form == Form::Stem && term.weight >= 1.0;
     let all = terms.iter().filter(|term| own(term)).count();
@@ -74,7 +78,7 @@ pub(super) fn known_share(terms: &[QueryTerm], documents: &[u64]) -> f32 {
     if all == 0 { 1.0 } else { known as f32 / all as f32 }
 }
 
-/// The terms as an explanation shows them: stems only, since the other form says the same.
+/// Returns the terms as an explanation shows them: stems only, since the other form says the same.
 pub(super) fn searched(terms: &[QueryTerm], documents: &[u64]) -> Vec<SearchedTerm> {
     let stems = terms.iter().zip(documents).filter(|(term, _)| term.form == Form::Stem);
     stems
@@ -86,21 +90,11 @@ pub(super) fn searched(terms: &[QueryTerm], documents: &[u64]) -> Vec<SearchedTe
         .collect()
 }
 
-/// Function words and politeness. Verbs that name operations (get, list, show, create, use) are content here.
-static STOP_WORDS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
-    "a about above after again all also am an and any are as at be because been before being below between both but by \
-     can could did do does doing don down during each few for from further had has have having he hello help her here \
-     hers hey hi him his how i if in into is it its itself just let like me more most my myself need no nor not now of \
-     off on once only or other our ours out over own please re s same she should so some such t than thank thanks that \
-     the their theirs them then there these they this those through to too under until up us very want was we were what \
-     when where which while who whom why will with would you your yours"
-        .split_whitespace()
-        .collect()
-});
+static STOP_WORD_SET: LazyLock<HashSet<&str>> = LazyLock::new(|| STOP_WORDS.split_whitespace().collect());
 
 #[cfg(test)]
 mod tests {
-    use super::{Form, QueryTerm, content_terms, terms};
+    use super::{Form, Query, QueryTerm, content_terms, terms};
 
     #[test]
     fn a_query_loses_function_words_but_never_everything() {
@@ -113,7 +107,8 @@ mod tests {
 
     #[test]
     fn terms_are_distinct_and_know_where_they_stand() {
-        let found = terms("Zap it. Zap labels.", &["Zap it".to_owned(), "Zap labels".to_owned()]);
+        let sentences = vec!["Zap it".to_owned(), "Zap labels".to_owned()];
+        let found = terms(&Query::understood("Zap it. Zap labels.".to_owned(), sentences));
         let texts = |text: &str| {
             let of: Vec<&QueryTerm> =
                 found.iter().filter(|t| t.form == Form::Raw && t.text == text).collect();

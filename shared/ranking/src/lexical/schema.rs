@@ -1,4 +1,4 @@
-//! What of a tool is indexed, and how.
+//! Schema of the lexical index: the fields of a tool and their analysers.
 
 use std::collections::BTreeSet;
 
@@ -14,9 +14,9 @@ use tantivy::{
 use toolweaver_contracts::{Tool, ToolKey};
 use uuid::Uuid;
 
-use super::super::{
-    grams, names,
-    words::{Form, Words},
+use crate::{
+    query::name_mentions::normalised,
+    text::{Form, terms::Words, trigrams::trigrams},
 };
 
 /// Names of our analysers. Not `raw`: that is what tantivy itself calls the one of labels, and ours would replace it.
@@ -26,23 +26,28 @@ const RAW_ANALYZER: &str = "words_raw";
 /// The label of a tool that everyone may see. Labels of roles begin with `=`, so none can pass for it.
 pub(super) const EVERYONE: &str = "*";
 
-/// A text of a tool that words are looked for in.
+/// Name of a text field of a tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FieldName {
+pub enum FieldName {
+    /// The tool's name.
     Name,
-    /// Of the description.
+    /// The first sentence of its description.
     FirstSentence,
-    /// All but its first sentence.
+    /// The rest of its description.
     Description,
+    /// The names of its parameters, nested ones too.
     ParameterNames,
+    /// Their descriptions and the values they may have.
     ParameterDescriptions,
+    /// Its tags.
     Tags,
+    /// Requests that it serves.
     Examples,
 }
 
 impl FieldName {
     /// All, in the order of [`Fields::texts`].
-    pub(crate) const ALL: [Self; 7] = [
+    pub const ALL: [Self; 7] = [
         Self::Name,
         Self::FirstSentence,
         Self::Description,
@@ -52,8 +57,8 @@ impl FieldName {
         Self::Examples,
     ];
 
-    /// As an explanation calls it.
-    pub(crate) const fn as_str(self) -> &'static str {
+    /// Returns its name in explanations.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Name => "name",
             Self::FirstSentence => "first_sentence",
@@ -65,8 +70,8 @@ impl FieldName {
         }
     }
 
-    /// What of a tool stands in it.
-    pub(crate) fn text(self, tool: &Tool) -> String {
+    /// Returns the text of a tool in this field.
+    pub fn text(self, tool: &Tool) -> String {
         match self {
             Self::Name => tool.tool_name.as_str().to_owned(),
             Self::FirstSentence => first_sentence(&tool.description).0.to_owned(),
@@ -87,7 +92,7 @@ impl FieldName {
     }
 }
 
-/// The handles of every field.
+/// Handles of every field.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fields {
     pub(super) point: Field,
@@ -99,7 +104,7 @@ pub(super) struct Fields {
     pub(super) tag: Field,
     pub(super) role: Field,
     /// Trigrams of the normalised name.
-    pub(super) name_grams: Field,
+    pub(super) name_trigrams: Field,
     /// The two forms of each text, in the order of [`FieldName::ALL`].
     texts: [Forms; FieldName::ALL.len()],
 }
@@ -111,7 +116,7 @@ struct Forms {
 }
 
 impl Fields {
-    /// The field of each text in one form, in the order of [`FieldName::ALL`].
+    /// Returns the field of each text in one form, in the order of [`FieldName::ALL`].
     pub(super) fn texts(&self, form: Form) -> [Field; FieldName::ALL.len()] {
         self.texts.map(|forms| match form {
             Form::Stem => forms.stem,
@@ -141,7 +146,7 @@ pub(super) fn schema() -> (Schema, Fields) {
         tool_type: builder.add_text_field("tool_type", STRING),
         tag: builder.add_text_field("tag", STRING),
         role: builder.add_text_field("role", STRING),
-        name_grams: builder.add_text_field("name_grams", STRING),
+        name_trigrams: builder.add_text_field("name_trigrams", STRING),
     };
     (builder.build(), fields)
 }
@@ -171,8 +176,8 @@ pub(super) fn document(fields: &Fields, key: &ToolKey, tool: &Tool) -> TantivyDo
     for role in tool.allowed_roles.iter().collect::<BTreeSet<_>>() {
         document.add_text(fields.role, role_label(role));
     }
-    for gram in grams::grams(&names::normalised(tool.tool_name.as_str())) {
-        document.add_text(fields.name_grams, gram);
+    for trigram in trigrams(&normalised(tool.tool_name.as_str())) {
+        document.add_text(fields.name_trigrams, trigram);
     }
     for (name, forms) in FieldName::ALL.into_iter().zip(fields.texts) {
         let text = name.text(tool);
@@ -188,7 +193,7 @@ pub(super) fn role_label(role: &str) -> String {
     format!("={role}")
 }
 
-/// Name and schema of each parameter, those inside others too.
+/// Returns name and schema of each parameter, those inside others too.
 fn parameters(schema: &Map<String, Value>) -> Vec<(&String, &Value)> {
     let mut found = Vec::new();
     let mut open = vec![schema];
@@ -201,13 +206,13 @@ fn parameters(schema: &Map<String, Value>) -> Vec<(&String, &Value)> {
     found
 }
 
-/// The description of a parameter, and the values that it may have.
+/// Returns the description of a parameter, and the values that it may have.
 fn described(schema: &Value) -> impl Iterator<Item = &str> {
     let values = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
     schema.get("description").into_iter().chain(values).filter_map(Value::as_str)
 }
 
-/// A description's first sentence and what follows it.
+/// Splits a description into its first sentence and the rest.
 fn first_sentence(description: &str) -> (&str, &str) {
     let text = description.trim();
     let ends =
@@ -224,7 +229,7 @@ fn first_sentence(description: &str) -> (&str, &str) {
     ends.map_or((text, ""), |((at, c), _)| text.split_at(at + c.len_utf8()))
 }
 
-/// The point ids of all documents of a snapshot.
+/// Point ids of all documents of a snapshot.
 pub(super) struct PointIds(Vec<(Column<u64>, Column<u64>)>);
 
 impl PointIds {

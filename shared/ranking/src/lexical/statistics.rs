@@ -1,7 +1,7 @@
-//! Scoring one more tool as a search scored its own, without that search's index.
+//! Collection statistics of a search: enough to score one more tool as it scored its own, without its index.
 //!
-//! Whoever remembers an answer asks with this whether a tool that came later would have stood in it. Adding one tool
-//! changes idf and mean lengths too; here they stay those of the search.
+//! A cached answer is revalidated with them: would a tool that came later have stood in it? Adding one tool changes idf
+//! and mean lengths too; here they stay those of the search.
 
 use std::collections::HashMap;
 
@@ -12,27 +12,28 @@ use toolweaver_contracts::Tool;
 use super::{
     bm25f,
     candidates::{Candidates, MeanLengths},
-    fields::FieldName,
-    query::QueryTerm,
+    query_terms::QueryTerm,
+    schema::FieldName,
 };
 use crate::{
-    projection::words::{self, Form},
-    ranker::{FIELD_WEIGHTS, mix},
+    mix,
+    parameters::FIELD_WEIGHTS,
+    text::{Form, terms},
 };
 
 const FORMS: [Form; 2] = [Form::Stem, Form::Raw];
 
-/// What a search scored its candidates with.
+/// Term weights and mean lengths that a search scored its candidates with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Scale {
-    terms: Vec<WeighedTerm>,
+pub struct CollectionStatistics {
+    terms: Vec<WeightedTerm>,
     mean_lengths: MeanLengths,
-    /// How many texts the request is: itself, and its parts.
+    /// Number of texts that the request is: itself, and its sentences.
     texts: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct WeighedTerm {
+struct WeightedTerm {
     text: String,
     form: Form,
     /// One bit a text; see [`QueryTerm::texts`].
@@ -40,27 +41,27 @@ struct WeighedTerm {
     weight: f32,
 }
 
-/// How often a tool says what, and how long its texts are: all that the lexical score asks of it.
+/// Term frequencies and lengths of a tool's texts: all that the lexical score asks of it.
 #[derive(Debug)]
-pub(crate) struct Profile {
+pub struct TermFrequencies {
     /// By form and text.
     counts: HashMap<(Form, String), [u32; FieldName::ALL.len()]>,
     lengths: [[u32; FieldName::ALL.len()]; FORMS.len()],
 }
 
-impl Scale {
+impl CollectionStatistics {
     pub(super) fn new(terms: &[QueryTerm], documents: &[u64], candidates: &Candidates, texts: usize) -> Self {
-        let weighed = terms.iter().zip(documents).map(|(term, documents)| WeighedTerm {
+        let weighted = terms.iter().zip(documents).map(|(term, documents)| WeightedTerm {
             text: term.text.clone(),
             form: term.form,
             texts: term.texts,
             weight: bm25f::weight(term, *documents, candidates.count()),
         });
-        Self { terms: weighed.collect(), mean_lengths: *candidates.all_mean_lengths(), texts }
+        Self { terms: weighted.collect(), mean_lengths: *candidates.all_mean_lengths(), texts }
     }
 
-    /// The score of a tool; 0 for one that holds no term.
-    pub(crate) fn score(&self, tool: &Profile) -> f32 {
+    /// Returns the score of a tool; 0 for one that holds no term.
+    pub fn score(&self, tool: &TermFrequencies) -> f32 {
         let mut sums = vec![0.0; self.texts];
         for term in &self.terms {
             let frequency = tool.frequency(&term.text, term.form, &self.mean_lengths);
@@ -74,24 +75,25 @@ impl Scale {
     }
 }
 
-impl Profile {
-    pub(crate) fn of(tool: &Tool) -> Self {
-        let mut profile =
+impl TermFrequencies {
+    /// Counts the terms of a tool.
+    pub fn of(tool: &Tool) -> Self {
+        let mut frequencies =
             Self { counts: HashMap::new(), lengths: <[[u32; FieldName::ALL.len()]; 2]>::default() };
         for (place, name) in FieldName::ALL.into_iter().enumerate() {
             let text = name.text(tool);
             for form in FORMS {
-                let terms = words::terms(&text, form);
+                let terms = terms(&text, form);
                 // The index keeps lengths in one byte; what is compared with its scores must be as coarse.
                 let length = u32::try_from(terms.len()).unwrap_or(u32::MAX);
-                profile.lengths[form as usize][place] =
+                frequencies.lengths[form as usize][place] =
                     FieldNormReader::id_to_fieldnorm(FieldNormReader::fieldnorm_to_id(length));
                 for term in terms {
-                    profile.counts.entry((form, term)).or_default()[place] += 1;
+                    frequencies.counts.entry((form, term)).or_default()[place] += 1;
                 }
             }
         }
-        profile
+        frequencies
     }
 
     fn frequency(&self, text: &str, form: Form, mean_lengths: &MeanLengths) -> f32 {

@@ -6,6 +6,7 @@ use toolweaver_contracts::{Predicate, Tenant, Tool, ToolKey};
 use uuid::Uuid;
 
 use super::{LexicalReader, LexicalWriter, open};
+use crate::Query;
 
 fn tool(name: &str, description: &str) -> (ToolKey, Tool) {
     labelled(name, description, "general", &[], &[])
@@ -37,9 +38,13 @@ fn index(tools: &[(ToolKey, Tool)]) -> (LexicalWriter, LexicalReader) {
     (writer, reader)
 }
 
-/// The tools that a query without parts finds, best first.
+/// Returns the tools that a query of one sentence finds, best first.
 fn found(reader: &LexicalReader, query: &str, predicate: &Predicate) -> Vec<Uuid> {
-    reader.search(query, &[], predicate, 100).unwrap().hits.iter().map(|hit| hit.point_id).collect()
+    reader.search(&one_sentence(query), predicate, 100).unwrap().hits.iter().map(|hit| hit.point_id).collect()
+}
+
+fn one_sentence(query: &str) -> Query {
+    Query::understood(query.to_owned(), Vec::new())
 }
 
 fn everyone() -> Predicate {
@@ -80,7 +85,7 @@ fn the_score_is_bm25f_as_it_is_written_down() {
     // One word, once in the name of the first tool and once in the description of the second.
     let tools = [tool("alpha", "one two"), tool("beta", "alpha two"), tool("gamma", "one two")];
     let (_writer, reader) = index(&tools);
-    let answer = reader.search("alpha", &[], &everyone(), 10).unwrap();
+    let answer = reader.search(&one_sentence("alpha"), &everyone(), 10).unwrap();
     // tf = w / (1 - b + b * len / mean_len): every name is one term long, every first sentence two.
     let idf = (1.0_f32 + (3.0 - 2.0 + 0.5) / (2.0 + 0.5)).ln();
     let score = |weight: f32| idf * weight / (1.2 + weight);
@@ -89,26 +94,27 @@ fn the_score_is_bm25f_as_it_is_written_down() {
     for (found, expected) in scores.iter().zip([score(3.0), score(1.5)]) {
         assert!((found - expected).abs() < 1e-5, "{found} {expected}");
     }
-    // Spread over all three, the third of which scores nothing.
+    // Standard deviation over all three, the third of which scores nothing.
     let mean = scores.iter().sum::<f32>() / 3.0;
     let variance = scores.iter().map(|s| s * s).sum::<f32>() / 3.0 - mean * mean;
-    assert!((answer.spread - variance.sqrt()).abs() < 1e-5);
+    assert!((answer.std_dev - variance.sqrt()).abs() < 1e-5);
     assert_eq!((answer.candidates, answer.known), (3, 1.0));
 }
 
 #[test]
-fn a_compound_request_scores_by_its_best_part_too() {
+fn a_compound_request_scores_by_its_best_sentence_too() {
     let tools =
         [tool("book_flight", "Books flights."), tool("find_hotel", "Finds hotels."), tool("other", "Other.")];
     let (_writer, reader) = index(&tools);
-    let parts = ["book me a flight".to_owned(), "find a hotel".to_owned()];
-    let score = |parts: &[String]| {
-        let answer = reader.search("book me a flight. find a hotel", parts, &everyone(), 10).unwrap();
+    let sentences = ["book me a flight".to_owned(), "find a hotel".to_owned()];
+    let score = |sentences: &[String]| {
+        let query = Query::understood("book me a flight. find a hotel".to_owned(), sentences.to_vec());
+        let answer = reader.search(&query, &everyone(), 10).unwrap();
         let hit = answer.hits.iter().find(|hit| hit.point_id == tools[0].0.point_id()).cloned();
         hit.unwrap().score
     };
-    // All of its words stand in one part, so nothing is lost by the rest of the request.
-    assert!((score(&parts) - score(&[])).abs() < 1e-5);
+    // All of its words stand in one sentence, so nothing is lost by the rest of the request.
+    assert!((score(&sentences) - score(&[])).abs() < 1e-5);
 }
 
 #[test]
@@ -123,7 +129,7 @@ fn mistyped_words_and_names_are_found() {
             "{query}"
         );
     }
-    let answer = reader.search("craetePullRequest", &[], &everyone(), 10).unwrap();
+    let answer = reader.search(&one_sentence("craetePullRequest"), &everyone(), 10).unwrap();
     assert_eq!(answer.near_names, [tools[0].0.point_id()]);
 }
 
@@ -155,7 +161,6 @@ fn some(of: &'static [&'static str]) -> impl Strategy<Value = Vec<String>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// The filter clauses mean what the predicate says.
     #[test]
     fn filters_as_the_predicate_admits(
         tools in prop::collection::vec((0_u8..20, "[ab]", some(&["x", "y", "z"]), some(&["r", "s"])), 1..20),
@@ -176,7 +181,7 @@ proptest! {
             exclude: exclude.iter().map(|(name, domain)| format!("{domain}.tool {name}").parse().unwrap()).collect(),
         };
         let (_writer, reader) = index(&tools);
-        let answer = reader.search("word", &[], &predicate, 100).unwrap();
+        let answer = reader.search(&one_sentence("word"), &predicate, 100).unwrap();
         let mut found: Vec<_> = answer.hits.iter().map(|hit| hit.point_id).collect();
         let mut admitted: Vec<_> = tools.iter()
             .filter(|(key, tool)| predicate.admits(key, tool)).map(|(key, _)| key.point_id()).collect();

@@ -1,4 +1,4 @@
-//! Names inside a query: which tools a caller may mean by name, however it is written.
+//! Tool names inside a query, however they are written.
 //!
 //! A name and a query are compared by their letters and digits alone, so that `create_pull_request`,
 //! `createPullRequest` and `create pull request` are one name.
@@ -7,11 +7,11 @@ use std::collections::HashMap;
 
 use toolweaver_contracts::identifiers;
 
-use super::words::is_unspaced;
+use crate::text::terms::is_unspaced;
 
-/// How a query names a tool.
+/// Kind of mention of a tool's name in a query; the stronger, the greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Mention {
+pub enum Mention {
     /// The name stands in the query as plain words, or is a single one.
     Words,
     /// The name stands in the query written as an identifier, such as `create_pull_request`.
@@ -20,23 +20,23 @@ pub(crate) enum Mention {
     Whole,
 }
 
-/// How a tool's name and a query go together.
+/// Match of a tool's name with a query.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct NameMatch {
+pub struct NameMatch {
     /// The name stands in the query.
-    pub(crate) mention: Option<Mention>,
-    /// How alike the name and the whole query are, 0 to 1; 0 where they are not.
-    pub(crate) likeness: f32,
+    pub mention: Option<Mention>,
+    /// Likeness of the name and the whole query, 0 to 1; 0 where they are not alike.
+    pub likeness: f32,
 }
 
-/// A name with nothing but its letters and digits, in lower case; one without any stays as it is.
-pub(crate) fn normalised(name: &str) -> String {
+/// Returns a name with nothing but its letters and digits, in lower case; one without any stays as it is.
+pub fn normalised(name: &str) -> String {
     let normal = identifiers::split(name).concat().to_lowercase();
     if normal.is_empty() { name.trim().to_owned() } else { normal }
 }
 
-/// The known names that stand in a query, the longest first, and how they stand there.
-pub(crate) fn mentions(
+/// Returns the known names that stand in a query, the longest first, and how they stand there.
+pub fn mentions(
     query: &str,
     name_bytes_max: usize,
     is_known: impl Fn(&str) -> bool,
@@ -78,7 +78,7 @@ pub(crate) fn mentions(
     found
 }
 
-/// The smallest pieces a name can begin or end at: words, and in scripts without spaces every character.
+/// Returns the smallest pieces a name can begin or end at: words, and in scripts without spaces every character.
 fn units(query: &str) -> Vec<String> {
     let mut units = Vec::new();
     for word in identifiers::split(query) {

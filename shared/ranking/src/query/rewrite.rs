@@ -1,44 +1,16 @@
-//! Phrases that mean one word: requests are full of them, interfaces are not.
+//! Query rewriting: idioms become the words that interfaces use.
 //!
-//! The particle of "turn off" is a function word and its verb says nothing, so that neither arm sees `disable`. Names in
-//! the request are looked for as they were written.
+//! Requests are full of idioms, interfaces are not. Names in the request are looked for as they were written.
 
 use std::borrow::Cow;
 
-/// Words side by side, and what they mean in the language of interfaces. Longer phrases first.
-const IDIOMS: [(&str, &str); 25] = [
-    ("get rid of", "delete"),
-    ("who am i", "get the current authenticated user"),
-    ("whoami", "get the current authenticated user"),
-    ("logged in", "authenticated"),
-    ("signed in", "authenticated"),
-    ("log in", "authenticate"),
-    ("sign in", "authenticate"),
-    ("sign up", "register"),
-    ("look up", "find"),
-    ("set up", "create"),
-    ("spin up", "create"),
-    ("bring up", "start"),
-    ("shut down", "stop"),
-    ("tear down", "delete"),
-    ("take down", "delete"),
-    ("turn on", "enable"),
-    ("turn off", "disable"),
-    ("switch on", "enable"),
-    ("switch off", "disable"),
-    ("call off", "cancel"),
-    ("find out", "get"),
-    ("write down", "create"),
-    ("put together", "create"),
-    ("throw away", "delete"),
-    ("swap out", "replace"),
-];
+use crate::parameters::IDIOMS;
 
-/// The request with its idioms in other words; nothing else changes.
-pub(crate) fn reworded(query: &str) -> Cow<'_, str> {
+/// Returns the request with its idioms in other words; nothing else changes.
+pub(crate) fn rewritten(query: &str) -> Cow<'_, str> {
     let words: Vec<&str> = query.split_whitespace().collect();
     let plain: Vec<String> = words.iter().map(|word| plain(word)).collect();
-    let (mut reworded, mut place, mut changed) = (Vec::new(), 0, false);
+    let (mut rewritten, mut place, mut changed) = (Vec::new(), 0, false);
     while place < words.len() {
         let idiom = IDIOMS.iter().find_map(|(idiom, meaning)| {
             let length = idiom.split(' ').count();
@@ -47,26 +19,26 @@ pub(crate) fn reworded(query: &str) -> Cow<'_, str> {
         });
         let (length, word) = idiom.map_or((1, words[place]), |(length, meaning)| (length, *meaning));
         changed |= idiom.is_some();
-        reworded.push(word.to_owned());
+        rewritten.push(word.to_owned());
         // What stood behind the phrase still ends a sentence.
         let last = words[place + length - 1];
         if idiom.is_some() {
             let end = last.trim_start_matches(|c: char| c.is_alphanumeric() || !c.is_ascii());
-            reworded.last_mut().expect("just pushed").push_str(end);
+            rewritten.last_mut().expect("just pushed").push_str(end);
         }
         place += length;
     }
-    if changed { Cow::Owned(reworded.join(" ")) } else { Cow::Borrowed(query) }
+    if changed { Cow::Owned(rewritten.join(" ")) } else { Cow::Borrowed(query) }
 }
 
-/// A word without the punctuation around it, in lower case.
+/// Returns a word without the punctuation around it, in lower case.
 fn plain(word: &str) -> String {
     word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::reworded;
+    use super::rewritten;
 
     #[test]
     fn phrases_become_words_and_the_rest_stays() {
@@ -78,7 +50,7 @@ mod tests {
             ("sign_up for it", "sign_up for it"),
             ("", ""),
         ] {
-            assert_eq!(reworded(query), expected, "{query}");
+            assert_eq!(rewritten(query), expected, "{query}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which domain a request is about, where its caller does not say.
+//! Routing: the domain that a request is about, where its caller does not say.
 //!
 //! Each domain lays claim to a request by how near its tools are, every sampled tool being a centroid of its own: broad
 //! domains (a whole cloud) have no single centre that would tell them apart. With *m* members of which *S* are sampled,
@@ -9,30 +9,26 @@
 //! ```
 //! A route is taken only when it is nearly certain: a wrong one hides the right tool, none costs a wider search.
 
-pub(crate) mod llm;
+mod samples;
 
 use toolweaver_contracts::{Domain, RouteCandidate, RoutedBy, Tenant, identifiers};
 
-use crate::projection::Samples;
+pub use self::samples::{DomainSample, Samples};
+use crate::{
+    cosine,
+    parameters::{ROUTE_DISAGREEMENT_DIVISOR, ROUTE_NAMED_FACTOR, ROUTE_TEMPERATURE, ROUTE_TOOLS_MIN},
+};
 
-/// Routes less sure than this are not taken. At 0.90 and 0.95 the few that were wrong cost more than the others gained.
-pub(crate) const CONFIDENCE_MIN: f32 = 0.98;
-/// How sharply nearness decides.
-const TEMPERATURE: f32 = 0.04;
-/// How much a domain gains from being named.
-const NAMED_FACTOR: f32 = 4.0;
-/// Smaller domains are never chosen: they would hardly have enough good matches.
-const TOOLS_MIN: usize = 20;
-/// Candidates that an explanation shows.
-const CANDIDATES_MAX: usize = 3;
+/// Number of candidates that an explanation shows.
+const CANDIDATES_SHOWN: usize = 3;
 
-/// The caller has said it.
-pub(crate) fn hinted(domain: &Domain) -> Vec<RouteCandidate> {
+/// Returns the route that the caller has asked for.
+pub fn hinted(domain: &Domain) -> Vec<RouteCandidate> {
     vec![RouteCandidate { domain: domain.clone(), by: RoutedBy::Hint, confidence: 1.0 }]
 }
 
-/// The most likely domains, the most likely first. A tenant with a single one needs no route.
-pub(crate) fn candidates(
+/// Returns the most likely domains, the most likely first. A tenant with a single one needs no route.
+pub fn candidates(
     samples: &Samples,
     tenant: &Tenant,
     query: &str,
@@ -42,20 +38,20 @@ pub(crate) fn candidates(
     let mut claims: Vec<(Domain, bool, f32)> = samples
         .of(tenant)
         .map(|(domain, sample)| {
-            let near = sample.vectors().map(|(_, tool)| ((cosine(vector, tool) - 1.0) / TEMPERATURE).exp());
+            let near = sample.vectors().map(|(_, tool)| ((cosine(vector, tool) - 1.0) / ROUTE_TEMPERATURE).exp());
             let per_tool = near.sum::<f32>() / sample.vectors().len().max(1) as f32;
             let named = is_named(domain, &words);
-            let factor = if named { NAMED_FACTOR } else { 1.0 };
+            let factor = if named { ROUTE_NAMED_FACTOR } else { 1.0 };
             (domain.clone(), named, factor * sample.tools() as f32 * per_tool)
         })
         .collect();
     let all: f32 = claims.iter().map(|(_, _, claim)| claim).sum();
     claims.sort_by(|a, b| b.2.total_cmp(&a.2).then_with(|| a.0.cmp(&b.0)));
-    let is_small = |domain: &Domain| samples.tools(tenant, domain) < TOOLS_MIN;
+    let is_small = |domain: &Domain| samples.tools(tenant, domain) < ROUTE_TOOLS_MIN;
     if claims.len() < 2 || all <= 0.0 || is_small(&claims[0].0) {
         return Vec::new();
     }
-    claims.truncate(CANDIDATES_MAX);
+    claims.truncate(CANDIDATES_SHOWN);
     let candidates = claims.into_iter().map(|(domain, named, claim)| RouteCandidate {
         domain,
         by: if named { RoutedBy::Keywords } else { RoutedBy::Centroid },
@@ -64,33 +60,28 @@ pub(crate) fn candidates(
     candidates.collect()
 }
 
-/// Halves the confidence in a domain that the best tool by words is not in: two kinds of evidence are worth more than
+/// Lowers the confidence in a domain that the best lexical hit is not in: two kinds of evidence are worth more than
 /// much of one.
-pub(crate) fn heed_words(routes: &mut [RouteCandidate], by_words: Option<&Domain>) {
-    if let (Some(route), Some(domain)) = (routes.first_mut(), by_words)
+pub fn penalise_disagreement(routes: &mut [RouteCandidate], by_lexical: Option<&Domain>) {
+    if let (Some(route), Some(domain)) = (routes.first_mut(), by_lexical)
         && route.domain != *domain
     {
-        route.confidence /= 2.0;
+        route.confidence /= ROUTE_DISAGREEMENT_DIVISOR;
     }
 }
 
-/// Whether all words of a domain's name stand side by side in the request.
+/// Tells whether all words of a domain's name stand side by side in the request.
 fn is_named(domain: &Domain, words: &[String]) -> bool {
     let name: Vec<&str> = identifiers::split(domain.as_str());
     !name.is_empty() && words.windows(name.len()).any(|window| window.iter().zip(&name).all(|(a, b)| a == b))
-}
-
-/// Both have length 1.
-pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 
 #[cfg(test)]
 mod tests {
     use toolweaver_contracts::{RoutedBy, Tenant, Tool, ToolKey};
 
-    use super::{CONFIDENCE_MIN, candidates};
-    use crate::projection::Samples;
+    use super::{Samples, candidates};
+    use crate::parameters::ROUTE_CONFIDENCE_MIN;
 
     fn samples(tools: &[(&str, [f32; 2])]) -> Samples {
         let mut samples = Samples::default();
@@ -110,11 +101,11 @@ mod tests {
             |query: &str, vector: &[f32]| candidates(&two, &Tenant::default(), query, vector).remove(0);
         let near = first("merge it", &[0.8, 0.6]);
         assert_eq!((near.domain.as_str(), near.by), ("git", RoutedBy::Centroid));
-        assert!(near.confidence > CONFIDENCE_MIN);
-        assert!(first("merge it", &[0.7, 0.7]).confidence < CONFIDENCE_MIN);
+        assert!(near.confidence > ROUTE_CONFIDENCE_MIN);
+        assert!(first("merge it", &[0.7, 0.7]).confidence < ROUTE_CONFIDENCE_MIN);
         let named = first("send it by mail", &[0.7, 0.7]);
         assert_eq!((named.domain.as_str(), named.by), ("mail", RoutedBy::Keywords));
-        assert!(named.confidence < CONFIDENCE_MIN, "a name alone is no certainty");
+        assert!(named.confidence < ROUTE_CONFIDENCE_MIN, "a name alone is no certainty");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What each domain is about: the vectors of some of its tools.
+//! Domain samples: the vectors of some tools of each domain.
 //!
 //! Only tools that everyone may see are in here, so that nothing learned from them tells of any other.
 
@@ -7,16 +7,16 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use toolweaver_contracts::{Domain, Tenant, Tool, ToolKey};
 use uuid::Uuid;
 
-/// Vectors kept of a domain.
-const SAMPLE_MAX: usize = 256;
+use crate::parameters::DOMAIN_SAMPLE;
 
-/// The samples of all tenants.
-#[derive(Debug, Default)]
-pub(crate) struct Samples(HashMap<Tenant, BTreeMap<Domain, DomainSample>>);
 
-/// Some tools of a domain.
+/// Samples of all tenants.
 #[derive(Debug, Default)]
-pub(crate) struct DomainSample {
+pub struct Samples(HashMap<Tenant, BTreeMap<Domain, DomainSample>>);
+
+/// Sample of a domain.
+#[derive(Debug, Default)]
+pub struct DomainSample {
     /// All tools that everyone may see.
     members: HashSet<Uuid>,
     /// The members with the smallest ids, which are hashes: a uniform choice, and the same in every worker. After a
@@ -25,8 +25,8 @@ pub(crate) struct DomainSample {
 }
 
 impl Samples {
-    /// Takes note of a tool in place of what it was before; `vector` is `None` where it has none of this model.
-    pub(crate) fn put(&mut self, key: &ToolKey, tool: &Tool, vector: Option<&[f32]>) {
+    /// Adds a tool in place of what it was before; `vector` is `None` where it has none of this model.
+    pub fn put(&mut self, key: &ToolKey, tool: &Tool, vector: Option<&[f32]>) {
         let (Some(vector), true) = (vector, tool.allowed_roles.is_empty()) else {
             self.remove(key);
             return;
@@ -35,13 +35,13 @@ impl Samples {
         let domain = self.0.entry(key.tenant.clone()).or_default().entry(key.domain.clone()).or_default();
         domain.members.insert(point_id);
         domain.vectors.insert(point_id, vector.into());
-        if domain.vectors.len() > SAMPLE_MAX {
+        if domain.vectors.len() > DOMAIN_SAMPLE {
             domain.vectors.pop_last();
         }
     }
 
-    /// Forgets a tool.
-    pub(crate) fn remove(&mut self, key: &ToolKey) {
+    /// Removes a tool.
+    pub fn remove(&mut self, key: &ToolKey) {
         let Some(domains) = self.0.get_mut(&key.tenant) else { return };
         let Some(domain) = domains.get_mut(&key.domain) else { return };
         let point_id = key.point_id();
@@ -52,30 +52,30 @@ impl Samples {
         }
     }
 
-    /// The domains of a tenant, each with its sample.
-    pub(crate) fn of(&self, tenant: &Tenant) -> impl Iterator<Item = (&Domain, &DomainSample)> {
+    /// Returns the domains of a tenant, each with its sample.
+    pub fn of(&self, tenant: &Tenant) -> impl Iterator<Item = (&Domain, &DomainSample)> {
         self.0.get(tenant).into_iter().flatten()
     }
 
-    /// Tools of a domain that everyone may see.
-    pub(crate) fn tools(&self, tenant: &Tenant, domain: &Domain) -> usize {
+    /// Counts the tools of a domain that everyone may see.
+    pub fn tools(&self, tenant: &Tenant, domain: &Domain) -> usize {
         self.0.get(tenant).and_then(|domains| domains.get(domain)).map_or(0, DomainSample::tools)
     }
 
-    /// All tenants with a tool that everyone may see.
-    pub(crate) fn tenants(&self) -> Vec<Tenant> {
+    /// Returns all tenants with a tool that everyone may see.
+    pub fn tenants(&self) -> Vec<Tenant> {
         self.0.iter().filter(|(_, domains)| !domains.is_empty()).map(|(tenant, _)| tenant.clone()).collect()
     }
 }
 
 impl DomainSample {
-    /// Tools in the domain that everyone may see.
-    pub(crate) fn tools(&self) -> usize {
+    /// Counts the tools in the domain that everyone may see.
+    pub fn tools(&self) -> usize {
         self.members.len()
     }
 
-    /// The sampled tools and their vectors.
-    pub(crate) fn vectors(&self) -> impl ExactSizeIterator<Item = (Uuid, &[f32])> {
+    /// Returns the sampled tools and their vectors.
+    pub fn vectors(&self) -> impl ExactSizeIterator<Item = (Uuid, &[f32])> {
         self.vectors.iter().map(|(point_id, vector)| (*point_id, &**vector))
     }
 }
@@ -84,7 +84,8 @@ impl DomainSample {
 mod tests {
     use toolweaver_contracts::{Tenant, Tool, ToolKey};
 
-    use super::{SAMPLE_MAX, Samples};
+    use super::Samples;
+    use crate::parameters::DOMAIN_SAMPLE;
 
     fn tool(name: &str, roles: &[&str]) -> (ToolKey, Tool) {
         let json = serde_json::json!({ "tool_name": name, "domain": "ops", "allowed_roles": roles });
@@ -112,7 +113,7 @@ mod tests {
                 .collect()
         };
         assert_eq!(ids(&forward), ids(&backward));
-        assert_eq!(ids(&forward).len(), SAMPLE_MAX);
+        assert_eq!(ids(&forward).len(), DOMAIN_SAMPLE);
         assert_eq!(forward.of(&Tenant::default()).map(|(_, domain)| domain.tools()).sum::<usize>(), 400);
     }
 

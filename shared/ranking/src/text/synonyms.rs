@@ -1,4 +1,4 @@
-//! Words that authors of tools and those who ask for them use for one another.
+//! Synonyms: words that authors of tools and those who ask for them use for one another.
 //!
 //! Verbs above all: interfaces settle on one word for an action, requests use any. A group is no class of equals: each
 //! word stands for the others of its own groups only, and counts far less than a word that was said.
@@ -8,55 +8,12 @@ use std::{
     sync::LazyLock,
 };
 
-use super::words::stem;
-
-/// One group a line.
-const GROUPS: &str = "\
-get show describe retrieve fetch view display read
-get find list lookup
-list enumerate browse all
-create add make new generate insert
-create open start register launch build
-delete remove destroy erase drop
-delete deregister revoke
-remove detach disassociate unlink
-update modify edit change set patch
-update configure put
-rename move
-start run launch execute begin trigger
-stop halt end terminate
-cancel abort terminate stop
-enable activate allow
-disable deactivate block
-suspend pause
-resume restart continue
-search find lookup query
-send post publish deliver
-check verify validate test
-calculate compute determine
-convert transform translate
-compare diff
-attach associate bind link
-invite add
-upload import
-download export
-copy clone duplicate
-merge combine join
-book reserve schedule
-buy purchase order
-estimate predict forecast
-login logged authenticated authenticate signed
-pr pull
-vm machine
-user account member
-picture image photo
-movie film
-price cost
-job task";
+use super::stems::stem;
+use crate::parameters::SYNONYM_GROUPS;
 
 static SYNONYMS: LazyLock<BTreeMap<String, Vec<String>>> = LazyLock::new(|| {
     let mut synonyms: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for group in GROUPS.lines() {
+    for group in SYNONYM_GROUPS.lines() {
         let stems: Vec<String> = group.split(' ').map(stem).collect();
         for word in &stems {
             let others = stems.iter().filter(|other| *other != word).cloned();
@@ -66,7 +23,7 @@ static SYNONYMS: LazyLock<BTreeMap<String, Vec<String>>> = LazyLock::new(|| {
     synonyms.into_iter().map(|(word, others)| (word, others.into_iter().collect())).collect()
 });
 
-/// The stems that may stand for this one.
+/// Returns the stems that may stand for this one.
 pub(crate) fn synonyms(stem: &str) -> &'static [String] {
     SYNONYMS.get(stem).map_or(&[], Vec::as_slice)
 }

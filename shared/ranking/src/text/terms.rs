@@ -1,29 +1,27 @@
-//! Text to index terms: the analysis that index and query share.
+//! Tokenisation: the analysis that index and query share.
 //!
 //! A text falls into words at spaces, punctuation and case. Two forms of every word are indexed side by side: as it is
 //! written, and cut to its stem. An identifier is also kept whole (`create_pull_request` is `create`, `pull`,
 //! `request` and `createpullrequest`), and scripts without spaces fall into overlapping pairs of characters.
 
-use std::{cell::RefCell, collections::HashMap};
-
 use serde::{Deserialize, Serialize};
-use tantivy::tokenizer::{Language, RawTokenizer, Stemmer, TextAnalyzer, Token, TokenStream, Tokenizer};
+use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 use toolweaver_contracts::identifiers;
 
-/// Longest term in bytes; longer runs (base64, hashes) are noise and would bloat the dictionary.
-const TERM_BYTES_MAX: usize = 64;
+use super::stems::stem;
+use crate::parameters::TERM_BYTES_MAX;
 
-/// How a word is written in the index.
+/// Form of a word in the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(crate) enum Form {
+pub enum Form {
     /// Lower case.
     Raw,
     /// Lower case, cut to its stem.
     Stem,
 }
 
-/// The terms of a text, in order, with repeats.
-pub(crate) fn terms(text: &str, form: Form) -> Vec<String> {
+/// Returns the terms of a text, in order, with repeats.
+pub fn terms(text: &str, form: Form) -> Vec<String> {
     let mut terms = Vec::new();
     for chunk in text.split_whitespace() {
         let words = identifiers::split(chunk);
@@ -48,14 +46,14 @@ pub(crate) fn terms(text: &str, form: Form) -> Vec<String> {
     terms
 }
 
-/// Whether a character belongs to a script that is written without spaces: CJK, kana, Thai, Lao, Khmer, Myanmar.
+/// Tells whether a character belongs to a script that is written without spaces: CJK, kana, Thai, Lao, Khmer, Myanmar.
 pub(crate) fn is_unspaced(c: char) -> bool {
     matches!(c, '\u{0E00}'..='\u{0EFF}' | '\u{1000}'..='\u{109F}' | '\u{1780}'..='\u{17FF}'
         | '\u{3040}'..='\u{30FF}' | '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}'
         | '\u{20000}'..='\u{3134F}')
 }
 
-/// Overlapping pairs of the unspaced runs of a word, a run of one character as it is, other runs as words.
+/// Adds the overlapping pairs of the unspaced runs of a word, a run of one character as it is, other runs as words.
 fn push_pairs(word: &str, terms: &mut Vec<String>) {
     let chars: Vec<char> = word.chars().collect();
     for run in chars.chunk_by(|a, b| is_unspaced(*a) == is_unspaced(*b)) {
@@ -67,76 +65,8 @@ fn push_pairs(word: &str, terms: &mut Vec<String>) {
     }
 }
 
-/// Short forms that interfaces prefer, and the words that requests use: one stem for both.
-const ABBREVIATIONS: [(&str, &str); 22] = [
-    ("admin", "administrator"),
-    ("app", "application"),
-    ("apps", "applications"),
-    ("auth", "authentication"),
-    ("config", "configuration"),
-    ("db", "database"),
-    ("dir", "directory"),
-    ("doc", "document"),
-    ("docs", "documents"),
-    ("env", "environment"),
-    ("img", "image"),
-    ("info", "information"),
-    ("lang", "language"),
-    ("msg", "message"),
-    ("org", "organization"),
-    ("orgs", "organizations"),
-    ("param", "parameter"),
-    ("params", "parameters"),
-    ("repo", "repository"),
-    ("repos", "repositories"),
-    ("organisation", "organization"),
-    ("organisations", "organizations"),
-];
 
-/// Stems that a thread remembers; all are forgotten when there are more.
-const STEMS_KNOWN_MAX: usize = 1 << 16;
-
-/// The Snowball stem of a lower-case word. Its script names the language; Latin letters are taken for English.
-///
-/// Remembered by each thread: a catalogue says the same words again and again, and is read as a whole at every start.
-pub(crate) fn stem(word: &str) -> String {
-    thread_local! {
-        static KNOWN: RefCell<HashMap<String, String>> = RefCell::default();
-    }
-    KNOWN.with_borrow_mut(|known| {
-        if let Some(stem) = known.get(word) {
-            return stem.clone();
-        }
-        if known.len() >= STEMS_KNOWN_MAX {
-            known.clear();
-        }
-        let stem = computed_stem(word);
-        known.insert(word.to_owned(), stem.clone());
-        stem
-    })
-}
-
-fn computed_stem(word: &str) -> String {
-    thread_local! {
-        static STEMMERS: RefCell<[TextAnalyzer; 4]> =
-            RefCell::new([Language::English, Language::Russian, Language::Greek, Language::Arabic].map(|language| {
-                TextAnalyzer::builder(RawTokenizer::default()).filter(Stemmer::new(language)).build()
-            }));
-    }
-    let language = match word.chars().next() {
-        Some('\u{0400}'..='\u{052F}') => 1,
-        Some('\u{0370}'..='\u{03FF}') => 2,
-        Some('\u{0600}'..='\u{06FF}') => 3,
-        _ => 0,
-    };
-    let word = ABBREVIATIONS.iter().find(|(short, _)| *short == word).map_or(word, |(_, long)| long);
-    STEMMERS.with_borrow_mut(|stemmers| {
-        let mut stream = stemmers[language].token_stream(word);
-        if stream.advance() { stream.token().text.clone() } else { word.to_owned() }
-    })
-}
-
-/// [`terms`] as the index asks for them.
+/// Tokenizer of tantivy over [`terms`].
 #[derive(Clone)]
 pub(crate) struct Words(pub(crate) Form);
 

@@ -1,28 +1,21 @@
-//! Names by their spelling: how alike two normalised names are, however they are mistyped.
+//! Character trigrams of names: the likeness of two normalised names, however they are mistyped.
 
 use std::collections::BTreeSet;
 
-/// Names of a query longer than this are no names any more, in bytes of the normalised text.
-pub(crate) const NAME_LIKE_BYTES_MAX: usize = 96;
-/// Likeness under which two names are different ones.
-pub(crate) const LIKENESS_MIN: f32 = 0.6;
-/// Shortest name, in characters, that may hold a mistake; a shorter one is soon another word.
-const MISTAKE_CHARS_MIN: usize = 6;
-/// One mistake is forgiven in every so many characters.
-const CHARS_PER_MISTAKE: usize = 8;
+use crate::parameters::{CHARS_PER_MISTAKE, MISTAKE_CHARS_MIN};
 
-/// The distinct runs of three characters of a normalised name, with its ends marked.
-pub(crate) fn grams(name: &str) -> BTreeSet<String> {
+/// Returns the distinct trigrams of a normalised name, with its ends marked.
+pub(crate) fn trigrams(name: &str) -> BTreeSet<String> {
     let chars: Vec<char> = ['^'].into_iter().chain(name.chars()).chain(['$']).collect();
     chars.windows(3).map(|three| three.iter().collect()).collect()
 }
 
-/// How alike two normalised names are, 0 to 1: the Jaccard index of their trigrams, or, where only a few characters
+/// Returns the likeness of two normalised names, 0 to 1: the Jaccard index of their trigrams, or, where only a few characters
 /// differ, the share of characters that agree.
 pub(crate) fn likeness(a: &str, b: &str) -> f32 {
-    let (a_grams, b_grams) = (grams(a), grams(b));
-    let common = a_grams.intersection(&b_grams).count();
-    let jaccard = common as f32 / (a_grams.len() + b_grams.len() - common).max(1) as f32;
+    let (of_a, of_b) = (trigrams(a), trigrams(b));
+    let common = of_a.intersection(&of_b).count();
+    let jaccard = common as f32 / (of_a.len() + of_b.len() - common).max(1) as f32;
     let chars = a.chars().count().max(b.chars().count());
     if chars < MISTAKE_CHARS_MIN {
         return if a == b { 1.0 } else { 0.0 };
@@ -38,7 +31,8 @@ pub(crate) fn likeness(a: &str, b: &str) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{LIKENESS_MIN, likeness};
+    use super::likeness;
+    use crate::parameters::LIKENESS_MIN;
 
     #[test]
     fn a_slip_leaves_a_name_alike_and_another_word_does_not() {
