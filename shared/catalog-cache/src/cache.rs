@@ -5,7 +5,6 @@ use std::sync::Arc;
 use serde::Serialize;
 use tracing::error;
 
-use crate::breaker::Breaker;
 use crate::catalog_snapshots::CatalogSnapshots;
 use crate::config::CacheConfig;
 use crate::embeddings::Embeddings;
@@ -16,6 +15,7 @@ use crate::store::{self, Files, Store};
 use crate::tiers::{FileTier, Tiers};
 use crate::tool_metadata::ToolMetadata;
 use crate::versions::Versions;
+use toolweaver_resilience::Breaker;
 
 /// The caches that a query worker reads through. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]

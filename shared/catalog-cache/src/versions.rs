@@ -6,9 +6,9 @@ use std::sync::Arc;
 use toolweaver_contracts::{Domain, Tenant};
 use tracing::{debug, warn};
 
-use crate::breaker::Breaker;
 use crate::keys;
 use crate::store::{self, CacheStore, Store, StoreError};
+use toolweaver_resilience::Breaker;
 
 /// What a version is about: all of a tenant's catalogue, or one domain of it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
