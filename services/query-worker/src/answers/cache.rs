@@ -1,95 +1,186 @@
-//! Answers from before, and when one may be given again.
+//! Answer cache: an answer is looked up, revalidated, or computed once.
+//!
+//! ```text
+//! search ─▶ cached under this version, or no change since then may enter it? ─▶ answer
+//!                    │ no
+//!                    └─▶ computed by the first who asks, awaited by all others ─▶ cached ─▶ answer
+//! ```
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use toolweaver_catalog_cache::SearchKey;
-use toolweaver_contracts::{SearchReply, SearchRequest, Tenant};
+use toolweaver_catalog_cache::{CatalogCache, SearchKey};
+use toolweaver_contracts::{Detail, Domain, Fault, Predicate, ServedFrom, Shape, Tenant};
+use toolweaver_ranking::{
+    RANKER, cosine,
+    staleness::{ChangedTool, RevalidationThreshold},
+};
 
-use super::Searcher;
 use crate::{
     projection::Changed,
-    ranker::{
-        bar::{Bar, Newcomer},
-        idioms, parts,
+    search::{
+        answer::Answer,
+        pipeline::{Pipeline, Search},
     },
-    router,
 };
+
+/// Cache in front of the pipeline. Shared by all requests.
+pub(crate) struct AnswerCache {
+    pipeline: Arc<Pipeline>,
+    cache: CatalogCache,
+    in_flight: InFlightSearches,
+}
+
+/// Searches that are being computed, by question and version. It keeps nothing that is done.
+type InFlightSearches = moka::future::Cache<(SearchKey, u64), Arc<Answer>>;
 
 /// An answer, and what it takes to tell whether it still holds.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Remembered {
+struct CachedAnswer {
     /// The tenant's version up to which every change is in it.
-    pub(super) version: u64,
-    pub(super) reply: SearchReply,
-    /// What a later change must reach to matter; none where every one does.
-    pub(super) bar: Option<Bar>,
+    version: u64,
+    answer: Answer,
+    /// Threshold that a later change must reach to matter; none where every change does.
+    threshold: Option<RevalidationThreshold>,
 }
 
-impl Searcher {
-    /// The remembered answer, if it holds every change up to `version` or no change since then can have reached it.
-    pub(super) async fn recall(
-        &self,
-        key: &SearchKey,
-        tenant: &Tenant,
-        request: &SearchRequest,
-        version: u64,
-    ) -> Option<SearchReply> {
-        let remembered: Remembered = self.cache.search_results.get(key).await?;
-        if remembered.version >= version {
-            return Some(remembered.reply);
+impl AnswerCache {
+    /// Makes a cache in front of a pipeline.
+    pub(crate) fn new(pipeline: Arc<Pipeline>, cache: CatalogCache) -> Self {
+        Self { pipeline, cache, in_flight: InFlightSearches::new(0) }
+    }
+
+    /// Returns the pipeline behind it.
+    pub(crate) fn pipeline(&self) -> &Arc<Pipeline> {
+        &self.pipeline
+    }
+
+    /// Returns the caches of this worker.
+    pub(crate) fn cache(&self) -> &CatalogCache {
+        &self.cache
+    }
+
+    /// Returns the cached answer, if it still holds, or a new one.
+    pub(crate) async fn answer(&self, search: &Search) -> Result<(Answer, ServedFrom), Fault> {
+        let version = self.pipeline.projection().catalog().version(&search.everywhere.tenant);
+        let key = self.key(search);
+        // Boxed, as below: most callers never poll it.
+        if let Some(answer) = Box::pin(self.lookup_or_revalidate(&key, search, version)).await {
+            return Ok((answer, ServedFrom::Cache));
         }
-        let changes = self.projection.catalog().changes_since(tenant, remembered.version)?;
-        let mut bar = remembered.bar?;
-        if !self.is_harmless(&changes, &mut bar, tenant, request).await {
+        let answer = self.compute_once(key, search, version).await?;
+        Ok((Answer::clone(&answer), ServedFrom::Index))
+    }
+
+    /// Returns the key of an answer: everything that can change it besides the catalog. That is the request without how
+    /// long it may wait, whose it is, the ranker, and the model.
+    fn key(&self, search: &Search) -> SearchKey {
+        #[derive(Serialize)]
+        struct Question<'a> {
+            query: &'a str,
+            /// Sorted sets, unlike the lists of the request.
+            predicate: &'a Predicate,
+            domain: &'a Option<Domain>,
+            /// Also whether it was given at all: then it holds for few candidates too.
+            top_k: Option<u32>,
+            detail: Detail,
+            shape: Option<Shape>,
+            budget_tokens: Option<u32>,
+            explain: bool,
+            ranker: &'a str,
+            model: &'a str,
+            /// Of the catalog: the relevance decision depends on it, and it is measured later than versions change.
+            density: String,
+        }
+        let (request, tenant) = (&search.request, &search.everywhere.tenant);
+        let question = Question {
+            query: &request.query,
+            predicate: &search.everywhere,
+            domain: &request.domain,
+            top_k: request.top_k,
+            detail: request.detail,
+            shape: request.shape,
+            budget_tokens: request.budget_tokens,
+            explain: request.explain,
+            ranker: RANKER,
+            model: self.pipeline.arms().embedder().fingerprint().query_hex(),
+            density: format!("{:.2}", self.pipeline.densities().of(tenant)),
+        };
+        SearchKey::new(tenant, &question, request.top_k()).expect("a question has string keys only")
+    }
+
+    /// Computes an answer and caches it. Whoever asks the same while it is computed waits for it.
+    async fn compute_once(&self, key: SearchKey, search: &Search, version: u64) -> Result<Arc<Answer>, Fault> {
+        let computing = Box::pin(async {
+            let (answer, threshold) = self.pipeline.run(search).await?;
+            let cached = CachedAnswer { version, answer, threshold };
+            // An answer that lacks something must not outlive the reason.
+            if cached.answer.degraded.is_empty() {
+                self.cache.search_results.put(&key, &cached).await;
+            }
+            Ok(Arc::new(cached.answer))
+        });
+        // Under the version too: whoever has seen a newer one must not get what was begun before it.
+        let computed = self.in_flight.try_get_with((key.clone(), version), computing).await;
+        computed.map_err(|fault: Arc<Fault>| Fault::clone(&fault))
+    }
+
+    /// Returns the cached answer, if it holds every change up to `version` or no change since then can have entered it.
+    async fn lookup_or_revalidate(&self, key: &SearchKey, search: &Search, version: u64) -> Option<Answer> {
+        let cached: CachedAnswer = self.cache.search_results.get(key).await?;
+        if cached.version >= version {
+            return Some(cached.answer);
+        }
+        let tenant: &Tenant = &search.everywhere.tenant;
+        let changes = self.pipeline.projection().catalog().changes_since(tenant, cached.version)?;
+        let mut threshold = cached.threshold?;
+        if !self.holds_after(&changes, &mut threshold, search).await {
             return None;
         }
-        let remembered = Remembered { version, bar: Some(bar), ..remembered };
-        self.cache.search_results.put(key, &remembered).await;
-        Some(remembered.reply)
+        let revalidated = CachedAnswer { version, threshold: Some(threshold), ..cached };
+        self.cache.search_results.put(key, &revalidated).await;
+        Some(revalidated.answer)
     }
 
-    /// Whether none of these changes can be seen in the answer that the bar is of.
-    async fn is_harmless(
+    /// Tells whether none of these changes can be seen in the answer of this threshold.
+    async fn holds_after(
         &self,
         changes: &[Arc<Changed>],
-        bar: &mut Bar,
-        tenant: &Tenant,
-        request: &SearchRequest,
+        threshold: &mut RevalidationThreshold,
+        search: &Search,
     ) -> bool {
-        if changes.iter().any(|change| bar.drifts() || bar.has(change.point_id)) {
+        if changes.iter().any(|change| threshold.exceeds_drift() || threshold.has(change.point_id)) {
             return false;
         }
-        let everywhere = request.predicate(tenant.clone());
-        let text = idioms::reworded(&request.query);
-        let parts = parts::parts(&text);
-        let Ok(wanted) = self.embed(&text, &parts, self.patience.begin()).await else { return false };
-        if self.few_candidates(&everywhere).is_some() {
+        let Ok(vectors) = self.pipeline.arms().embed(&search.query, search.deadline).await else {
             return false;
-        }
-        let catalog = self.projection.catalog();
-        let tools: Vec<_> = changes.iter().map(|change| change.point_id).collect();
-        let named = catalog.named_in(&request.query, &tools, &everywhere);
-        if named.iter().any(|(point_id, _)| tools.contains(point_id)) {
-            return false;
-        }
-        let coverage = bar.coverage(&text, &parts);
-        let reaches = |change: &Arc<Changed>| {
-            // A tool that is gone, or that this caller may not see, and that was not in the answer either.
-            let Some(tool) = catalog.at(change.point_id, &bar.predicate) else { return false };
-            let newcomer = Newcomer {
-                point_id: change.point_id,
-                profile: tool.profile(),
-                analysis: tool.analysis(),
-                cosines: change.vector.as_ref().map(|vector| cosines(&wanted, vector)),
-            };
-            bar.prefers(&tool.key.domain) || bar.is_reached_by(&newcomer, &coverage)
         };
-        !changes.iter().any(reaches)
+        if self.pipeline.few_candidates(&search.everywhere).is_some() {
+            return false;
+        }
+        let catalog = self.pipeline.projection().catalog();
+        let changed: Vec<_> = changes.iter().map(|change| change.point_id).collect();
+        let named = catalog.named_in(search.query.written(), &changed, &search.everywhere);
+        if named.iter().any(|(point_id, _)| changed.contains(point_id)) {
+            return false;
+        }
+        let rescorer = threshold.rescorer(&search.query);
+        let may_enter = |change: &Arc<Changed>| {
+            // A tool that is gone, or that this caller may not see, and that was not in the answer either.
+            let Some(entry) = catalog.at(change.point_id, threshold.predicate()) else { return false };
+            let tool = ChangedTool {
+                point_id: change.point_id,
+                frequencies: entry.frequencies(),
+                stems: entry.stems(),
+                cosines: change.vector.as_ref().map(|vector| cosines(&vectors, vector)),
+            };
+            threshold.prefers(&entry.key.domain) || threshold.may_enter(&tool, &rescorer)
+        };
+        !changes.iter().any(may_enter)
     }
 }
 
-/// The cosine of a tool with a request and with each of its parts.
-pub(crate) fn cosines(wanted: &[Vec<f32>], tool: &[f32]) -> Vec<f32> {
-    wanted.iter().map(|wanted| router::cosine(wanted, tool)).collect()
+/// Returns the cosine of a tool with a query's text and with each of its sentences.
+pub(crate) fn cosines(query: &[Vec<f32>], tool: &[f32]) -> Vec<f32> {
+    query.iter().map(|vector| cosine(vector, tool)).collect()
 }

@@ -1,20 +1,24 @@
-//! The explanation of an answer.
+//! Explanation of an answer.
 
 use std::collections::HashSet;
 
 use toolweaver_contracts::{
     AppliedFilters, Explanation, MatchedTerm, RouteCandidate, SearchExplanation, Tool,
 };
-
-use super::{Found, Question, stages::Stages};
-use crate::{
-    projection::{FieldName, Form, terms},
-    ranker::fusion::Ranked,
+use toolweaver_ranking::{
+    fusion::Ranked,
+    lexical::FieldName,
+    text::{Form, terms},
 };
 
-/// How the whole answer came about.
+use super::{
+    pipeline::{Found, Search},
+    stages::Stages,
+};
+
+/// Explains the whole answer.
 pub(super) fn search(
-    question: &Question<'_>,
+    search: &Search,
     found: &Found,
     routes: Vec<RouteCandidate>,
     stages: &Stages,
@@ -31,14 +35,14 @@ pub(super) fn search(
             candidates: found.lexical.as_ref().map_or(0, |answer| answer.candidates),
         },
         routes,
-        parts: question.parts.clone(),
+        parts: search.query.sentences().to_vec(),
         terms: found.lexical.as_ref().map_or_else(Vec::new, |answer| answer.terms.clone()),
         dense_share: found.fused.dense_share,
         stages_ms: stages.milliseconds(),
     }
 }
 
-/// Why one tool stands where it stands.
+/// Explains the place of one tool.
 pub(super) fn result(ranked: &Ranked, tool: &Tool, found: &Found) -> Explanation {
     Explanation {
         lexical: ranked.lexical,
@@ -49,7 +53,7 @@ pub(super) fn result(ranked: &Ranked, tool: &Tool, found: &Found) -> Explanation
     }
 }
 
-/// The terms that were looked for and stand in the tool. Analysed again rather than carried along with every hit:
+/// Returns the terms that were looked for and stand in the tool. Analysed again rather than carried along with every hit:
 /// only who asks for an explanation pays for it.
 fn matched(tool: &Tool, found: &Found) -> Vec<MatchedTerm> {
     let held: Vec<(FieldName, HashSet<String>)> = FieldName::ALL

@@ -1,4 +1,4 @@
-//! The last resort of routing: a language model behind an OpenAI-compatible API is asked for the domain.
+//! Language model classifier, the last resort of routing: a model behind an OpenAI-compatible API is asked for the domain.
 //!
 //! Off unless `ROUTER_LLM_URL` is set. It has a deadline, and only one of the domains it was offered counts as an answer.
 
@@ -16,7 +16,7 @@ const DOMAINS_MAX: usize = 200;
 /// Bytes of an answer that are read.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
-/// Which language model chooses a domain where words and centroids are not sure.
+/// Language model that chooses a domain where neither lexical hits nor samples are sure.
 #[derive(Clone, Args)]
 pub struct LlmSettings {
     /// Base URL of an OpenAI-compatible API, such as `http://127.0.0.1:8000/v1`; without it no model is asked
@@ -46,7 +46,7 @@ impl fmt::Debug for LlmSettings {
 }
 
 impl LlmSettings {
-    /// All faults at once, each a sentence that names the variable.
+    /// Returns all faults at once, each a sentence that names the variable.
     pub fn validate(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if let Some(url) = &self.router_llm_url
@@ -61,7 +61,7 @@ impl LlmSettings {
     }
 }
 
-/// Asks the model. Cheap to clone.
+/// Client of the model. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct LlmClassifier {
     agent: ureq::Agent,
@@ -99,7 +99,7 @@ impl LlmClassifier {
         })
     }
 
-    /// The domain that the model takes the request for, or `None`: it knows none, is late, down or makes one up.
+    /// Returns the domain that the model takes the request for, or `None`: it knows none, is late, down or makes one up.
     pub(crate) async fn classify(&self, query: &str, domains: Vec<Domain>) -> Option<Domain> {
         if domains.is_empty() || domains.len() > DOMAINS_MAX {
             return None;

@@ -7,7 +7,10 @@ use std::collections::HashMap;
 
 use toolweaver_contracts::identifiers;
 
-use crate::text::terms::is_unspaced;
+use crate::{
+    parameters::LIKENESS_MIN,
+    text::{terms::is_unspaced, trigrams},
+};
 
 /// Kind of mention of a tool's name in a query; the stronger, the greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,6 +79,11 @@ pub fn mentions(
         b_mention.cmp(a_mention).then(b.len().cmp(&a.len())).then_with(|| a.cmp(b))
     });
     found
+}
+
+/// Returns the likeness of two normalised names, 0 to 1, where it is enough to take the one for the other.
+pub fn likeness(a: &str, b: &str) -> Option<f32> {
+    Some(trigrams::likeness(a, b)).filter(|likeness| *likeness >= LIKENESS_MIN)
 }
 
 /// Returns the smallest pieces a name can begin or end at: words, and in scripts without spaces every character.

@@ -1,9 +1,7 @@
-//! Workers that share a catalogue by domain: who owns what, and how one asks the others.
+//! Directory of shards: the domains of this worker, and the owners of the others.
 //!
-//! A shard divides what is dear to search, postings and vectors. Every worker still reads all of INDEXED and keeps the
-//! catalogue itself, so that get, domains, names and versions need nobody else, and a domain that no owner answers for is
-//! known by name. Owners say every second on [`ANNOUNCEMENTS`] what they own; a request for more than one's own domains
-//! is scattered to [`subject`]s, one for each set of domains, and gathered with one deadline.
+//! Owners announce their domains every second, with their ranker and model. One that scores differently is no owner for
+//! this worker: its domains count as missing until somebody owns them who scores alike.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,27 +13,26 @@ use std::{
 };
 
 use futures_util::StreamExt as _;
-use serde::{Deserialize, Serialize};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-use toolweaver_contracts::{Domain, Predicate, decode, encode};
+use toolweaver_contracts::{Domain, ShardAnnounced, ShardReply, ShardRequest, ShardScoring, decode, encode};
 use toolweaver_messaging::{Nats, RequestError, request};
 use tracing::{info, warn};
-use uuid::Uuid;
 
-use crate::{projection::LexicalAnswer, ranker::fusion::DenseAnswer};
+use super::protocol::{ANNOUNCEMENTS, subject};
 
-/// Where owners say what they own. Between our workers only, and no part of the contract.
-const ANNOUNCEMENTS: &str = "toolweaver.shards.announced";
+/// Interval of announcements.
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
-/// After this silence an owner counts as gone.
+/// Silence after which an owner counts as gone.
 const OWNER_SILENT_MAX: Duration = Duration::from_secs(5);
 
-/// What a worker owns, and who owns the rest. Clones share it.
+/// Domains of this worker, and the owners of the others. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Shards {
     nats: Nats,
+    scoring: Arc<ShardScoring>,
     own: Arc<BTreeSet<Domain>>,
+    /// Owners by subject.
     others: Arc<Mutex<BTreeMap<String, Owner>>>,
     /// Whether this worker takes searches: before, it listens to the others and says nothing.
     open: Arc<AtomicBool>,
@@ -47,60 +44,44 @@ struct Owner {
     seen: Instant,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Announcement {
-    domains: BTreeSet<Domain>,
-}
-
-/// What an owner is asked to search in its own domains.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct ShardRequest {
-    pub(crate) query: String,
-    pub(crate) parts: Vec<String>,
-    /// Vectors of the whole request and its parts; none where they could not be embedded.
-    pub(crate) vectors: Vec<toolweaver_contracts::Vector>,
-    pub(crate) predicate: Predicate,
-}
-
-/// What an owner found: what its arms say, before anything is fused.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct ShardAnswer {
-    pub(crate) lexical: Option<LexicalAnswer>,
-    pub(crate) dense: Option<DenseAnswer>,
-}
-
-/// How the domains of a request are divided.
+/// Division of a request's domains among owners.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Division {
-    /// Whether some are ours.
+    /// Whether some are this worker's.
     pub(crate) local: bool,
     /// Subjects to ask, and the domains each stands for.
     pub(crate) remote: Vec<(String, Vec<Domain>)>,
-    /// Domains that nobody owns now.
+    /// Domains that nobody owns who scores alike.
     pub(crate) orphaned: Vec<Domain>,
 }
 
 impl Shards {
-    pub(crate) fn new(nats: Nats, own: BTreeSet<Domain>) -> Self {
-        Self { nats, own: Arc::new(own), others: Arc::default(), open: Arc::default() }
+    /// Makes the directory of a worker that owns these domains.
+    pub(crate) fn new(nats: Nats, scoring: ShardScoring, own: BTreeSet<Domain>) -> Self {
+        Self { nats, scoring: Arc::new(scoring), own: Arc::new(own), others: Arc::default(), open: Arc::default() }
     }
 
-    /// From now on others may ask this worker.
+    /// Begins to announce this worker: from now on others may ask it.
     pub(crate) fn open(&self) {
         self.open.store(true, Ordering::Relaxed);
     }
 
-    /// The domains whose tools are indexed here.
+    /// Returns the domains whose tools are indexed here.
     pub(crate) fn own(&self) -> &BTreeSet<Domain> {
         &self.own
     }
 
-    /// Where this worker, and every other one that owns the same, is asked.
-    pub(crate) fn subject(&self) -> String {
-        subject(&self.own)
+    /// Returns ranker and model of this worker.
+    pub(crate) fn scoring(&self) -> &ShardScoring {
+        &self.scoring
     }
 
-    /// Says what is owned here and listens to what others own, until `stop`.
+    /// Returns the subject of this worker and of every other one that owns the same.
+    pub(crate) fn subject(&self) -> String {
+        subject(&self.scoring, &self.own)
+    }
+
+    /// Announces this worker and listens to what others own, until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut announcements = self.nats.client().subscribe(ANNOUNCEMENTS).await?;
         let mut tick = interval(ANNOUNCE_EVERY);
@@ -110,7 +91,7 @@ impl Shards {
                 () = stop.cancelled() => return Ok(()),
                 _ = tick.tick() => self.announce().await,
                 Some(message) = announcements.next() => {
-                    if self.heard(&message.payload) {
+                    if self.observe_announced(&message.payload) {
                         // A newcomer has not heard of us yet.
                         self.announce().await;
                     }
@@ -123,19 +104,22 @@ impl Shards {
         if !self.open.load(Ordering::Relaxed) {
             return;
         }
-        let announcement = Announcement { domains: BTreeSet::clone(&self.own) };
+        let announcement = ShardAnnounced {
+            scoring: ShardScoring::clone(&self.scoring),
+            domains: BTreeSet::clone(&self.own),
+        };
         if let Err(error) = self.nats.client().publish(ANNOUNCEMENTS, encode(&announcement).into()).await {
-            warn!(%error, "cannot say which domains are owned here");
+            warn!(%error, "cannot announce the domains of this worker");
         }
     }
 
-    /// Takes note of an owner; says whether it is a new one.
-    fn heard(&self, payload: &[u8]) -> bool {
-        let Ok(Announcement { domains }) = decode(payload) else { return false };
-        if domains == *self.own {
+    /// Observes an announcement; tells whether its owner is a new one that can be asked.
+    fn observe_announced(&self, payload: &[u8]) -> bool {
+        let Ok(ShardAnnounced { scoring, domains }) = decode(payload) else { return false };
+        if scoring != *self.scoring || domains == *self.own {
             return false;
         }
-        let shard = subject(&domains);
+        let shard = subject(&scoring, &domains);
         let is_new = {
             let mut others = self.others();
             others.retain(|_, owner| owner.seen.elapsed() < OWNER_SILENT_MAX);
@@ -147,7 +131,7 @@ impl Shards {
         is_new
     }
 
-    /// Who is to be asked about these domains.
+    /// Divides domains among their owners.
     pub(crate) fn divide(&self, domains: impl IntoIterator<Item = Domain>) -> Division {
         let mut wanted: BTreeSet<Domain> = domains.into_iter().collect();
         let before = wanted.len();
@@ -169,20 +153,21 @@ impl Shards {
         division
     }
 
-    /// Asks one owner.
+    /// Asks one owner, and checks that its answer may be merged.
     pub(crate) async fn ask(
         &self,
         subject: &str,
         question: &ShardRequest,
         within: Duration,
-    ) -> Result<ShardAnswer, AskError> {
+    ) -> Result<ShardReply, ShardError> {
         let body = request(&self.nats, subject, encode(question), within).await.inspect_err(|error| {
             if matches!(error, RequestError::TimedOut { .. } | RequestError::NoService { .. }) {
                 // Nobody waits for it again before it is heard again.
                 self.others().remove(subject);
             }
         })?;
-        Ok(serde_json::from_slice(&body)?)
+        let reply: ShardReply = serde_json::from_slice(&body)?;
+        if reply.scoring == *self.scoring { Ok(reply) } else { Err(ShardError::Scoring(reply.scoring)) }
     }
 
     fn others(&self) -> MutexGuard<'_, BTreeMap<String, Owner>> {
@@ -190,18 +175,13 @@ impl Shards {
     }
 }
 
-/// Why an owner gave no answer.
+/// Error of a shard whose answer cannot be merged.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum AskError {
-    #[error("the owner did not answer")]
+pub(crate) enum ShardError {
+    #[error("no answer from the shard")]
     Request(#[from] RequestError),
-    #[error("the owner answered in another language")]
+    #[error("cannot decode the shard's reply")]
     Decode(#[from] serde_json::Error),
-}
-
-/// One subject for each set of domains. The hash keeps it short however many they are.
-fn subject(domains: &BTreeSet<Domain>) -> String {
-    let names: Vec<&str> = domains.iter().map(Domain::as_str).collect();
-    let shard = Uuid::new_v5(&Uuid::NAMESPACE_URL, names.join(",").as_bytes());
-    format!("toolweaver.shard.{}", shard.simple())
+    #[error("the shard has another ranker or model: {} with {}", .0.ranker, .0.model)]
+    Scoring(ShardScoring),
 }

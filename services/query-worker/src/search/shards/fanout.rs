@@ -1,133 +1,69 @@
-//! Both arms under one predicate, wherever the indexes are: in this worker, or in those that own the domains.
+//! Shard fan-out: one request to the owners of its domains, their answers merged into one.
 
 use futures_util::future::join_all;
-use toolweaver_contracts::{Domain, Predicate, Vector};
+use toolweaver_contracts::{Domain, ShardReply, ShardRequest};
+use toolweaver_ranking::merge;
+use toolweaver_resilience::error_chain;
 use tracing::warn;
 
-use super::{
-    Question, Searcher,
-    arms::Answer,
-    deadline::Deadline,
-    stages::{self, Stage, Stages},
-};
-use crate::{
-    projection::LexicalAnswer,
-    ranker::{fusion::DenseAnswer, gather},
-    shards::{ShardAnswer, ShardRequest, Shards},
-};
+use super::{Shards, directory::Division, protocol};
+use crate::search::arms::{Arms, Retrieved};
 
-/// What both arms found, and what was missing.
-pub(super) struct Arms {
-    pub(super) lexical: Option<LexicalAnswer>,
-    pub(super) dense: Option<DenseAnswer>,
-    /// Parts and owners that did not answer.
-    pub(super) missing: Vec<String>,
+/// Asks the owners of remote domains besides `local`, and merges all answers.
+///
+/// A domain whose owner gave no whole answer in time, or scores differently, is named among the missing.
+pub(crate) async fn fan_out(
+    shards: &Shards,
+    division: Division,
+    request: ShardRequest,
+    local: impl Future<Output = Option<Retrieved>>,
+) -> Retrieved {
+    let remote = division.remote.iter().map(|(subject, domains)| ask(shards, subject, domains, &request));
+    let (local, remote) = tokio::join!(local, join_all(remote));
+    let mut missing: Vec<String> = division.orphaned.iter().map(missing_domain).collect();
+    let (mut lexical, mut dense) = (Vec::new(), Vec::new());
+    for retrieved in local.into_iter().chain(remote) {
+        missing.extend(retrieved.missing);
+        lexical.extend(retrieved.lexical);
+        dense.extend(retrieved.dense);
+    }
+    Retrieved { lexical: merge::lexical(lexical), dense: merge::dense(dense), missing }
 }
 
-impl Searcher {
-    /// Asks both arms under a predicate. `words` is the lexical answer of this worker, where it is there already.
-    pub(super) async fn arms(
-        &self,
-        question: &Question<'_>,
-        predicate: &Predicate,
-        words: Option<Answer<LexicalAnswer>>,
-        stages: &mut Stages,
-    ) -> Arms {
-        let Some(shards) = &self.shards else {
-            return self.local(question, predicate, words, stages).await;
-        };
-        let division = shards.divide(self.domains_of(predicate));
-        let request = ShardRequest {
-            query: question.text.clone().into_owned(),
-            parts: question.parts.clone(),
-            vectors: question.embedded.iter().flatten().cloned().map(Vector).collect(),
-            predicate: predicate.clone(),
-        };
-        let local = async {
-            if division.local { Some(self.local(question, predicate, words, stages).await) } else { None }
-        };
-        let remote = division
-            .remote
-            .iter()
-            .map(|(subject, domains)| self.ask_owner(shards, subject, domains, &request, question.deadline));
-        let (local, remote) = tokio::join!(local, join_all(remote));
-        let mut missing: Vec<String> = division.orphaned.iter().map(domain_missing).collect();
-        let (mut lexical, mut dense) = (Vec::new(), Vec::new());
-        for arms in local.into_iter().chain(remote) {
-            missing.extend(arms.missing);
-            lexical.extend(arms.lexical);
-            dense.extend(arms.dense);
+/// Answers another worker about the domains of this one.
+pub(crate) async fn answer(shards: &Shards, arms: &Arms, request: ShardRequest) -> ShardReply {
+    let own = shards.scoring().clone();
+    if request.scoring != own {
+        // It would not be merged; the name tells the other worker why.
+        return protocol::reply(own, None, None);
+    }
+    let (query, vectors, predicate, deadline) = protocol::received(request);
+    let lexical = arms.lexical(&query, &predicate, deadline).await.ok();
+    let dense = if vectors.is_empty() {
+        None
+    } else {
+        arms.dense(&Ok(vectors), &predicate, lexical.as_ref(), deadline).await.ok()
+    };
+    protocol::reply(own, lexical, dense)
+}
+
+async fn ask(shards: &Shards, subject: &str, domains: &[Domain], request: &ShardRequest) -> Retrieved {
+    let all_missing = || domains.iter().map(missing_domain).collect();
+    let within = std::time::Duration::from_millis(request.remaining_ms);
+    match shards.ask(subject, request, within).await {
+        Ok(ShardReply { lexical, dense, .. }) => {
+            let is_whole = lexical.is_some() && (dense.is_some() || request.vectors.is_empty());
+            let missing = if is_whole { Vec::new() } else { all_missing() };
+            Retrieved { lexical: lexical.map(protocol::lexical), dense: dense.map(protocol::dense), missing }
         }
-        Arms { lexical: gather::lexical(lexical), dense: gather::dense(dense), missing }
-    }
-
-    /// What another worker asks of this one: its own domains only.
-    pub(crate) async fn answer_shard(&self, request: ShardRequest) -> ShardAnswer {
-        let deadline = self.patience.begin();
-        let lexical = self.lexical(&request.query, &request.parts, &request.predicate, deadline).await.ok();
-        let vectors: Vec<Vec<f32>> = request.vectors.into_iter().map(|vector| vector.0).collect();
-        let dense = if vectors.is_empty() {
-            None
-        } else {
-            self.dense(&Ok(vectors), &request.predicate, lexical.as_ref(), deadline).await.ok()
-        };
-        ShardAnswer { lexical, dense }
-    }
-
-    /// Both arms over the indexes of this worker.
-    async fn local(
-        &self,
-        question: &Question<'_>,
-        predicate: &Predicate,
-        words: Option<Answer<LexicalAnswer>>,
-        stages: &mut Stages,
-    ) -> Arms {
-        let lexical = if let Some(words) = words {
-            words
-        } else {
-            let words = self.lexical(&question.text, &question.parts, predicate, question.deadline);
-            stages.took(Stage::Lexical, stages::timed(words).await)
-        };
-        let dense = self.dense(&question.embedded, predicate, lexical.as_ref().ok(), question.deadline);
-        let dense = stages.took(Stage::Dense, stages::timed(dense).await);
-        let missing = [lexical.as_ref().err(), dense.as_ref().err()].into_iter().flatten();
-        let missing = missing.map(|part| (*part).to_owned()).collect();
-        Arms { lexical: lexical.ok(), dense: dense.ok(), missing }
-    }
-
-    async fn ask_owner(
-        &self,
-        shards: &Shards,
-        subject: &str,
-        domains: &[Domain],
-        request: &ShardRequest,
-        deadline: Deadline,
-    ) -> Arms {
-        match shards.ask(subject, request, deadline.for_part()).await {
-            Ok(answer) => {
-                let incomplete =
-                    answer.lexical.is_none() || (answer.dense.is_none() && !request.vectors.is_empty());
-                let missing =
-                    if incomplete { domains.iter().map(domain_missing).collect() } else { Vec::new() };
-                Arms { lexical: answer.lexical, dense: answer.dense, missing }
-            }
-            Err(error) => {
-                warn!(?domains, %error, "an owner did not answer");
-                Arms { lexical: None, dense: None, missing: domains.iter().map(domain_missing).collect() }
-            }
-        }
-    }
-
-    /// The domains that a predicate is about.
-    fn domains_of(&self, predicate: &Predicate) -> Vec<Domain> {
-        match &predicate.domain {
-            Some(domain) => vec![domain.clone()],
-            None => self.projection.catalog().domains(&predicate.tenant),
+        Err(error) => {
+            warn!(?domains, error = %error_chain(&error), "going on without a shard");
+            Retrieved { lexical: None, dense: None, missing: all_missing() }
         }
     }
 }
 
-/// How `degraded` names a domain whose owner gave no whole answer.
-fn domain_missing(domain: &Domain) -> String {
+/// Returns the name in `degraded` of a domain whose owner gave no whole answer.
+fn missing_domain(domain: &Domain) -> String {
     format!("domain:{domain}")
 }
