@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use toolweaver_catalog_cache::{Scope, Store, StoreError, Versions, drop_tools};
+use toolweaver_catalog_cache::{Store, StoreError, Versions, drop_tools};
 use toolweaver_contracts::{Tenant, ToolKey, VersionsAnnounced, encode, subjects};
 use toolweaver_messaging::{BatchHandler, Delivery, Nats, Outcome};
 use toolweaver_resilience::{Retry, RetryError};
@@ -53,19 +53,12 @@ impl Invalidator {
         let tools: Vec<ToolKey> = raise.tools.into_iter().collect();
         self.retry_forever("drop changed tools", || drop_tools(&self.store, &self.incarnation, &tools))
             .await?;
-        let mut announced = VersionsAnnounced { tenant: tenant.clone(), version: 0, domains: raise.domains };
-        // The domains first: who sees the tenant's new version must not find an old one of a domain.
-        for (domain, version) in &mut announced.domains {
-            *version = self.raise_scope(&Scope::domain(tenant, domain), *version).await?;
-        }
-        announced.version = self.raise_scope(&Scope::tenant(tenant), raise.version).await?;
-        metrics::raised(announced.domains.len() + 1);
-        self.announce(&announced).await;
+        let version =
+            self.retry_forever("raise versions", || self.versions.raise(tenant, raise.version)).await?;
+        metrics::raised(1);
+        let (tenant, domains) = (tenant.clone(), raise.domains);
+        self.announce(&VersionsAnnounced { tenant, version, domains }).await;
         Ok(())
-    }
-
-    async fn raise_scope(&self, scope: &Scope, version: u64) -> Result<u64, RetryError<StoreError>> {
-        self.retry_forever("raise versions", || self.versions.raise(scope, version)).await
     }
 
     async fn retry_forever<T, A>(

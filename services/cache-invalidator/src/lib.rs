@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! INDEXED ─▶ consumer: batches, 1 at a time ─▶ pace ─▶ invalidator ─▶ store: less metadata of changed tools,
-//!                                                           │                then versions of domains and tenants
+//!                                                           │                then versions of tenants
 //!                                                           └───────▶ versions.v1.<tenant>
 //! ```
 //! A version is a sequence of INDEXED, which gets an event only after the change is searchable: so a version never

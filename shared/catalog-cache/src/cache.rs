@@ -62,7 +62,7 @@ impl CatalogCache {
     pub fn new(store: Store, config: &CacheConfig, incarnation: &str) -> Self {
         let kind = store.kind();
         let incarnation: Arc<str> = Arc::from(incarnation);
-        let breaker = Arc::new(Breaker::new(store::PART));
+        let breaker = Arc::new(Breaker::new(store::DEPENDENCY));
         let versions = Versions::behind(store.clone(), Arc::clone(&incarnation), Arc::clone(&breaker));
         let popularity = Popularity::new(store.clone(), Arc::clone(&breaker));
         let local_bytes_max = config.cache_local_bytes_max.get();

@@ -34,4 +34,4 @@ pub use popularity::{Popular, Popularity, PopularityKind};
 pub use search_results::{SearchKey, SearchResults};
 pub use store::{CacheStore, EntryStore, Files, Local, Redis, Store, StoreError};
 pub use tool_metadata::{ToolMetadata, drop_tools};
-pub use versions::{Scope, Versions};
+pub use versions::Versions;

@@ -21,6 +21,7 @@ mod pull;
 pub mod replay;
 pub mod request;
 pub mod service;
+mod settled;
 pub mod streams;
 pub mod trace;
 
@@ -31,5 +32,6 @@ pub use local_server::{LocalServer, LocalServerConfig};
 pub use publish::{Outgoing, PublishError, Stored, publish};
 pub use replay::{Replay, ReplayBatch, Replayed};
 pub use request::{RequestError, request};
-pub use service::{Endpoint, Limits, Request, Service, ServiceConfig, ServiceError, TenantRate};
+pub use service::{Accepted, Endpoint, Limits, Request, Service, ServiceConfig, ServiceError, TenantRate};
+pub use settled::{Settled, SettledError, settled};
 pub use streams::StreamsConfig;
