@@ -1,4 +1,4 @@
-//! The real parts a query worker works with.
+//! Dependencies of a query worker, made from its configuration.
 
 use std::{num::NonZeroUsize, sync::Arc};
 
@@ -14,23 +14,23 @@ use tracing::warn;
 
 use crate::Config;
 
-/// The real parts a query worker works with; clones share them.
+/// Dependencies of a query worker; clones share them.
 #[derive(Clone)]
-pub struct Parts {
-    /// The connection to NATS.
+pub struct Dependencies {
+    /// Connection to NATS.
     pub nats: Nats,
-    /// The thread that embeds queries. Indexing has another one: a query must not wait behind a batch of documents.
+    /// Thread that embeds queries. Indexing has another one: a query must not wait behind a batch of documents.
     pub embedder: Embedder,
-    /// The vector database; without one the worker keeps the vectors of INDEXED in memory.
-    pub vectors: Option<Qdrant>,
-    /// Answers and query vectors from before.
+    /// Vector database; without one the worker keeps the vectors of INDEXED in memory.
+    pub qdrant: Option<Qdrant>,
+    /// Caches of answers and query vectors.
     pub cache: CatalogCache,
 }
 
-/// Queries that wait for the embedding thread; those that wait together are embedded together.
+/// Capacity of the embedding thread's queue; queries that wait together are embedded together.
 const QUERIES_WAITING_MAX: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
 
-impl Parts {
+impl Dependencies {
     /// Makes everything that the configuration names. Waits for NATS and for INDEXED until they are there, or
     /// until `stop`.
     pub async fn connect(config: &Config, stop: &CancellationToken) -> anyhow::Result<Self> {
@@ -40,7 +40,7 @@ impl Parts {
             .context("loading the embedding model did not end")?
             .context("cannot load the embedding model")?;
         let embedder = query_embedder(model, config.model.limits());
-        let vectors = if config.qdrant.use_vector_db {
+        let qdrant = if config.qdrant.use_vector_db {
             let dims = NonZeroUsize::new(embedder.dimensions()).context("the model has no dimensions")?;
             Some(
                 Qdrant::new(&config.qdrant, embedder.fingerprint().hex(), dims)
@@ -65,11 +65,11 @@ impl Parts {
             warn!("Redis cannot be reached yet: starting without it");
         }
         let cache = CatalogCache::new(store, &config.cache, &indexed.incarnation());
-        Ok(Self { nats, embedder, vectors, cache })
+        Ok(Self { nats, embedder, qdrant, cache })
     }
 }
 
-/// The embedding thread for queries: many small callers at once.
+/// Starts the embedding thread for queries: many small callers at once.
 pub fn query_embedder(model: Arc<dyn toolweaver_embedding::Model>, limits: Limits) -> Embedder {
     Embedder::spawn(model, Limits { requests_waiting_max: QUERIES_WAITING_MAX, ..limits })
 }

@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use serde::Serialize;
 use toolweaver_catalog_cache::{CatalogSnapshots, SnapshotKey};
 use toolweaver_contracts::{
-    DomainCount, DomainsReply, DomainsRequest, ErrorCode, Fault, GetReply, GetRequest, Predicate, Tenant, Tool,
+    DomainCount, DomainsReply, DomainsRequest, ErrorCode, Fault, GetReply, GetRequest, Predicate, Tenant,
+    Tool,
 };
 
 use crate::projection::Projection;

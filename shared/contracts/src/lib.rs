@@ -38,8 +38,6 @@ pub use search::{
     Budget, CutTool, Detail, Routed, RoutedBy, SearchReply, SearchRequest, SearchResult, SearchStatus,
     ServedFrom, Shape, Strategy,
 };
-pub use shard::{
-    ShardAnnounced, ShardDense, ShardHit, ShardLexical, ShardReply, ShardRequest, ShardScoring,
-};
+pub use shard::{ShardAnnounced, ShardDense, ShardHit, ShardLexical, ShardReply, ShardRequest, ShardScoring};
 pub use status::{Health, Part, StatusReply, StatusRequest, StreamStatus};
 pub use tool::{Tool, ToolType};

@@ -75,7 +75,11 @@ impl DenseAnswer {
     ) -> Self {
         let hit = |(point_id, row): (Uuid, &[f32])| {
             let sentences = row.get(1..).filter(|sentences| lifts(sentences.len()));
-            DenseHit { point_id, score: mix(row), sentences: sentences.map_or_else(Vec::new, <[f32]>::to_vec) }
+            DenseHit {
+                point_id,
+                score: mix(row),
+                sentences: sentences.map_or_else(Vec::new, <[f32]>::to_vec),
+            }
         };
         let sample: Vec<f64> = sample.into_iter().map(|row| f64::from(mix(row))).collect();
         let count = sample.len().max(1) as f64;

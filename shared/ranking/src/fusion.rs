@@ -182,7 +182,9 @@ fn sentence_lifts(
     }
     let sentences = scores.values().map(Vec::len).max().unwrap_or_default();
     let best: Vec<f32> = (0..sentences)
-        .map(|at| scores.values().filter_map(|scores| scores.get(at)).copied().fold(f32::NEG_INFINITY, f32::max))
+        .map(|at| {
+            scores.values().filter_map(|scores| scores.get(at)).copied().fold(f32::NEG_INFINITY, f32::max)
+        })
         .collect();
     let loudest = best.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let lift = |scores: &[f32]| {
@@ -258,9 +260,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::{dense_share, fuse, truncate_keeping_named};
-    use crate::{
-        DenseAnswer, DenseHit, LexicalAnswer, LexicalHit, NameMatch, query::name_mentions::Mention,
-    };
+    use crate::{DenseAnswer, DenseHit, LexicalAnswer, LexicalHit, NameMatch, query::name_mentions::Mention};
 
     fn lexical(scores: &[(u128, f32)]) -> LexicalAnswer {
         let hits = scores.iter().map(|(id, score)| LexicalHit {

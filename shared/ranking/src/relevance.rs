@@ -17,8 +17,8 @@ use crate::{
     DenseAnswer, LexicalAnswer,
     lexical::idf::idf,
     parameters::{
-        DENSITY_MAX, DENSITY_QUANTILE_PERCENT, RELEVANCE_CONFIDENCE_MIN, RELEVANCE_IDF_PRIOR, RELEVANCE_SLOPE,
-        RELEVANCE_THRESHOLD, RELEVANCE_WORDS_FLOOR, RELEVANCE_WORDS_WEIGHT,
+        DENSITY_MAX, DENSITY_QUANTILE_PERCENT, RELEVANCE_CONFIDENCE_MIN, RELEVANCE_IDF_PRIOR,
+        RELEVANCE_SLOPE, RELEVANCE_THRESHOLD, RELEVANCE_WORDS_FLOOR, RELEVANCE_WORDS_WEIGHT,
     },
     rescoring::StemSets,
 };
@@ -44,14 +44,20 @@ pub fn decide(
     let own: Vec<&SearchedTerm> = lexical.terms.iter().filter(|term| term.weight >= 1.0).collect();
     let all: f32 = own.iter().map(|term| idf(term.documents, lexical.candidates)).sum();
     let covered = |tool: &&StemSets| -> f32 {
-        own.iter().filter(|term| tool.holds(&term.term)).map(|term| idf(term.documents, lexical.candidates)).sum()
+        own.iter()
+            .filter(|term| tool.holds(&term.term))
+            .map(|term| idf(term.documents, lexical.candidates))
+            .sum()
     };
     let covered = best.iter().map(covered).fold(0.0, f32::max);
     let share = covered / (all + RELEVANCE_IDF_PRIOR);
     let evidence = dense.best() - density + RELEVANCE_WORDS_WEIGHT * (RELEVANCE_WORDS_FLOOR + share).ln();
     let confidence = 1.0 / (1.0 + (-RELEVANCE_SLOPE * (evidence - RELEVANCE_THRESHOLD)).exp());
-    let status =
-        if confidence >= RELEVANCE_CONFIDENCE_MIN { SearchStatus::Matched } else { SearchStatus::NothingRelevant };
+    let status = if confidence >= RELEVANCE_CONFIDENCE_MIN {
+        SearchStatus::Matched
+    } else {
+        SearchStatus::NothingRelevant
+    };
     (status, Some(confidence))
 }
 

@@ -184,7 +184,8 @@ mod tests {
         let json = serde_json::json!({ "tool_name": name, "description": description });
         let tool: Tool = serde_json::from_value(json).unwrap();
         let lexical = LexicalAnswer { std_dev: 1.0, candidates: 100, known: 1.0, ..LexicalAnswer::default() };
-        Rescorer::new(&Query::understood(query.to_owned(), Vec::new()), &lexical).coverage(&StemSets::of(&tool))
+        Rescorer::new(&Query::understood(query.to_owned(), Vec::new()), &lexical)
+            .coverage(&StemSets::of(&tool))
     }
 
     #[test]

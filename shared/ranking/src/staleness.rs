@@ -124,7 +124,11 @@ impl RevalidationThreshold {
         let point_id = tool.point_id;
         let words = self.statistics.score(tool.frequencies);
         let mut lexical = self.lexical.clone();
-        lexical.hits.extend((words > 0.0).then(|| LexicalHit { point_id, score: words, sentences: Vec::new() }));
+        lexical.hits.extend((words > 0.0).then(|| LexicalHit {
+            point_id,
+            score: words,
+            sentences: Vec::new(),
+        }));
         let mut dense = self.dense.clone();
         let cosine = tool.cosines.as_ref().map(|cosines| mix(cosines));
         dense.hits.extend(cosine.map(|score| DenseHit { point_id, score, sentences: Vec::new() }));

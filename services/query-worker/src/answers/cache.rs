@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
 use toolweaver_catalog_cache::{CatalogCache, SearchKey};
 use toolweaver_contracts::{Detail, Domain, Fault, Predicate, ServedFrom, Shape, Tenant};
@@ -64,7 +65,7 @@ impl AnswerCache {
     pub(crate) async fn answer(&self, search: &Search) -> Result<(Answer, ServedFrom), Fault> {
         let version = self.pipeline.projection().catalog().version(&search.everywhere.tenant);
         let key = self.key(search);
-        // Boxed, as below: most callers never poll it.
+        // Boxed: most callers never poll it.
         if let Some(answer) = Box::pin(self.lookup_or_revalidate(&key, search, version)).await {
             return Ok((answer, ServedFrom::Cache));
         }
@@ -110,8 +111,13 @@ impl AnswerCache {
     }
 
     /// Computes an answer and caches it. Whoever asks the same while it is computed waits for it.
-    async fn compute_once(&self, key: SearchKey, search: &Search, version: u64) -> Result<Arc<Answer>, Fault> {
-        let computing = Box::pin(async {
+    async fn compute_once(
+        &self,
+        key: SearchKey,
+        search: &Search,
+        version: u64,
+    ) -> Result<Arc<Answer>, Fault> {
+        let computing = async {
             let (answer, threshold) = self.pipeline.run(search).await?;
             let cached = CachedAnswer { version, answer, threshold };
             // An answer that lacks something must not outlive the reason.
@@ -119,9 +125,9 @@ impl AnswerCache {
                 self.cache.search_results.put(&key, &cached).await;
             }
             Ok(Arc::new(cached.answer))
-        });
+        };
         // Under the version too: whoever has seen a newer one must not get what was begun before it.
-        let computed = self.in_flight.try_get_with((key.clone(), version), computing).await;
+        let computed = self.in_flight.try_get_with((key.clone(), version), computing.boxed()).await;
         computed.map_err(|fault: Arc<Fault>| Fault::clone(&fault))
     }
 

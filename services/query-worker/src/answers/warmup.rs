@@ -168,7 +168,8 @@ impl CacheWarmer {
     async fn popular(&self, tenant: &Tenant) -> Vec<SearchRequest> {
         let popular =
             self.answers.cache().popularity.top(PopularityKind::Requests, tenant, REQUESTS_MAX).await;
-        let popular = popular.inspect_err(|error| debug!(%tenant, %error, "cannot read the popular requests"));
+        let popular =
+            popular.inspect_err(|error| debug!(%tenant, %error, "cannot read the popular requests"));
         // Another build may have written what this one does not understand.
         let requests = popular.into_iter().flatten().filter_map(|one| serde_json::from_str(&one.member).ok());
         requests.filter(|request: &SearchRequest| request.validate().is_ok()).collect()

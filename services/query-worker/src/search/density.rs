@@ -75,12 +75,12 @@ pub(crate) async fn measure_stale(pipeline: &Pipeline) {
     let tenants = pipeline.projection().samples().tenants();
     for tenant in tenants {
         let (tools, vectors) = sample(pipeline, &tenant);
-        if !pipeline.densities.is_stale(&tenant, tools) {
+        if !pipeline.densities().is_stale(&tenant, tools) {
             continue;
         }
         if let Some(density) = measure(pipeline, &tenant, &vectors).await {
             debug!(%tenant, tools, density, "measured the neighbour density of a catalog");
-            pipeline.densities.set(tenant, Measured { density, tools });
+            pipeline.densities().set(tenant, Measured { density, tools });
         }
     }
 }

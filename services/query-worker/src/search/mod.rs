@@ -14,7 +14,7 @@ pub(crate) mod density;
 mod explain;
 pub(crate) mod llm_classifier;
 pub(crate) mod pipeline;
-mod routing;
+pub(crate) mod routing;
 pub(crate) mod shards;
 mod stages;
 

@@ -120,9 +120,9 @@ impl Pipeline {
         &self.arms
     }
 
-    /// Returns the router, to be changed before the first search.
-    pub(crate) fn router_mut(&mut self) -> &mut Router {
-        &mut self.router
+    /// Makes every search without a hint a global one.
+    pub(crate) fn disable_routing(&self) {
+        self.router.disable();
     }
 
     /// Returns the neighbour densities of the tenants' catalogs.
@@ -141,7 +141,10 @@ impl Pipeline {
     }
 
     /// Computes an answer, and the threshold that a later change must reach to matter.
-    pub(crate) async fn run(&self, search: &Search) -> Result<(Answer, Option<RevalidationThreshold>), Fault> {
+    pub(crate) async fn run(
+        &self,
+        search: &Search,
+    ) -> Result<(Answer, Option<RevalidationThreshold>), Fault> {
         let mut progress = Progress::default();
         let few = self.few_candidates(&search.everywhere);
         let hint = search.request.domain.as_ref().filter(|_| few.is_none());
@@ -157,7 +160,8 @@ impl Pipeline {
         let routes = progress.stages.took(Stage::Route, stages::timed(routes).await);
         let (mut found, mut routed) =
             Box::pin(self.find_routed(search, understood, routes.first(), &mut progress)).await?;
-        let (status, confidence) = progress.stages.time(Stage::Fuse, || self.decide(&found, &search.everywhere));
+        let (status, confidence) =
+            progress.stages.time(Stage::Fuse, || self.decide(&found, &search.everywhere));
 
         let top_k = match &few {
             Some(candidates) => {
@@ -277,12 +281,16 @@ impl Pipeline {
         lexical: Option<ArmAnswer<LexicalAnswer>>,
         progress: &mut Progress,
     ) -> Result<Found, Fault> {
-        let retrieved = Box::pin(self.retrieve(search, vectors, &predicate, lexical, &mut progress.stages)).await;
+        let retrieved =
+            Box::pin(self.retrieve(search, vectors, &predicate, lexical, &mut progress.stages)).await;
         let Retrieved { lexical, dense, missing } = retrieved;
         progress.degraded.extend(missing);
         if lexical.is_none() && dense.is_none() {
-            return Err(Fault::new(ErrorCode::Unavailable, "neither the lexical index nor the vectors can be searched now")
-                .hint("ask again; the status endpoint says which dependency is down"));
+            return Err(Fault::new(
+                ErrorCode::Unavailable,
+                "neither the lexical index nor the vectors can be searched now",
+            )
+            .hint("ask again; the status endpoint says which dependency is down"));
         }
         let fused = progress.stages.time(Stage::Fuse, || {
             let catalog = self.projection.catalog();

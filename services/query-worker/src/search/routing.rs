@@ -1,9 +1,9 @@
 //! Routing of a search to a domain: the caller's hint, else the samples of domains, else a language model.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use toolweaver_contracts::{Domain, Predicate, RouteCandidate, RoutedBy};
-use toolweaver_ranking::{
-    LexicalAnswer, Query, parameters::ROUTE_CONFIDENCE_MIN, routing,
-};
+use toolweaver_ranking::{LexicalAnswer, Query, parameters::ROUTE_CONFIDENCE_MIN, routing};
 
 use super::llm_classifier::LlmClassifier;
 use crate::projection::Projection;
@@ -12,7 +12,7 @@ use crate::projection::Projection;
 pub(crate) struct Router {
     projection: Projection,
     /// Whether a search without a hint may be routed at all.
-    enabled: bool,
+    enabled: AtomicBool,
     /// Asked for a domain where nothing else is sure.
     classifier: Option<LlmClassifier>,
 }
@@ -20,12 +20,12 @@ pub(crate) struct Router {
 impl Router {
     /// Makes a router; with `classifier` it asks a language model as its last resort.
     pub(crate) fn new(projection: Projection, classifier: Option<LlmClassifier>) -> Self {
-        Self { projection, enabled: true, classifier }
+        Self { projection, enabled: AtomicBool::new(true), classifier }
     }
 
     /// Makes every search without a hint a global one.
-    pub(crate) fn disable(&mut self) {
-        self.enabled = false;
+    pub(crate) fn disable(&self) {
+        self.enabled.store(false, Ordering::Relaxed);
     }
 
     /// Returns the domains that a query may be about, the most likely first. One of several sentences may be about
@@ -37,7 +37,9 @@ impl Router {
         everywhere: &Predicate,
         lexical: Option<&LexicalAnswer>,
     ) -> Vec<RouteCandidate> {
-        let Some(vector) = vector.filter(|_| self.enabled && query.sentences().is_empty()) else {
+        let Some(vector) =
+            vector.filter(|_| self.enabled.load(Ordering::Relaxed) && query.sentences().is_empty())
+        else {
             return Vec::new();
         };
         let mut routes =
@@ -54,11 +56,7 @@ impl Router {
     }
 
     /// Returns the domain of the best lexical hit.
-    fn best_lexical_domain(
-        &self,
-        lexical: Option<&LexicalAnswer>,
-        everywhere: &Predicate,
-    ) -> Option<Domain> {
+    fn best_lexical_domain(&self, lexical: Option<&LexicalAnswer>, everywhere: &Predicate) -> Option<Domain> {
         let best = lexical?.hits.first()?;
         self.projection.catalog().at(best.point_id, everywhere).map(|entry| entry.key.domain.clone())
     }

@@ -1,4 +1,4 @@
-//! Invariant 9 on generated catalogues and on every name of a large real one: an exact name is never lost.
+//! Invariant 9 on generated catalogs and on every name of a large real one: an exact name is never lost.
 
 use std::{
     fs::File,
@@ -9,9 +9,10 @@ use std::{
 use flate2::read::GzDecoder;
 use proptest::prelude::*;
 use toolweaver_contracts::{Predicate, Tenant, Tool, ToolKey, identifiers};
+use toolweaver_ranking::query::name_mentions::Mention;
 use toolweaver_testkit::data::shared_dir;
 
-use super::{Catalog, Entry, Mention};
+use crate::projection::{Catalog, Entry};
 
 fn catalog(tools: impl IntoIterator<Item = Tool>) -> Catalog {
     let mut catalog = Catalog::default();
@@ -26,13 +27,13 @@ fn key(tool: &Tool) -> ToolKey {
     ToolKey { tenant: Tenant::default(), domain: tool.domain.clone(), tool_name: tool.tool_name.clone() }
 }
 
-/// A name as it is, in separate words, and as nothing but letters and digits.
+/// Returns a name as it is, in separate words, and as nothing but letters and digits.
 fn written(name: &str) -> [String; 3] {
     let words = identifiers::split(name);
     [name.to_owned(), words.join(" "), words.concat()]
 }
 
-/// How a query names a tool, if it does.
+/// Returns the kind of mention of a tool in a query, if there is one.
 fn mention(catalog: &Catalog, query: &str, tool: &Tool) -> Option<Mention> {
     let named = catalog.named_in(query, &[], &Predicate::tenant(Tenant::default()));
     let point_id = key(tool).point_id();
@@ -40,7 +41,7 @@ fn mention(catalog: &Catalog, query: &str, tool: &Tool) -> Option<Mention> {
 }
 
 #[test]
-fn every_name_of_the_real_catalogue_is_found_however_it_is_written() {
+fn every_name_of_the_real_catalog_is_found_however_it_is_written() {
     let Some(folder) = shared_dir() else {
         return;
     };
@@ -60,7 +61,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn every_name_of_any_catalogue_is_found_alone_and_in_a_sentence(
+    fn every_name_of_any_catalog_is_found_alone_and_in_a_sentence(
         names in prop::collection::btree_set("[A-Za-z0-9+#あ漢Ж][A-Za-z0-9_./ +あ漢Ж-]{0,30}", 1..20),
     ) {
         let tools: Vec<Tool> = names

@@ -15,18 +15,19 @@ use toolweaver_contracts::{
 };
 use toolweaver_embedding::{Embedder, Hashing, Limits, Role, template};
 use toolweaver_messaging::replay::Replayed;
+use toolweaver_ranking::staleness::ChangedTool;
 
 use crate::{
-    freshness::Floor,
+    answers::cache::{AnswerCache, cosines},
+    freshness::RequiredVersion,
     offline::{Engine, message},
     query_embedder,
-    ranker::{bar::Newcomer, idioms, parts},
-    searcher::cosines,
+    search::answer::Answer,
 };
 
 /// Histories of a run.
 const HISTORIES: u64 = 2_000;
-/// Histories on one pair of workers: their catalogue grows with each.
+/// Histories on one pair of workers: their catalog grows with each.
 const HISTORIES_A_WORLD: u64 = 20;
 const STEPS: usize = 20;
 const TOP_K: u32 = 5;
@@ -39,10 +40,10 @@ const PLACES: [&str; 6] =
     ["for a team", "of a customer", "in the archive", "by number", "at once", "every week"];
 const DOMAINS: [&str; 3] = ["alpha", "beta", "gamma"];
 
-/// A query worker: how far it is, and what it heard.
+/// Query worker: its progress, and the announcements that it heard.
 struct Worker {
     engine: Engine,
-    floor: Floor,
+    required: RequiredVersion,
     applied: usize,
 }
 
@@ -54,7 +55,7 @@ struct World {
     are_caches_shared: bool,
 }
 
-/// What a tool was from a version on; `None` from its removal on.
+/// State of a tool from a version on; `None` from its removal on.
 struct State {
     version: u64,
     key: ToolKey,
@@ -70,7 +71,7 @@ struct History {
 #[derive(Default)]
 struct Counts {
     replies: u64,
-    remembered: u64,
+    cached: u64,
     compared: u64,
 }
 
@@ -87,14 +88,14 @@ async fn no_reply_is_older_than_what_could_be_read() {
     let halves = halves.map(|half| tokio::spawn(run_worlds(half, seed, embedder.clone())));
     let mut counts = Counts::default();
     for half in halves {
-        let Counts { replies, remembered, compared } = half.await.unwrap();
+        let Counts { replies, cached, compared } = half.await.unwrap();
         counts.replies += replies;
-        counts.remembered += remembered;
+        counts.cached += cached;
         counts.compared += compared;
     }
-    let Counts { replies, remembered, compared } = counts;
-    println!("{HISTORIES} histories, {replies} replies, {remembered} remembered, in {:?}", started.elapsed());
-    assert!(remembered > replies / 10 && compared > replies / 2, "{remembered} and {compared} of {replies}");
+    let Counts { replies, cached, compared } = counts;
+    println!("{HISTORIES} histories, {replies} replies, {cached} cached, in {:?}", started.elapsed());
+    assert!(cached > replies / 10 && compared > replies / 2, "{cached} and {compared} of {replies}");
 }
 
 async fn run_worlds(worlds: Range<u64>, seed: u64, embedder: Embedder) -> Counts {
@@ -124,8 +125,8 @@ impl World {
         let versions = store();
         let worker = || {
             let cache = cache(if are_caches_shared { versions.clone() } else { store() });
-            let floor = Floor::new(Versions::new(versions.clone(), "test"));
-            Worker { engine: Engine::new(embedder.clone(), cache).unwrap(), floor, applied: 0 }
+            let required = RequiredVersion::new(Versions::new(versions.clone(), "test"));
+            Worker { engine: Engine::new(embedder.clone(), cache).unwrap(), required, applied: 0 }
         };
         Self {
             workers: [worker(), worker()],
@@ -140,9 +141,10 @@ impl World {
         self.versions = store();
         for worker in &mut self.workers {
             if self.are_caches_shared {
-                worker.engine.searcher.cache = cache(self.versions.clone());
+                let pipeline = Arc::clone(worker.engine.answers.pipeline());
+                worker.engine.answers = AnswerCache::new(pipeline, cache(self.versions.clone()));
             }
-            worker.floor.read_from(Versions::new(self.versions.clone(), "test"));
+            worker.required.read_from(Versions::new(self.versions.clone(), "test"));
         }
     }
 }
@@ -224,7 +226,7 @@ impl History {
             Versions::new(world.versions.clone(), "test").raise(&self.tenant, version).await.unwrap();
         for worker in &world.workers {
             if self.rng.random_bool(0.7) {
-                worker.floor.note(self.tenant.clone(), raised);
+                worker.required.observe_announced(self.tenant.clone(), raised);
             }
         }
     }
@@ -247,34 +249,42 @@ impl History {
 
     async fn search(&mut self, world: &mut World, request: SearchRequest, counts: &mut Counts) {
         let asked = self.rng.random_range(0..2);
-        let held = world.workers[asked].engine.searcher.projection.catalog().version(&self.tenant);
-        let floor = world.workers[asked].floor.of(&self.tenant, held).await;
+        let Worker { engine, required, .. } = &world.workers[asked];
+        let applied_version = engine.pipeline().projection().catalog().version(&self.tenant);
+        let required = required.of(&self.tenant, applied_version).await;
         // What a request waits for before it is answered.
-        let end = usize::try_from(floor).unwrap();
+        let end = usize::try_from(required).unwrap();
         world.workers[asked].apply(&world.stream, end).await;
         let [one, two] = &world.workers;
         let (worker, other) = if asked == 0 { (one, two) } else { (two, one) };
 
         let reply = worker.engine.search(&self.tenant, request.clone()).await.unwrap();
         counts.replies += 1;
-        counts.remembered += u64::from(reply.served_from == ServedFrom::Cache);
-        let context = format!("{} asks {request:?} at {floor}, {} applied", self.tenant, worker.applied);
-        assert!(reply.catalog_version >= floor, "{context}: {reply:?}");
-        self.nothing_old_is_shown(&reply, floor, &request, &context);
+        counts.cached += u64::from(reply.served_from == ServedFrom::Cache);
+        let context = format!("{} asks {request:?} at {required}, {} applied", self.tenant, worker.applied);
+        assert!(reply.catalog_version >= required, "{context}: {reply:?}");
+        self.nothing_old_is_shown(&reply, required, &request, &context);
         if !world.are_caches_shared || other.applied <= worker.applied {
-            let truth = worker.engine.computed(&self.tenant, &request).await.unwrap();
+            let search = worker.engine.understood(&self.tenant, request.clone());
+            let (truth, _) = worker.engine.pipeline().run(&search).await.unwrap();
             nothing_is_missing(&reply, &truth, &context);
             counts.compared += 1;
         }
     }
 
     /// Every tool of the reply is as it was at the version that could be read, or later.
-    fn nothing_old_is_shown(&self, reply: &SearchReply, floor: u64, request: &SearchRequest, context: &str) {
+    fn nothing_old_is_shown(
+        &self,
+        reply: &SearchReply,
+        required: u64,
+        request: &SearchRequest,
+        context: &str,
+    ) {
         let predicate = request.predicate(self.tenant.clone());
         for result in &reply.results {
             let states: Vec<_> =
                 self.states.iter().filter(|state| state.key.tool_id() == result.tool_id).collect();
-            let first = states.iter().rposition(|state| state.version <= floor).unwrap_or_default();
+            let first = states.iter().rposition(|state| state.version <= required).unwrap_or_default();
             let is_true = states[first..]
                 .iter()
                 .filter_map(|state| Some((&state.key, state.tool.as_ref()?)))
@@ -284,8 +294,8 @@ impl History {
     }
 }
 
-/// What the same worker finds without a cache stands in the reply, draws apart.
-fn nothing_is_missing(reply: &SearchReply, truth: &SearchReply, context: &str) {
+/// Asserts that what the same worker finds without a cache stands in the reply, draws apart.
+fn nothing_is_missing(reply: &SearchReply, truth: &Answer, context: &str) {
     let lowest = truth.results.last().map_or(0.0, |result| result.score);
     for wanted in &truth.results {
         let is_there = reply.results.iter().any(|result| result.tool_id == wanted.tool_id);
@@ -300,9 +310,9 @@ fn nothing_is_missing(reply: &SearchReply, truth: &SearchReply, context: &str) {
     }
 }
 
-/// A bar that errs lets stale answers live, or kills good ones: it must score a tool exactly as a search does.
+/// A threshold that errs lets stale answers live, or kills good ones: it must score a tool exactly as a search does.
 #[tokio::test]
-async fn a_newcomer_is_scored_as_a_search_scores_it() {
+async fn a_changed_tool_is_scored_as_a_search_scores_it() {
     let embedder = query_embedder(Arc::new(Hashing::new()), Limits::default());
     let mut engine = Engine::new(embedder, cache(store())).unwrap();
     let tenant = Tenant::default();
@@ -321,26 +331,24 @@ async fn a_newcomer_is_scored_as_a_search_scores_it() {
     engine.add(&tenant, tools.iter().cloned().zip(vectors.iter().cloned()).collect()).await.unwrap();
     for query in ["create an issue for a team", "lst invoices. Every week, read the report", "merge"] {
         let request = SearchRequest { top_k: Some(5), ..SearchRequest::new(query) };
-        let (_, bar) = engine.searcher.compute(tenant.clone(), &request).await.unwrap();
-        let bar = bar.expect("a full answer of both arms has a bar");
-        let all = SearchRequest { top_k: Some(45), ..request };
-        let truth = engine.computed(&tenant, &all).await.unwrap();
-        let text = idioms::reworded(query);
-        let parts = parts::parts(&text);
-        let texts =
-            [&*text].into_iter().chain(parts.iter().map(String::as_str)).map(template::query).collect();
-        let wanted = engine.searcher.embedder.embed(Role::Query, texts).await.unwrap();
-        let catalog = engine.searcher.projection.catalog();
+        let search = engine.understood(&tenant, request.clone());
+        let (_, threshold) = engine.pipeline().run(&search).await.unwrap();
+        let threshold = threshold.expect("a full answer of both arms has a threshold");
+        let all = engine.understood(&tenant, SearchRequest { top_k: Some(45), ..request });
+        let (truth, _) = engine.pipeline().run(&all).await.unwrap();
+        let texts = search.query.texts().map(template::query).collect();
+        let wanted = engine.pipeline().arms().embedder().embed(Role::Query, texts).await.unwrap();
+        let catalog = engine.pipeline().projection().catalog();
         for result in &truth.results {
             let entry = catalog.get(&result.tool_id, &Predicate::tenant(tenant.clone())).unwrap();
             let place = tools.iter().position(|tool| tool.tool_name == result.tool_name).unwrap();
-            let newcomer = Newcomer {
+            let changed = ChangedTool {
                 point_id: entry.key.point_id(),
-                profile: entry.profile(),
-                analysis: entry.analysis(),
+                frequencies: entry.frequencies(),
+                stems: entry.stems(),
                 cosines: Some(cosines(&wanted, &vectors[place])),
             };
-            let score = bar.score(&newcomer, &bar.coverage(&text, &parts));
+            let score = threshold.score(&changed, &threshold.rescorer(&search.query));
             assert!(
                 (score - result.score).abs() < 1e-3,
                 "{query:?}, {}: {score}, not {}",

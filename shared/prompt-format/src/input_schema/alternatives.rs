@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use serde_json::{Map, Value, json};
 
-use super::{Schema, admits_objects, subschemas, properties, required};
+use super::{Schema, admits_objects, properties, required, subschemas};
 
 /// Depth to which alternatives are read within alternatives. Deeper ones are not told to the model: each level makes the
 /// schema deeper, and readers of JSON have limits.

@@ -22,7 +22,8 @@ use tantivy::{
 };
 
 use super::{
-    candidates::Candidates, idf::idf, query_terms::QueryTerm, schema::Fields, statistics::CollectionStatistics,
+    candidates::Candidates, idf::idf, query_terms::QueryTerm, schema::Fields,
+    statistics::CollectionStatistics,
 };
 use crate::{
     mix,

@@ -34,7 +34,10 @@ fn the_name_ends_with_a_hash_of_every_parameter() {
 fn no_parameter_stands_outside_this_module() {
     let mut strays = Vec::new();
     visit(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut strays);
-    assert!(strays.is_empty(), "move into parameters.rs, so that the name of the ranking knows them:\n{strays:#?}");
+    assert!(
+        strays.is_empty(),
+        "move into parameters.rs, so that the name of the ranking knows them:\n{strays:#?}"
+    );
 }
 
 fn visit(folder: &Path, strays: &mut Vec<String>) {
@@ -51,7 +54,8 @@ fn visit(folder: &Path, strays: &mut Vec<String>) {
             let code = text.split("#[cfg(test)]").next().unwrap();
             let lines = (1..).zip(code.lines()).filter(|(_, line)| !line.trim_start().starts_with("//"));
             let stray = lines.filter(|(_, line)| holds_parameter(line));
-            strays.extend(stray.map(|(number, line)| format!("{}:{number}: {}", path.display(), line.trim())));
+            strays
+                .extend(stray.map(|(number, line)| format!("{}:{number}: {}", path.display(), line.trim())));
         }
     }
 }
@@ -61,14 +65,20 @@ fn holds_parameter(line: &str) -> bool {
     let declares = line.split_once("const ").is_some_and(|(_, rest)| {
         let (name, kind) = rest.split_once(':').unwrap_or((rest, ""));
         let kind = kind.trim_start();
-        let is_number_or_words = ["f32", "f64", "u", "i", "&str", "[("].iter().any(|start| kind.starts_with(start));
-        is_number_or_words && !NO_PARAMETERS.contains(&name.trim()) && !name.ends_with("_ANALYZER") && name != "EVERYONE"
+        let is_number_or_words =
+            ["f32", "f64", "u", "i", "&str", "[("].iter().any(|start| kind.starts_with(start));
+        is_number_or_words
+            && !NO_PARAMETERS.contains(&name.trim())
+            && !name.ends_with("_ANALYZER")
+            && name != "EVERYONE"
     });
     declares || fractions(line).any(|fraction| !OF_FORMULAS.contains(&fraction.as_str()))
 }
 
 fn fractions(line: &str) -> impl Iterator<Item = String> {
-    let tokens = line.split(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_')).map(|token| token.trim_matches('_'));
+    let tokens = line
+        .split(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_'))
+        .map(|token| token.trim_matches('_'));
     let is_fraction = |token: &&str| {
         token.split_once('.').is_some_and(|(whole, part)| {
             let is_digits = |digits: &str| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());

@@ -102,8 +102,7 @@ price cost
 job task";
 
 /// Function words and politeness. Verbs that name operations (get, list, show, create, use) are content here.
-pub(crate) const STOP_WORDS: &str =
-    "a about above after again all also am an and any are as at be because been before being below between both but by \
+pub(crate) const STOP_WORDS: &str = "a about above after again all also am an and any are as at be because been before being below between both but by \
      can could did do does doing don down during each few for from further had has have having he hello help her here \
      hers hey hi him his how i if in into is it its itself just let like me more most my myself need no nor not now of \
      off on once only or other our ours out over own please re s same she should so some such t than thank thanks that \

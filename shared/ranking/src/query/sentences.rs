@@ -1,7 +1,7 @@
 //! Sentences of a request: the needs of one that asks for several things at once.
 
 use crate::{
-    parameters::{SENTENCES_MAX, SENTENCE_WORDS_MIN},
+    parameters::{SENTENCE_WORDS_MIN, SENTENCES_MAX},
     text::terms::is_unspaced,
 };
 
@@ -23,7 +23,9 @@ pub(crate) fn sentences(query: &str) -> Vec<String> {
     let sentences: Vec<String> = sentences
         .into_iter()
         .map(str::trim)
-        .filter(|sentence| sentence.split_whitespace().count() >= SENTENCE_WORDS_MIN || is_long_without_spaces(sentence))
+        .filter(|sentence| {
+            sentence.split_whitespace().count() >= SENTENCE_WORDS_MIN || is_long_without_spaces(sentence)
+        })
         .take(SENTENCES_MAX)
         .map(str::to_owned)
         .collect();

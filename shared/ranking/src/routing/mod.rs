@@ -28,17 +28,13 @@ pub fn hinted(domain: &Domain) -> Vec<RouteCandidate> {
 }
 
 /// Returns the most likely domains, the most likely first. A tenant with a single one needs no route.
-pub fn candidates(
-    samples: &Samples,
-    tenant: &Tenant,
-    query: &str,
-    vector: &[f32],
-) -> Vec<RouteCandidate> {
+pub fn candidates(samples: &Samples, tenant: &Tenant, query: &str, vector: &[f32]) -> Vec<RouteCandidate> {
     let words: Vec<String> = identifiers::split(query).into_iter().map(str::to_lowercase).collect();
     let mut claims: Vec<(Domain, bool, f32)> = samples
         .of(tenant)
         .map(|(domain, sample)| {
-            let near = sample.vectors().map(|(_, tool)| ((cosine(vector, tool) - 1.0) / ROUTE_TEMPERATURE).exp());
+            let near =
+                sample.vectors().map(|(_, tool)| ((cosine(vector, tool) - 1.0) / ROUTE_TEMPERATURE).exp());
             let per_tool = near.sum::<f32>() / sample.vectors().len().max(1) as f32;
             let named = is_named(domain, &words);
             let factor = if named { ROUTE_NAMED_FACTOR } else { 1.0 };

@@ -9,7 +9,6 @@ use uuid::Uuid;
 
 use crate::parameters::DOMAIN_SAMPLE;
 
-
 /// Samples of all tenants.
 #[derive(Debug, Default)]
 pub struct Samples(HashMap<Tenant, BTreeMap<Domain, DomainSample>>);

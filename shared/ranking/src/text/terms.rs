@@ -65,7 +65,6 @@ fn push_pairs(word: &str, terms: &mut Vec<String>) {
     }
 }
 
-
 /// Tokenizer of tantivy over [`terms`].
 #[derive(Clone)]
 pub(crate) struct Words(pub(crate) Form);

@@ -58,7 +58,13 @@ pub(crate) struct Division {
 impl Shards {
     /// Makes the directory of a worker that owns these domains.
     pub(crate) fn new(nats: Nats, scoring: ShardScoring, own: BTreeSet<Domain>) -> Self {
-        Self { nats, scoring: Arc::new(scoring), own: Arc::new(own), others: Arc::default(), open: Arc::default() }
+        Self {
+            nats,
+            scoring: Arc::new(scoring),
+            own: Arc::new(own),
+            others: Arc::default(),
+            open: Arc::default(),
+        }
     }
 
     /// Begins to announce this worker: from now on others may ask it.

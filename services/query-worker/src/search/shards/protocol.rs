@@ -27,7 +27,7 @@ pub(crate) fn subject(scoring: &ShardScoring, domains: &BTreeSet<Domain>) -> Str
 }
 
 /// Makes a request. The owner gets what remains until the deadline of its step.
-pub(super) fn request(
+pub(crate) fn request(
     scoring: &ShardScoring,
     query: &Query,
     vectors: impl IntoIterator<Item = Vec<f32>>,
@@ -59,11 +59,13 @@ pub(crate) fn reply(
     lexical: Option<LexicalAnswer>,
     dense: Option<DenseAnswer>,
 ) -> ShardReply {
-    let lexical = lexical.map(|LexicalAnswer { hits, mean, std_dev, candidates, known, terms, near_names, statistics: _ }| {
-        let hit = |LexicalHit { point_id, score, sentences }| ShardHit { point_id, score, sentences };
-        let hits = hits.into_iter().map(hit).collect();
-        ShardLexical { hits, mean, std_dev, candidates, known, terms, near_names }
-    });
+    let lexical = lexical.map(
+        |LexicalAnswer { hits, mean, std_dev, candidates, known, terms, near_names, statistics: _ }| {
+            let hit = |LexicalHit { point_id, score, sentences }| ShardHit { point_id, score, sentences };
+            let hits = hits.into_iter().map(hit).collect();
+            ShardLexical { hits, mean, std_dev, candidates, known, terms, near_names }
+        },
+    );
     let dense = dense.map(|DenseAnswer { hits, candidates, mean, std_dev }| {
         let hit = |DenseHit { point_id, score, sentences }| ShardHit { point_id, score, sentences };
         ShardDense { hits: hits.into_iter().map(hit).collect(), mean, std_dev, candidates }
