@@ -27,6 +27,8 @@ pub struct ShardAnnounced {
     pub scoring: ShardScoring,
     /// Domains whose tools it has indexed.
     pub domains: BTreeSet<Domain>,
+    /// Subject of requests to it and to every other owner of the same domains that scores alike.
+    pub subject: String,
 }
 
 /// Request for a search in the owner's domains.
@@ -122,7 +124,8 @@ mod tests {
             "hits": [hit], "mean": 0.5, "std_dev": 1.0, "candidates": 40, "known": 0.75, "terms": [], "near_names": [],
         });
         let reply = json!({ "scoring": scoring, "lexical": lexical, "dense": dense });
-        let announced = json!({ "scoring": scoring, "domains": ["github"] });
+        let announced =
+            json!({ "scoring": scoring, "domains": ["github"], "subject": "toolweaver.shard.v1.1" });
 
         let read: ShardRequest = decode(request.to_string().as_bytes()).unwrap();
         assert_eq!(serde_json::from_slice::<serde_json::Value>(&encode(&read)).unwrap(), request);

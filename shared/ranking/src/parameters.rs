@@ -13,7 +13,7 @@ pub(crate) use self::word_lists::{ABBREVIATIONS, IDIOMS, STOP_WORDS, SYNONYM_GRO
 /// Name of this ranking: its generation, and the first 32 bits of the SHA-256 over its parameters.
 ///
 /// The generation changes with the formulas, the hash with any parameter; a test tells the new one.
-pub const RANKER: &str = "hybrid-4-00000000";
+pub const RANKER: &str = "hybrid-4-2e2014b6";
 
 /// Declares parameters as constants, and lists all of them for the hash: none can be forgotten.
 macro_rules! parameters {

@@ -62,16 +62,17 @@ fn visit(folder: &Path, strays: &mut Vec<String>) {
 
 /// Whether a line declares a number or a list of words, or writes a fraction.
 fn holds_parameter(line: &str) -> bool {
-    let declares = line.split_once("const ").is_some_and(|(_, rest)| {
-        let (name, kind) = rest.split_once(':').unwrap_or((rest, ""));
-        let kind = kind.trim_start();
-        let is_number_or_words =
-            ["f32", "f64", "u", "i", "&str", "[("].iter().any(|start| kind.starts_with(start));
-        is_number_or_words
-            && !NO_PARAMETERS.contains(&name.trim())
-            && !name.ends_with("_ANALYZER")
-            && name != "EVERYONE"
-    });
+    let declares =
+        line.split_once("const ").filter(|(_, rest)| !rest.starts_with("fn ")).is_some_and(|(_, rest)| {
+            let (name, kind) = rest.split_once(':').unwrap_or((rest, ""));
+            let kind = kind.trim_start();
+            let is_number_or_words =
+                ["f32", "f64", "u", "i", "&str", "[("].iter().any(|start| kind.starts_with(start));
+            is_number_or_words
+                && !NO_PARAMETERS.contains(&name.trim())
+                && !name.ends_with("_ANALYZER")
+                && name != "EVERYONE"
+        });
     declares || fractions(line).any(|fraction| !OF_FORMULAS.contains(&fraction.as_str()))
 }
 

@@ -113,6 +113,7 @@ impl Shards {
         let announcement = ShardAnnounced {
             scoring: ShardScoring::clone(&self.scoring),
             domains: BTreeSet::clone(&self.own),
+            subject: self.subject(),
         };
         if let Err(error) = self.nats.client().publish(ANNOUNCEMENTS, encode(&announcement).into()).await {
             warn!(%error, "cannot announce the domains of this worker");
@@ -121,15 +122,14 @@ impl Shards {
 
     /// Observes an announcement; tells whether its owner is a new one that can be asked.
     fn observe_announced(&self, payload: &[u8]) -> bool {
-        let Ok(ShardAnnounced { scoring, domains }) = decode(payload) else { return false };
+        let Ok(ShardAnnounced { scoring, domains, subject }) = decode(payload) else { return false };
         if scoring != *self.scoring || domains == *self.own {
             return false;
         }
-        let shard = subject(&scoring, &domains);
         let is_new = {
             let mut others = self.others();
             others.retain(|_, owner| owner.seen.elapsed() < OWNER_SILENT_MAX);
-            others.insert(shard, Owner { domains: domains.clone(), seen: Instant::now() }).is_none()
+            others.insert(subject, Owner { domains: domains.clone(), seen: Instant::now() }).is_none()
         };
         if is_new {
             info!(?domains, "another worker owns these domains");
