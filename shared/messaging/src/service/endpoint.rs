@@ -89,7 +89,8 @@ where
         Self { limits, admission, waiting, in_flight, accept, handler, responder, abandon, nats }
     }
 
-    /// Serves until stopped; then answers what the server has already sent and what waits, to the last request.
+    /// Serves until stopped; then answers what the server has already sent and what waits, to the last
+    /// request.
     pub(super) async fn run(
         mut self,
         mut requests: Subscriber,
@@ -267,7 +268,8 @@ async fn in_time<T>(
     }
 }
 
-/// Returns the tenant that asks: the third token of a subject such as `search.v1.<tenant>`, where it is a tenant's name.
+/// Returns the tenant that asks: the third token of a subject such as `search.v1.<tenant>`, where it is a
+/// tenant's name.
 fn tenant(subject: &str) -> Option<Tenant> {
     subject.split('.').nth(2)?.parse().ok()
 }

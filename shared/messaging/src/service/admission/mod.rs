@@ -127,7 +127,8 @@ impl<T> Admission<T> {
         old.into_iter().map(|item| Decision::Refuse(item, Refusal::Waited { retry_after })).collect()
     }
 
-    /// Returns the forecast of the wait behind `ahead` others, by Little's law; zero before the first has completed.
+    /// Returns the forecast of the wait behind `ahead` others, by Little's law; zero before the first has
+    /// completed.
     fn wait_behind(&self, ahead: usize) -> Duration {
         let turns = (ahead + 1) as f64 / self.limit() as f64;
         Duration::from_secs_f64(turns * self.mean_seconds.unwrap_or_default())

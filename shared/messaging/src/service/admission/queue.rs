@@ -1,7 +1,8 @@
 //! Fair queue: one queue for each tenant, served round-robin.
 //!
-//! Within a tenant it is first in, first out. Last in, first out would serve fresher requests under overload, but no
-//! request waits here long enough to be stale, and order is what a tenant expects. Deadlines are not kept here.
+//! Within a tenant it is first in, first out. Last in, first out would serve fresher requests under overload,
+//! but no request waits here long enough to be stale, and order is what a tenant expects. Deadlines are not
+//! kept here.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -31,8 +32,8 @@ impl<T> FairQueue<T> {
         self.len
     }
 
-    /// Returns how many are served before a newcomer of this tenant: its own, and of each other tenant no more than
-    /// those and one.
+    /// Returns how many are served before a newcomer of this tenant: its own, and of each other tenant no
+    /// more than those and one.
     pub(super) fn ahead_of(&self, tenant: Option<&Tenant>) -> usize {
         let own = self.waiting_of(tenant);
         let others = self.tenants.iter().filter(|(other, _)| other.as_ref() != tenant);
@@ -59,8 +60,8 @@ impl<T> FairQueue<T> {
         next
     }
 
-    /// Makes room for a newcomer of `tenant` where another tenant has more waiting than it would have: takes the newest
-    /// request of the one that has most.
+    /// Makes room for a newcomer of `tenant` where another tenant has more waiting than it would have: takes
+    /// the newest request of the one that has most.
     pub(super) fn make_room(&mut self, tenant: Option<&Tenant>) -> Option<T> {
         let own = self.waiting_of(tenant);
         let (_, longest) = self.tenants.iter_mut().max_by_key(|(_, waiting)| waiting.len())?;

@@ -1,4 +1,5 @@
-//! Tests of admission with a clock of their own. The limit is fixed here; its adaptation has tests of its own.
+//! Tests of admission with a clock of their own. The limit is fixed here; its adaptation has tests of its
+//! own.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroUsize;
