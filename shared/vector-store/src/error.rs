@@ -112,7 +112,14 @@ impl StoreError {
         }
     }
 
-    /// Whether the written point itself is at fault: it would be refused again, while others may be stored.
+    /// Returns whether the written point itself is at fault: it would be refused again, while others may be
+    /// stored.
+    ///
+    /// Of the server's codes that is `InvalidArgument` alone. The others say something about the caller
+    /// (`Unauthenticated`, `PermissionDenied`), the collection (`NotFound`, `FailedPrecondition`) or the
+    /// server (`Unimplemented`), and so about every point. A collection of another shape answers
+    /// `InvalidArgument` too: the store looks, and says [`StoreError::Shape`] instead. What cannot be told
+    /// apart is a collection that a limit of Qdrant's strict mode keeps from growing.
     pub fn blames_the_point(&self) -> bool {
         match self {
             Self::Dimensions { .. } | Self::NotFinite { .. } => true,

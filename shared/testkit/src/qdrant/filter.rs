@@ -17,6 +17,12 @@ pub(super) struct Candidate<'a> {
     pub(super) vectors: Option<&'a NamedVectors>,
 }
 
+/// Refuses a filter that the server cannot read, whether or not there is a point to look at.
+pub(super) fn check(filter: Option<&Filter>) -> Result<(), Status> {
+    // Every condition is looked at for every candidate, so one without anything shows all faults.
+    Candidate { id: None, payload: &Payload::new(), vectors: None }.meets(filter).map(drop)
+}
+
 impl Candidate<'_> {
     /// Whether the candidate meets the filter; an absent one is met by all.
     pub(super) fn meets(self, filter: Option<&Filter>) -> Result<bool, Status> {
@@ -29,6 +35,11 @@ impl Candidate<'_> {
         let must = met(&filter.must)? == filter.must.len();
         let must_not = met(&filter.must_not)? == 0;
         let min_should = match &filter.min_should {
+            Some(min) if min.min_count == 0 => {
+                return Err(Status::invalid_argument(
+                    "Validation error in body: [min_should.min_count: min_count must be greater than 0]",
+                ));
+            }
             Some(min) => met(&min.conditions)? as u64 >= min.min_count,
             None => true,
         };

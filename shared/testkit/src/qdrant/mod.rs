@@ -1,9 +1,11 @@
 //! A Qdrant server in this process, for machines that have no real one.
 //!
-//! It speaks the real gRPC to the real client and copies the documented behaviour of Qdrant 1.19 for the calls that
-//! ToolWeaver makes: named vectors and points without them, filters, `update_filter`, aliases, exact cosine search.
-//! What it does not copy answers `Unimplemented`, never something made up. A call can be made to fail, hang or be
-//! refused. Here does **not** live: persistence, sharding, approximate search, or any promise about speed.
+//! It speaks the real gRPC to the real client and copies the behaviour of Qdrant 1.19.0 for the calls that
+//! ToolWeaver makes: named vectors and points without them, filters, `update_filter`, aliases, exact cosine
+//! search. It refuses what that server refuses, with its code and its words (taken from its source): a double
+//! that takes more than the server hides what will fail there. What it does not copy answers `Unimplemented`,
+//! never something made up. A call can be made to fail, hang or be refused. Here does **not** live:
+//! persistence, sharding, approximate search, or any promise about speed.
 
 mod collection;
 mod faults;
@@ -11,6 +13,7 @@ mod filter;
 mod query;
 mod server;
 mod service;
+mod validation;
 mod values;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -59,13 +62,14 @@ impl QdrantDouble {
 
     /// The next `calls` calls, whatever they are, fail with `status`.
     ///
-    /// The client repeats a point call once by itself on Internal, Unavailable, Cancelled and Unknown: let two fail
-    /// where one failure is to be seen.
+    /// The client repeats a point call once by itself on Internal, Unavailable, Cancelled and Unknown: let
+    /// two fail where one failure is to be seen.
     pub fn fail_next(&self, calls: usize, status: &Status) {
         self.service.faults.fail_next(calls, status);
     }
 
-    /// While down, every call fails with Unavailable, as behind a proxy whose server is gone. What is stored stays.
+    /// While down, every call fails with Unavailable, as behind a proxy whose server is gone. What is stored
+    /// stays.
     pub fn set_down(&self, down: bool) {
         self.service.faults.set_down(down);
     }

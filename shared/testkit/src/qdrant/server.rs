@@ -8,7 +8,7 @@ use ::qdrant_client::qdrant::{
 };
 use tonic::Status;
 
-use super::collection::Collection;
+use super::{collection::Collection, validation};
 
 /// Everything a server stores.
 #[derive(Debug, Default, Clone)]
@@ -37,6 +37,7 @@ impl Server {
         &mut self,
         request: api::CreateCollection,
     ) -> Result<CollectionOperationResponse, Status> {
+        validation::new_collection(&request)?;
         let name = request.collection_name.clone();
         if self.collections.contains_key(&name) || self.aliases.contains_key(&name) {
             return Err(Status::already_exists(format!("Wrong input: Collection `{name}` already exists!")));
@@ -49,6 +50,7 @@ impl Server {
         &mut self,
         request: api::DeleteCollection,
     ) -> Result<CollectionOperationResponse, Status> {
+        validation::collection_name(&request.collection_name)?;
         let removed = self.collections.remove(&request.collection_name).is_some();
         self.aliases.retain(|_, collection| *collection != request.collection_name);
         Ok(done(removed))
@@ -75,6 +77,7 @@ impl Server {
         &mut self,
         request: api::CollectionExistsRequest,
     ) -> Result<api::CollectionExistsResponse, Status> {
+        validation::collection_name(&request.collection_name)?;
         let exists = self.collection(&request.collection_name).is_ok();
         Ok(api::CollectionExistsResponse { result: Some(CollectionExists { exists }), time: 0.0 })
     }
@@ -172,8 +175,9 @@ impl Server {
         self.collection(&request.collection_name)?.query_batch(request)
     }
 
-    /// The collection with this name or alias.
+    /// Returns the collection with this name or alias.
     fn collection(&mut self, name: &str) -> Result<&mut Collection, Status> {
+        validation::collection_name(name)?;
         let resolved = self.aliases.get(name).map_or(name, String::as_str);
         self.collections.get_mut(resolved).ok_or_else(|| missing(name))
     }

@@ -30,7 +30,8 @@ impl Service {
     }
 }
 
-/// Implements a service: `answered` methods by the method of [`Server`] named after the arrow, `refused` ones not.
+/// Implements a service: `answered` methods by the method of [`Server`] named after the arrow, `refused` ones
+/// not.
 macro_rules! service {
     ($service:ident as $prefix:literal {
         answered { $($method:ident($request:ident) -> $reply:ident => $answer:ident;)* }

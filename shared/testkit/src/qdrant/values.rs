@@ -46,10 +46,12 @@ impl From<Id> for PointId {
     }
 }
 
-/// The vectors of a point as sent; none at all is allowed.
+/// Returns the vectors of a point as sent. A point without a vector is one with an empty map of named ones; a
+/// point whose vectors are left out is refused, as on the real server.
 pub(super) fn vectors_of(vectors: Option<Vectors>) -> Result<NamedVectors, Status> {
-    match vectors.and_then(|vectors| vectors.vectors_options) {
-        None => Ok(NamedVectors::new()),
+    let vectors = vectors.ok_or_else(|| Status::invalid_argument("Expected some vectors"))?;
+    match vectors.vectors_options {
+        None => Err(Status::invalid_argument("No Vector Provided")),
         Some(vectors::VectorsOptions::Vector(vector)) => {
             Ok(NamedVectors::from([(String::new(), dense(vector)?)]))
         }

@@ -114,6 +114,13 @@ impl Qdrant {
         request.build()
     }
 
+    /// Returns why no point of this model can be stored, if the collection is why: to the server each of them looks
+    /// wrong by itself then.
+    pub(super) async fn collection_fault(&self) -> Option<StoreError> {
+        let fault = self.check().await.err()?;
+        matches!(fault, StoreError::Shape { .. } | StoreError::MissingCollection { .. }).then_some(fault)
+    }
+
     /// Checks that the collection fits the model; gives the fields that have an index.
     async fn check(&self) -> Result<HashSet<String>, StoreError> {
         let name = &self.collection;

@@ -1,8 +1,9 @@
 //! Vectors in Qdrant, over gRPC.
 //!
-//! One collection per model, named after the alias and the model's fingerprint, so that vectors of two models never
-//! meet. Here lives the handle, its writes and its simple reads; `search` and `sample` find, `collection` makes
-//! collections and moves the alias, `connection` bounds and renews, `filter` and `payload` translate.
+//! One collection per model, named after the alias and the model's fingerprint, so that vectors of two models
+//! never meet. Here lives the handle, its writes and its simple reads; `search` and `sample` find,
+//! `collection` makes collections and moves the alias, `connection` bounds and renews, `filter` and `payload`
+//! translate.
 
 mod collection;
 mod connection;
@@ -16,8 +17,7 @@ use std::{collections::HashMap, fmt, future::Future, num::NonZeroUsize, sync::Ar
 use ::qdrant_client::{
     Qdrant as Client, QdrantError,
     qdrant::{
-        CountPointsBuilder, NamedVectors, PointStruct, ScrollPointsBuilder, UpdateStatus,
-        UpsertPointsBuilder, Vectors,
+        CountPointsBuilder, NamedVectors, PointStruct, ScrollPointsBuilder, UpdateStatus, UpsertPointsBuilder,
     },
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -162,7 +162,13 @@ impl Qdrant {
             .wait(true);
         let answer = self
             .within(self.timeout(), operation, |client| async move { client.upsert_points(request).await })
-            .await?;
+            .await;
+        let answer = match answer {
+            Err(error) if error.blames_the_point() => {
+                return Err(self.collection_fault().await.unwrap_or(error));
+            }
+            answer => answer?,
+        };
         match answer.result.map(|result| result.status()) {
             Some(UpdateStatus::Completed) => Ok(()),
             // Accepted, not applied: it may still come, and the guard makes another try harmless.
@@ -174,11 +180,12 @@ impl Qdrant {
         let (payload, vectors) = match write.content {
             Content::Tool(point) => {
                 let vectors = NamedVectors::default().add_vector(TEXT_VECTOR, point.vector.clone());
-                (payload::of_point(point, &self.model), Some(Vectors::from(vectors)))
+                (payload::of_point(point, &self.model), vectors)
             }
-            Content::Tombstone(tombstone) => (payload::of_tombstone(tombstone), None),
+            // No vector is written as an empty map: the server refuses a point whose `vectors` are left out.
+            Content::Tombstone(tombstone) => (payload::of_tombstone(tombstone), NamedVectors::default()),
         };
-        PointStruct { id: Some(write.point_id.to_string().into()), payload, vectors }
+        PointStruct { id: Some(write.point_id.to_string().into()), payload, vectors: Some(vectors.into()) }
     }
 }
 

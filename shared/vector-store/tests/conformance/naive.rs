@@ -1,4 +1,5 @@
-//! What a search must find, by plain arithmetic on every tool; and random catalogues that hold the memory to it.
+//! What a search must find, by plain arithmetic on every tool; and random catalogues that hold the memory to
+//! it.
 
 use std::{collections::BTreeMap, num::NonZeroUsize};
 
@@ -11,7 +12,8 @@ use crate::scene::{alike, cosine, everything, fresh_tenant, key, point, rows};
 /// Cosines closer than this may be in either order: stores round differently.
 const SLACK: f32 = 1e-4;
 
-/// Compares what was found with the cosines of all tools that are admitted, at most as many as fit in a sample.
+/// Compares what was found with the cosines of all tools that are admitted, at most as many as fit in a
+/// sample.
 pub(crate) fn check(found: &Scores, admitted: &BTreeMap<Uuid, Vec<f32>>, limit: usize, also: &[Uuid]) {
     let table = rows(found);
     for (point_id, row) in &table {
