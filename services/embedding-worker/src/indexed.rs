@@ -1,7 +1,7 @@
 //! INDEXED as this service writes it: what it holds of a tool, and putting a newer event in its place.
 //!
-//! A lower revision never replaces a higher one: every publish names the message it replaces, and the server refuses
-//! it if that is not the last one any more.
+//! A lower revision never replaces a higher one: every publish names the message it replaces, and the server
+//! refuses it if that is not the last one any more.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use toolweaver_contracts::{IndexedEvent, ToolKey, decode, encode};
 use toolweaver_messaging::publish::{LastMessageError, PublishError, last_message};
 use toolweaver_messaging::{Nats, Outgoing, publish};
 
-/// How often a publish is tried again because somebody else was faster. Each time that one's event is looked at, so
-/// more than one or two need several workers busy with one tool.
+/// How often a publish is tried again because somebody else was faster. Each time that one's event is looked
+/// at, so more than one or two need several workers busy with one tool.
 const CONFLICTS_MAX: usize = 8;
 
 /// The stream of what became searchable, for one model.

@@ -5,11 +5,12 @@
 //!                  stale: done     known texts  confirmed      confirmed
 //!                                  cost nothing
 //! ```
-//! The order is what makes an acknowledged event a kept one, and what keeps the catalogue version (the sequence of
-//! INDEXED) from running ahead of the data. A change that fails in one stage skips the later ones and is tried again;
-//! the others go on. Every stage may be repeated, and by several workers at once: revisions guard both writes.
+//! The order is what makes an acknowledged event a kept one, and what keeps the catalogue version (the
+//! sequence of INDEXED) from running ahead of the data. A change that fails in one stage skips the later ones
+//! and is tried again; the others go on. Every stage may be repeated, and by several workers at once:
+//! revisions guard both writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,12 +18,13 @@ use futures_util::{StreamExt as _, stream};
 use toolweaver_contracts::{IndexedEvent, TEXT_VECTOR, Tool, ToolKey, Vector};
 use toolweaver_embedding::{EmbedError, Embedder, template};
 use toolweaver_messaging::{BatchHandler, Delivery, Nats, Outcome};
+use toolweaver_service_runtime::Gate;
 use toolweaver_vector_store::VectorStore;
-use tracing::{Instrument as _, Span, debug, info_span, warn};
+use tracing::{Instrument as _, Span, debug, error, info_span, warn};
 
-use crate::failure::{Failure, retry_after};
+use crate::failure::{Cause, Failure, retry_after};
 use crate::indexed::{Held, IndexedLog, Standing};
-use crate::metrics::{self, Skipped, Stage, VectorSource};
+use crate::metrics::{self, Refused, Skipped, Stage, VectorSource};
 use crate::plan::{Change, Incoming, plan};
 use crate::store;
 use crate::vectors::{SharedVector, Vectors};
@@ -35,6 +37,8 @@ const IN_FLIGHT_MAX: usize = 256;
 pub struct Indexer<S> {
     vectors: Vectors,
     store: Option<S>,
+    /// Open while the store takes points.
+    store_gate: Option<Gate>,
     log: IndexedLog,
 }
 
@@ -78,7 +82,14 @@ impl<S: VectorStore> Indexer<S> {
     /// Without a `store`, vectors are found in INDEXED alone. Removals expire there after `tombstones_live`.
     pub fn new(nats: Nats, embedder: Embedder, store: Option<S>, tombstones_live: Duration) -> Self {
         let log = IndexedLog::new(nats, embedder.fingerprint().hex().to_owned(), tombstones_live);
-        Self { vectors: Vectors::new(embedder), store, log }
+        Self { vectors: Vectors::new(embedder), store, store_gate: None, log }
+    }
+
+    /// Closes `gate` while the store refuses everything, whatever is written.
+    #[must_use]
+    pub fn with_store_gate(mut self, gate: Gate) -> Self {
+        self.store_gate = Some(gate);
+        self
     }
 
     async fn apply(&self, changes: Vec<Change>, batch: &[Delivery]) -> Vec<Ended> {
@@ -103,15 +114,15 @@ impl<S: VectorStore> Indexer<S> {
                     continue;
                 }
                 Ok(_) => End::Skipped(Skipped::Stale),
-                Err(error) => End::Failed(Stage::Read, Failure::passing(&error)),
+                Err(error) => End::Failed(Stage::Read, Failure::transient(&error)),
             };
             ended.push(Ended { deliveries: change.deliveries, end });
         }
         looked
     }
 
-    /// The vector that INDEXED holds for this very text, by the same model: a tool registered again as it was, or
-    /// delivered again, even to a process that has just started.
+    /// The vector that INDEXED holds for this very text, by the same model: a tool registered again as it
+    /// was, or delivered again, even to a process that has just started.
     fn vector_held(&self, held: &Held, change: &Change) -> Option<SharedVector> {
         let IndexedEvent::Indexed { model, tool, vectors, .. } = held.event.as_ref()? else { return None };
         if model != self.log.model() || template::passages(tool) != template::passages(change.tool.as_ref()?)
@@ -154,10 +165,12 @@ impl<S: VectorStore> Indexer<S> {
         ready
     }
 
-    /// Also writes what INDEXED holds already, so that a vector store that lost its points is filled again from TOOLS.
+    /// Also writes what INDEXED holds already, so that a vector store that lost its points is filled again
+    /// from TOOLS.
     async fn store(&self, ready: Vec<Ready>, ended: &mut Vec<Ended>) -> Vec<Ready> {
         let Some(store) = &self.store else { return ready };
         let mut failures = store::write(store, &ready).await;
+        self.report_store(&failures, ready.len());
         let mut stored = Vec::with_capacity(ready.len());
         for (place, change) in ready.into_iter().enumerate() {
             match failures.remove(&place) {
@@ -173,10 +186,34 @@ impl<S: VectorStore> Indexer<S> {
         stored
     }
 
+    /// Counts what the store refused for good, and says in the readiness of this process whether it takes
+    /// points at all: a fault that no retry mends must be seen where operators look, not only in the log.
+    fn report_store(&self, failures: &HashMap<usize, Failure>, writes: usize) {
+        let of = |cause| failures.values().filter(move |failure| failure.cause == cause);
+        metrics::store_refused(Refused::Point, of(Cause::Change).count());
+        metrics::store_refused(Refused::Store, of(Cause::Deployment).count());
+        let refusal = of(Cause::Deployment).next();
+        if let Some(refusal) = refusal {
+            error!(
+                reason = refusal.reason(),
+                "the vector store refuses everything; trying again until it does not"
+            );
+        }
+        let Some(gate) = &self.store_gate else { return };
+        match refusal {
+            Some(refusal) => gate.not_ready(refusal.reason()),
+            None if failures.len() < writes => gate.ready(),
+            // Nothing was stored, for reasons that pass or are the points' own: neither says that the fault
+            // is gone.
+            None => {}
+        }
+    }
+
     async fn publish(&self, stored: Vec<Ready>, batch: &[Delivery], ended: &mut Vec<Ended>) {
         let mut publishes = stream::iter(stored)
             .map(|change| async move {
-                // Whoever published the tool sees it become searchable in the trace of that, not of this batch.
+                // Whoever published the tool sees it become searchable in the trace of that, not of this
+                // batch.
                 let span = change.deliveries.last().map_or_else(Span::none, |last| batch[*last].span.clone());
                 let end = self.publish_one(&change).instrument(span).await;
                 Ended { end, deliveries: change.deliveries }

@@ -1,4 +1,5 @@
-//! How far indexing is behind TOOLS, looked up again and again for metrics and readiness. Nothing here moves an event.
+//! How far indexing is behind TOOLS, looked up again and again for metrics and readiness. Nothing here moves
+//! an event.
 
 use std::time::Duration;
 

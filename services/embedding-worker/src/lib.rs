@@ -7,11 +7,13 @@
 //!             ├─────▶ Qdrant, where there is one
 //!             └─────▶ INDEXED ─▶ everybody who answers searches
 //! ```
-//! Any number of these workers may run; the durable consumer shares the work out, and revisions guard every write. A
-//! worker keeps nothing: killed at any moment, the next one goes on from what was acknowledged, which is stored.
+//! Any number of these workers may run; the durable consumer shares the work out, and revisions guard every
+//! write. A worker keeps nothing: killed at any moment, the next one goes on from what was acknowledged,
+//! which is stored.
 //!
-//! `plan` says what a batch asks for, `indexer` does it with `vectors`, `store` and `indexed`, `failure` says what
-//! becomes of what failed. Here does **not** live: acknowledging (`messaging`), models (`embedding`), and searching.
+//! `plan` says what a batch asks for, `indexer` does it with `vectors`, `store` and `indexed`, `failure` says
+//! what becomes of what failed. Here does **not** live: acknowledging (`messaging`), models (`embedding`),
+//! and searching.
 
 mod config;
 mod failure;
@@ -42,14 +44,17 @@ pub use self::config::{Config, IndexingSettings};
 pub use self::indexer::Indexer;
 pub use self::parts::Parts;
 
-/// Batches of this many may wait unacknowledged, over all workers: those in work, and those whose retry is due later.
+/// Batches of this many may wait unacknowledged, over all workers: those in work, and those whose retry is
+/// due later.
 const BATCHES_UNACKNOWLEDGED_MAX: usize = 16;
-/// So much later another worker gets the batch of one that was killed. A live one extends it, however long it takes.
+/// So much later another worker gets the batch of one that was killed. A live one extends it, however long it
+/// takes.
 const ACK_WAIT: Duration = Duration::from_secs(10);
 
 /// Wires the worker up and returns; it then runs until `runtime` shuts down.
 ///
-/// Makes the streams and the collection where they are missing, and waits for NATS and Qdrant while they are not up.
+/// Makes the streams and the collection where they are missing, and waits for NATS and Qdrant while they are
+/// not up.
 pub async fn run(
     settings: &IndexingSettings,
     streams_config: &StreamsConfig,
@@ -95,7 +100,8 @@ pub async fn run(
         .context("cannot make the consumer")?;
 
     let tombstones_live = settings.tombstones_live();
-    let indexer = Arc::new(Indexer::new(nats.clone(), embedder.clone(), vectors.clone(), tombstones_live));
+    let indexer = Indexer::new(nats.clone(), embedder.clone(), vectors.clone(), tombstones_live);
+    let indexer = Arc::new(indexer.with_store_gate(vectors_gate));
     for lane in 1..=settings.embedding_batches_at_once.get() {
         let (consumer, indexer, stop) = (consumer.clone(), Arc::clone(&indexer), stop.clone());
         runtime.tasks.spawn(format!("indexing {lane}"), async move {

@@ -23,8 +23,8 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Makes everything that the configuration names. Waits for NATS until it is up, or until `stop`; Qdrant is
-    /// waited for by [`run`](crate::run).
+    /// Makes everything that the configuration names. Waits for NATS until it is up, or until `stop`; Qdrant
+    /// is waited for by [`run`](crate::run).
     pub async fn connect(config: &Config, stop: &CancellationToken) -> anyhow::Result<Self> {
         let model_config = config.model.clone();
         let model = tokio::task::spawn_blocking(move || toolweaver_embedding::load(&model_config))

@@ -43,7 +43,8 @@ pub(crate) struct Change {
 
 /// Reads a batch. Of each tool only the newest event counts, whatever the order of delivery.
 ///
-/// An event that cannot be read supersedes nothing, so that a batch ends as if its events had come one by one.
+/// An event that cannot be read supersedes nothing, so that a batch ends as if its events had come one by
+/// one.
 pub(crate) fn plan<'a>(batch: impl IntoIterator<Item = Incoming<'a>>) -> Plan {
     let mut plan = Plan::default();
     let mut places: HashMap<ToolKey, usize> = HashMap::new();

@@ -1,7 +1,7 @@
 //! Texts to vectors, each text once: within a batch, and over batches as long as the memory lasts.
 //!
-//! The memory is what makes a batch cost no embedding when it is delivered again because some part was down, and the
-//! same tool in a hundred tenants one embedding instead of a hundred.
+//! The memory is what makes a batch cost no embedding when it is delivered again because some part was down,
+//! and the same tool in a hundred tenants one embedding instead of a hundred.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

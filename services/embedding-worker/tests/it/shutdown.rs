@@ -61,7 +61,8 @@ async fn killed_in_the_middle_of_a_batch_it_has_acknowledged_nothing_and_the_nex
     let rig = Rig::start().await;
     let tools = register_many(&rig).await;
     let model = Gated::closed();
-    // A process of its own, as far as a thread can be one: its tasks and its connection die with its executor.
+    // A process of its own, as far as a thread can be one: its tasks and its connection die with its
+    // executor.
     let executor =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let embedder = Embedder::spawn(Arc::clone(&model) as Arc<dyn Model>, Limits::default());

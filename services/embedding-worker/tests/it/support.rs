@@ -159,9 +159,12 @@ pub(crate) fn settings() -> IndexingSettings {
 }
 
 pub(crate) fn qdrant(url: &str) -> Qdrant {
-    let model = Hashing::new();
-    let dims = NonZeroUsize::new(model.dimensions()).unwrap();
-    Qdrant::new(&QdrantConfig::at(url), model.fingerprint().hex(), dims).unwrap()
+    qdrant_of(url, NonZeroUsize::new(Hashing::new().dimensions()).unwrap())
+}
+
+/// The same collection for vectors of another length.
+pub(crate) fn qdrant_of(url: &str, dimensions: NonZeroUsize) -> Qdrant {
+    Qdrant::new(&QdrantConfig::at(url), Hashing::new().fingerprint().hex(), dimensions).unwrap()
 }
 
 pub(crate) fn tenant() -> Tenant {

@@ -63,6 +63,10 @@ impl Collection {
         })
     }
 
+    pub(super) fn points_with_vectors(&self) -> usize {
+        self.points.values().filter(|point| !point.vectors.is_empty()).count()
+    }
+
     pub(super) fn info(&self) -> CollectionInfo {
         let params = CollectionParams {
             shard_number: self.shard_number,

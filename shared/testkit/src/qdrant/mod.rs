@@ -23,7 +23,9 @@ use ::qdrant_client::qdrant::{
 };
 use tokio::{net::TcpListener, sync::oneshot};
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{Status, transport::Server as Transport};
+/// The refusal of a call, so that a test that orders one needs no dependency on gRPC.
+pub use tonic::Status;
+use tonic::transport::Server as Transport;
 
 use self::service::Service;
 
@@ -65,7 +67,22 @@ impl QdrantDouble {
     /// The client repeats a point call once by itself on Internal, Unavailable, Cancelled and Unknown: let
     /// two fail where one failure is to be seen.
     pub fn fail_next(&self, calls: usize, status: &Status) {
-        self.service.faults.fail_next(calls, status);
+        self.service.faults.fail_next(None, calls, status);
+    }
+
+    /// The next `calls` calls of one method fail with `status`.
+    pub fn fail_next_of(&self, method: &'static str, calls: usize, status: &Status) {
+        self.service.faults.fail_next(Some(method), calls, status);
+    }
+
+    /// Refuses every call of one method with this status, until told otherwise with none.
+    pub fn refuse(&self, method: &'static str, status: Option<Status>) {
+        self.service.faults.refuse(method, status);
+    }
+
+    /// Returns how many points of all collections have a vector, and so can be found.
+    pub fn points_with_vectors(&self) -> usize {
+        self.service.points_with_vectors()
     }
 
     /// While down, every call fails with Unavailable, as behind a proxy whose server is gone. What is stored

@@ -25,6 +25,11 @@ pub(super) struct Server {
     reason = "all methods have one shape"
 )]
 impl Server {
+    /// Counts the points that a search can find, over all collections.
+    pub(super) fn points_with_vectors(&self) -> usize {
+        self.collections.values().map(Collection::points_with_vectors).sum()
+    }
+
     pub(super) fn health_check(
         &mut self,
         _: api::HealthCheckRequest,

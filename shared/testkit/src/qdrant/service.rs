@@ -17,6 +17,10 @@ pub(super) struct Service {
 }
 
 impl Service {
+    pub(super) fn points_with_vectors(&self) -> usize {
+        self.server.lock().expect("no thread panics while it holds the lock").points_with_vectors()
+    }
+
     async fn answer<Q, A>(
         &self,
         method: &'static str,
