@@ -1,4 +1,4 @@
-//! What an operator may set.
+//! The configuration of the cache invalidator.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -17,16 +17,16 @@ const LINGER_MAX: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Parser)]
 #[command(name = "cache-invalidator", version)]
 pub struct Config {
-    /// How to reach NATS.
+    /// The connection to NATS.
     #[command(flatten)]
     pub nats: NatsConfig,
-    /// How the streams are kept.
+    /// The settings of the streams.
     #[command(flatten)]
     pub streams: StreamsConfig,
-    /// Where versions are kept.
+    /// The store of the versions.
     #[command(flatten)]
     pub cache: CacheConfig,
-    /// How events become versions.
+    /// The batches in which events become versions.
     #[command(flatten)]
     pub invalidation: InvalidationSettings,
     /// Telemetry, health, shutdown.
@@ -34,7 +34,7 @@ pub struct Config {
     pub runtime: RuntimeConfig,
 }
 
-/// How events become versions.
+/// The batches in which events become versions.
 #[derive(Debug, Clone, Args)]
 pub struct InvalidationSettings {
     /// Most events in a batch
@@ -77,7 +77,7 @@ impl InvalidationSettings {
         faults
     }
 
-    /// How long a batch waits for more events after its first.
+    /// Returns the time that a batch waits for more events after its first.
     pub const fn linger(&self) -> Duration {
         Duration::from_millis(self.invalidation_linger_ms)
     }

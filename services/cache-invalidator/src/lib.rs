@@ -11,16 +11,15 @@
 //! again; versions are kept for one incarnation of it, and the service ends, to be started again, when there is
 //! another.
 //!
-//! `coalesce` says what a batch asks for, `pace` when it may be done, `invalidator` does it, `watch` tells how far it
-//! got. Here does **not** live: acknowledging (`messaging`), how versions are kept (`catalog-cache`), and who reads
+//! `coalesce` says what a batch asks for, `pace` when it may be done, `invalidator` does it, `watch` tells the lag. Here does **not** live: acknowledging (`messaging`), how versions are kept (`catalog-cache`), and who reads
 //! them.
 
 mod coalesce;
 mod config;
+mod dependencies;
 mod invalidator;
 mod metrics;
 mod pace;
-mod parts;
 mod watch;
 
 use std::time::Duration;
@@ -35,9 +34,9 @@ use toolweaver_service_runtime::retry::{Policy, retry};
 use tracing::warn;
 
 pub use self::config::{Config, InvalidationSettings};
+pub use self::dependencies::Dependencies;
 use self::invalidator::Invalidator;
 use self::pace::Pace;
-pub use self::parts::Parts;
 
 /// The consumer that all invalidators share.
 pub const DURABLE: &str = "cache-invalidator";
@@ -52,13 +51,13 @@ const ACK_WAIT: Duration = Duration::from_secs(10);
 pub async fn run(
     settings: &InvalidationSettings,
     streams_config: &StreamsConfig,
-    parts: Parts,
+    dependencies: Dependencies,
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
     let gates =
-        ["streams", "consumer", "store"].map(|part| runtime.health.gate(format!("invalidation: {part}")));
+        ["streams", "consumer", "store"].map(|name| runtime.health.gate(format!("invalidation: {name}")));
     let [streams_gate, consumer_gate, store_gate] = gates;
-    let Parts { nats, store } = parts;
+    let Dependencies { nats, store } = dependencies;
     metrics::declare();
     let (patience, stop) = (Policy::for_ever(), runtime.shutdown.soft());
 
@@ -108,6 +107,6 @@ pub async fn serve(config: &Config, runtime: &Runtime) -> anyhow::Result<()> {
             "USE_REDIS is false: versions are announced on NATS, and kept where no other process can read them"
         );
     }
-    let parts = Parts::connect(config, runtime.shutdown.soft()).await?;
-    run(&config.invalidation, &config.streams, parts, runtime).await
+    let dependencies = Dependencies::connect(config, runtime.shutdown.soft()).await?;
+    run(&config.invalidation, &config.streams, dependencies, runtime).await
 }

@@ -11,17 +11,18 @@
 //! write. A worker keeps nothing: killed at any moment, the next one goes on from what was acknowledged,
 //! which is stored.
 //!
-//! `plan` says what a batch asks for, `indexer` does it with `vectors`, `store` and `indexed`, `failure` says
-//! what becomes of what failed. Here does **not** live: acknowledging (`messaging`), models (`embedding`),
+//! `plan` says what a batch asks for, `indexer` does it with `vectors`, `store` and `indexed`, `failure` decides
+//! what becomes of a change that failed, `cutover` moves the alias of the vector database. Here does **not** live: acknowledging (`messaging`), models (`embedding`),
 //! and searching.
 
 mod config;
+mod cutover;
+mod dependencies;
 mod failure;
 mod indexed;
 mod indexer;
 mod lag;
 mod metrics;
-mod parts;
 mod plan;
 mod store;
 mod vectors;
@@ -40,9 +41,11 @@ use toolweaver_service_runtime::Runtime;
 use toolweaver_service_runtime::retry::{Policy, retry};
 use toolweaver_vector_store::{Ensured, StoreError};
 
+use self::cutover::Cutover;
+
 pub use self::config::{Config, IndexingSettings};
+pub use self::dependencies::Dependencies;
 pub use self::indexer::Indexer;
-pub use self::parts::Parts;
 
 /// Batches of this many may wait unacknowledged, over all workers: those in work, and those whose retry is
 /// due later.
@@ -58,13 +61,13 @@ const ACK_WAIT: Duration = Duration::from_secs(10);
 pub async fn run(
     settings: &IndexingSettings,
     streams_config: &StreamsConfig,
-    parts: Parts,
+    dependencies: Dependencies,
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
     let gates =
-        ["streams", "vectors", "consumer"].map(|part| runtime.health.gate(format!("indexing: {part}")));
+        ["streams", "vectors", "consumer"].map(|name| runtime.health.gate(format!("indexing: {name}")));
     let [streams_gate, vectors_gate, consumer_gate] = gates;
-    let Parts { nats, embedder, vectors } = parts;
+    let Dependencies { nats, embedder, vectors } = dependencies;
     let (patience, stop) = (Policy::for_ever(), runtime.shutdown.soft());
     metrics::declare();
     toolweaver_embedding::metrics::observe(&embedder, "tools");
@@ -109,7 +112,9 @@ pub async fn run(
             Ok(())
         });
     }
-    runtime.tasks.spawn("indexing lag", lag::watch(nats, consumer, consumer_gate, vectors, stop.clone()));
+    runtime
+        .tasks
+        .spawn("indexing lag", lag::watch(nats, consumer, consumer_gate, Cutover::to(vectors), stop.clone()));
     runtime.tasks.spawn("indexing model", watch_model(embedder, stop.clone()));
     Ok(())
 }

@@ -71,7 +71,7 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
     }
 });
 
-/// What a batch goes through, in this order.
+/// The stages of a batch, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Reading what INDEXED holds.
@@ -99,7 +99,7 @@ impl Stage {
     }
 }
 
-/// Why an event changed nothing.
+/// The reasons for which an event changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Skipped {
     /// A newer event of the same tool was in the same batch.
@@ -110,7 +110,7 @@ pub(crate) enum Skipped {
     Repeated,
 }
 
-/// What the vector store refuses for good.
+/// The reach of a refusal by the vector store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refused {
     /// One point; it goes to REJECTED after some attempts.
@@ -119,7 +119,7 @@ pub(crate) enum Refused {
     Store,
 }
 
-/// Where the vector of a tool came from.
+/// The source of a tool's vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum VectorSource {
     /// Computed now.

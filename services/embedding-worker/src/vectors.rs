@@ -83,6 +83,8 @@ impl Vectors {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+
     use toolweaver_embedding::{DeviceKind, Fingerprint, Hashing, Limits, Model, ModelError, Tokens};
 
     use super::*;
@@ -95,7 +97,7 @@ mod tests {
             self.0.fingerprint()
         }
 
-        fn dimensions(&self) -> usize {
+        fn dimensions(&self) -> NonZeroUsize {
             self.0.dimensions()
         }
 

@@ -82,7 +82,7 @@ pub async fn run(settings: &QuerySettings, parts: Parts, runtime: &Runtime) -> a
     warm.not_ready("not warm yet");
     serving.not_ready("takes no searches yet");
     let configured = settings.query_warm_file.as_deref().map(warmth::read).transpose()?.unwrap_or_default();
-    let dimensions = NonZeroUsize::new(parts.embedder.dimensions()).context("the model has no dimensions")?;
+    let dimensions = parts.embedder.dimensions();
     let own = settings.own_domains();
     let memory = parts.vectors.is_none().then_some(dimensions);
     let fingerprint = parts.embedder.fingerprint().hex().to_owned();

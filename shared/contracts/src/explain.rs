@@ -1,4 +1,4 @@
-//! Why an answer is what it is: the parts of a search reply that only a request with `explain` gets.
+//! The explanation of an answer: the parts of a search reply that only a request with `explain` gets.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Domain, RoutedBy, Tenant, ToolId, ToolType};
 
-/// Why a result stands where it stands.
+/// The explanation of one result's rank.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
     /// The lexical arm's view, where it found the tool.
@@ -18,7 +18,7 @@ pub struct Explanation {
     pub dense: Option<ArmScore>,
     /// Whether the tool's name is in the query.
     pub exact_name: bool,
-    /// What each part adds to the score; they sum up to it.
+    /// The share of each component in the score; they sum up to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contributions: Option<Contributions>,
     /// Terms of the query that the tool holds, and where.
@@ -61,7 +61,7 @@ pub struct MatchedTerm {
     pub fields: Vec<String>,
 }
 
-/// How an answer came about.
+/// The explanation of a whole answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchExplanation {
     /// Which tools took part.
@@ -84,7 +84,7 @@ pub struct SearchExplanation {
 /// The predicate of a search, as it was applied before ranking.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AppliedFilters {
-    /// Whose tools.
+    /// The owner of the tools.
     pub tenant: Tenant,
     /// Only this domain, where the search was kept to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,7 +101,7 @@ pub struct AppliedFilters {
     /// Never these tools.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<ToolId>,
-    /// How many tools were left to be ranked.
+    /// The number of tools left to be ranked.
     pub candidates: u64,
 }
 
@@ -110,9 +110,9 @@ pub struct AppliedFilters {
 pub struct RouteCandidate {
     /// The domain.
     pub domain: Domain,
-    /// Who proposed it.
+    /// The one that proposed it.
     pub by: RoutedBy,
-    /// How likely it is the right one, 0 to 1.
+    /// The probability that it is the right one, 0 to 1.
     pub confidence: f32,
 }
 
@@ -121,7 +121,7 @@ pub struct RouteCandidate {
 pub struct SearchedTerm {
     /// The term as it is indexed: lower case, stemmed.
     pub term: String,
-    /// What it counts beside a word of the query itself, which counts 1.
+    /// Its weight beside a word of the query itself, which weighs 1.
     pub weight: f32,
     /// Candidates that hold it.
     pub documents: u64,

@@ -1,4 +1,4 @@
-//! What was wrong, where, and what to do: the one error shape of the wire.
+//! The one error shape of the wire: the fault, its place in the body, and advice.
 
 use std::fmt;
 
@@ -95,12 +95,12 @@ impl JsonSchema for ErrorCode {
 pub struct Fault {
     /// The kind of fault.
     pub code: ErrorCode,
-    /// What was wrong, in a sentence without a full stop.
+    /// The fault, as a sentence without a full stop.
     pub message: String,
     /// JSON pointer (RFC 6901) to the faulty value in the body, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
-    /// What to do about it.
+    /// Advice that ends the fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Where an identifier falls into words. One rule for the embedded text, the lexical index and the query.
+//! The split of an identifier into words. One rule for the embedded text, the lexical index and the query.
 
 /// The words of a text: runs of letters and digits, cut again where case says that a new word begins.
 ///

@@ -1,4 +1,4 @@
-//! What became searchable: the event that the whole read side is built from.
+//! The event of INDEXED: a tool became searchable, or is no more. The whole read side is built from it.
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 

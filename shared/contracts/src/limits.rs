@@ -30,5 +30,5 @@ pub const WAIT_MS_MAX: u64 = 30_000;
 pub const EXCLUDE_ENTRIES_MAX: usize = 1_000;
 /// Longest message of a fault, in bytes; what was wrong is quoted, and a publisher may have sent much of it.
 pub const FAULT_MESSAGE_BYTES_MAX: usize = 1024;
-/// How much of a rejected event is kept in REJECTED, in bytes.
+/// Bytes of a rejected event that REJECTED keeps at most.
 pub const REJECTED_ORIGINAL_BYTES_MAX: usize = EVENT_BYTES_MAX;

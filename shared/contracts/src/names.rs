@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::limits::{SCOPE_BYTES_MAX, TOOL_NAME_BYTES_MAX};
 
-/// Why a text is not a name.
+/// The reason why a text is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// The text is empty or blank.
@@ -34,7 +34,7 @@ pub enum NameError {
         what: &'static str,
         /// The first such character.
         found: char,
-        /// What is allowed, in words.
+        /// The rule, in words.
         allowed: &'static str,
     },
     /// A tool id has no dot between domain and tool name.
@@ -99,7 +99,7 @@ macro_rules! name {
 }
 
 name!(
-    /// Who owns a catalogue: `[a-z0-9_-]{1,64}`. Nothing is ever shared between tenants.
+    /// The owner of a catalogue: `[a-z0-9_-]{1,64}`. Nothing is ever shared between tenants.
     Tenant,
     check_tenant,
     scope_schema("Who owns a catalogue.")
@@ -242,7 +242,7 @@ impl JsonSchema for ToolId {
 /// The identity of a tool. Everything about a tool, in every store, hangs on it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ToolKey {
-    /// Who owns it.
+    /// The owner of the tool.
     pub tenant: Tenant,
     /// Its shard.
     pub domain: Domain,

@@ -1,4 +1,4 @@
-//! Who may see what: the one predicate of search, get, facets and cache keys.
+//! The visibility of tools: the one predicate of search, get, facets and cache keys.
 
 use std::collections::BTreeSet;
 

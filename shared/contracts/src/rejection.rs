@@ -9,17 +9,17 @@ use crate::{Fault, limits::REJECTED_ORIGINAL_BYTES_MAX};
 /// A message on `rejected.v1.<tenant>.<domain>.<tool>`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rejection {
-    /// Why, where, and what to do.
+    /// The fault, its place in the event, and advice.
     pub reason: Fault,
     /// Subject the event was published on.
     pub subject: String,
     /// Its sequence in its stream.
     pub revision: u64,
-    /// How often it was delivered.
+    /// The number of its deliveries.
     pub attempts: u64,
     /// When it was given up, RFC 3339.
     pub rejected_at: String,
-    /// What was published.
+    /// The body that was published.
     pub original: Original,
 }
 

@@ -16,10 +16,10 @@ use crate::{
 /// A request on `search.v1.<tenant>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchRequest {
-    /// What the agent wants to do, in its own words; not blank, at most 8 KiB of UTF-8.
+    /// The agent's intent, in its own words; not blank, at most 8 KiB of UTF-8.
     #[schemars(length(min = 1, max = QUERY_BYTES_MAX))]
     pub query: String,
-    /// How many results at most, 1 to 100; 10 where absent.
+    /// The most results to return, 1 to 100; 10 where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = TOP_K_MAX), extend("default" = TOP_K_DEFAULT))]
     pub top_k: Option<u32>,
@@ -47,18 +47,18 @@ pub struct SearchRequest {
     /// Answer only once this revision (the sequence of a publish ack) is searchable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_revision: Option<u64>,
-    /// How long to wait for `min_version` or `min_revision`, in milliseconds, at most 30,000.
+    /// The time to wait for `min_version` or `min_revision`, in milliseconds, at most 30,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = WAIT_MS_MAX))]
     pub wait_ms: Option<u64>,
-    /// How much of each tool to return.
+    /// The detail in which each tool is returned.
     #[serde(default)]
     pub detail: Detail,
     /// Also give the tools ready-made for this vendor's interface, in `shaped` of the reply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shape: Option<Shape>,
-    /// How many tokens of a prompt the tools may take, 1 to 1,000,000: the best that fit are returned, and `budget` of
-    /// the reply says which did not.
+    /// The token budget of the tools, 1 to 1,000,000: the best that fit are returned, and `budget` of the reply
+    /// names those that did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = BUDGET_TOKENS_MAX))]
     pub budget_tokens: Option<u32>,
@@ -131,7 +131,7 @@ impl SearchRequest {
         Ok(())
     }
 
-    /// How many results are asked for.
+    /// Returns the number of results asked for.
     pub fn top_k(&self) -> usize {
         self.top_k.unwrap_or(TOP_K_DEFAULT) as usize
     }
@@ -149,7 +149,7 @@ impl SearchRequest {
     }
 }
 
-/// How much of each tool a reply carries.
+/// The detail in which a reply carries each tool.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Detail {
@@ -162,7 +162,7 @@ pub enum Detail {
     Schema,
 }
 
-/// What a model's vendor wants tools to look like.
+/// The form in which a model's vendor takes tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Shape {
@@ -183,8 +183,8 @@ pub struct SearchReply {
     pub search_id: String,
     /// The verdict.
     pub status: SearchStatus,
-    /// How sure the verdict is that something fits, 0 to 1, calibrated for the catalogue; absent where nothing could be
-    /// told.
+    /// The probability that something fits, 0 to 1, calibrated for the catalogue; absent where the relevance decision
+    /// could not be made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f32>,
     /// Best first.
@@ -205,9 +205,9 @@ pub struct SearchReply {
     pub served_from: ServedFrom,
     /// Parts that should have helped and could not; empty in good days.
     pub degraded: Vec<String>,
-    /// Where was searched, and how.
+    /// The domain that was searched, and the strategy.
     pub routed: Routed,
-    /// How the answer came about, with `explain`.
+    /// The explanation of the answer, with `explain`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explain: Option<SearchExplanation>,
     /// Time from request to reply inside the worker, in milliseconds.
@@ -223,9 +223,9 @@ pub struct SearchResult {
     pub tool_name: ToolName,
     /// Its shard.
     pub domain: Domain,
-    /// What runs it.
+    /// The kind of runtime that runs it.
     pub tool_type: ToolType,
-    /// What it does; empty with `detail = name`.
+    /// Its description; empty with `detail = name`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
     /// Higher is better; comparable within one reply only.
@@ -233,12 +233,12 @@ pub struct SearchResult {
     /// All of it, with `detail = schema`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool: Option<Tool>,
-    /// Why it stands here, with `explain`.
+    /// The explanation of its rank, with `explain`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explain: Option<Explanation>,
 }
 
-/// What a limited prompt was spent on.
+/// The use of the token budget.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Budget {
     /// The request's `budget_tokens`.
@@ -271,7 +271,7 @@ pub enum SearchStatus {
     CannotSay,
 }
 
-/// Where an answer came from.
+/// The source of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ServedFrom {
@@ -281,24 +281,24 @@ pub enum ServedFrom {
     Cache,
 }
 
-/// Where was searched, and how.
+/// The domain that was searched, and the strategy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Routed {
     /// The domain that was searched first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<Domain>,
-    /// Who chose it.
+    /// The one that chose it.
     pub by: RoutedBy,
-    /// How sure the choice was, 0 to 1; absent where nobody had to choose.
+    /// The confidence in the choice, 0 to 1; absent where nobody had to choose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f32>,
     /// Whether the domain had too few good matches, so that the whole tenant was searched.
     pub fell_back: bool,
-    /// How was searched.
+    /// The strategy of a search.
     pub strategy: Strategy,
 }
 
-/// Who chose the domain.
+/// The one that chose the domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RoutedBy {
@@ -314,7 +314,7 @@ pub enum RoutedBy {
     None,
 }
 
-/// How was searched.
+/// The strategy of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {

@@ -1,4 +1,4 @@
-//! How the system is, as one query worker sees it.
+//! The state of the system, as one query worker sees it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -62,13 +62,13 @@ pub struct StreamStatus {
 pub struct Part {
     /// `nats`, `vectors`, `cache`, `model`.
     pub name: String,
-    /// How it is.
+    /// Its current state.
     pub health: Health,
     /// Which one it is, or what is wrong.
     pub detail: String,
 }
 
-/// How a part is.
+/// The state of a dependency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {

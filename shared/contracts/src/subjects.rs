@@ -13,22 +13,22 @@ pub const INDEXED_STREAM: &str = "INDEXED";
 /// The stream of what could not be accepted.
 pub const REJECTED_STREAM: &str = "REJECTED";
 
-/// What TOOLS captures.
+/// The subjects that TOOLS captures.
 pub const TOOLS_SUBJECTS: &str = "tools.v1.*.*.*";
-/// What INDEXED captures.
+/// The subjects that INDEXED captures.
 pub const INDEXED_SUBJECTS: &str = "indexed.v1.*.*.*";
-/// What REJECTED captures.
+/// The subjects that REJECTED captures.
 pub const REJECTED_SUBJECTS: &str = "rejected.v1.*.*.*";
 
-/// What the search endpoint listens on: `search.v1.<tenant>`.
+/// The subjects of the search endpoint: `search.v1.<tenant>`.
 pub const SEARCH_SUBJECTS: &str = "search.v1.*";
-/// What the get endpoint listens on: `get.v1.<tenant>`.
+/// The subjects of the get endpoint: `get.v1.<tenant>`.
 pub const GET_SUBJECTS: &str = "get.v1.*";
-/// What the domains endpoint listens on: `domains.v1.<tenant>`.
+/// The subjects of the domains endpoint: `domains.v1.<tenant>`.
 pub const DOMAINS_SUBJECTS: &str = "domains.v1.*";
-/// Where new versions of all tenants are announced: `versions.v1.<tenant>`.
+/// The subjects of announced versions, of all tenants: `versions.v1.<tenant>`.
 pub const VERSIONS_SUBJECTS: &str = "versions.v1.*";
-/// What the status endpoint listens on.
+/// The subject of the status endpoint.
 pub const STATUS_SUBJECT: &str = "status.v1";
 
 const TOOLS_PREFIX: &str = "tools.v1.";
@@ -66,7 +66,7 @@ pub fn search(tenant: &Tenant) -> String {
     format!("search.v1.{tenant}")
 }
 
-/// What the owner of a domain listens on: `search.v1.<tenant>.<domain>`.
+/// Returns the subject of the owner of a domain: `search.v1.<tenant>.<domain>`.
 pub fn search_in_domain(domain: &Domain) -> String {
     format!("search.v1.*.{domain}")
 }

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// What runs a tool.
+/// The kind of runtime that runs a tool.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -42,14 +42,14 @@ impl ToolType {
 pub struct Tool {
     /// Its name, unique within tenant and domain; equal to the subject's last token, decoded.
     pub tool_name: ToolName,
-    /// What runs it.
+    /// The kind of runtime that runs it.
     #[serde(default)]
     pub tool_type: ToolType,
     /// Its shard; an event that leaves it out means the domain of its subject.
     #[serde(default)]
     #[schemars(transform = without_default)]
     pub domain: Domain,
-    /// What it does, in words; at most 16 KiB of UTF-8.
+    /// Its description, in words; at most 16 KiB of UTF-8.
     #[serde(default)]
     #[schemars(length(max = DESCRIPTION_BYTES_MAX))]
     pub description: String,
@@ -72,7 +72,7 @@ pub struct Tool {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = LIST_ENTRIES_MAX), inner(length(min = 1, max = EXAMPLE_BYTES_MAX)))]
     pub examples: Vec<String>,
-    /// Who published it; at most 256 bytes.
+    /// The publisher's name; at most 256 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = LABEL_BYTES_MAX))]
     pub publisher: Option<String>,

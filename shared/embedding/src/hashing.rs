@@ -1,11 +1,12 @@
 //! A model without weights: words and pieces of words, hashed into a vector.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use crate::template::TEMPLATE_VERSION;
 use crate::{DeviceKind, Fingerprint, Model, ModelError, Role, Tokens};
 
-const DIMENSIONS: usize = 384;
+const DIMENSIONS: NonZeroUsize = NonZeroUsize::new(384).expect("384 is not zero");
 /// Features of one text; what comes after them is ignored, like the end of a long text by a real model.
 const FEATURES_MAX: usize = 2048;
 /// The lowest bit of a feature tells its weight; the other bits are its hash.
@@ -43,7 +44,7 @@ impl Model for Hashing {
         &self.fingerprint
     }
 
-    fn dimensions(&self) -> usize {
+    fn dimensions(&self) -> NonZeroUsize {
         DIMENSIONS
     }
 
@@ -92,11 +93,11 @@ fn feature(parts: [&str; 2], kind: u32) -> u32 {
 }
 
 fn vector(features: &[u32]) -> Vec<f32> {
-    let mut vector = vec![0.0; DIMENSIONS];
+    let mut vector = vec![0.0; DIMENSIONS.get()];
     for &feature in features {
         let weight = if feature & PIECE == 0 { WORD_WEIGHT } else { PIECE_WEIGHT };
         let sign = if feature & 2 == 0 { 1.0 } else { -1.0 };
-        vector[(feature >> 2) as usize % DIMENSIONS] += sign * weight;
+        vector[(feature >> 2) as usize % DIMENSIONS.get()] += sign * weight;
     }
     let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
     if length == 0.0 {
@@ -154,7 +155,7 @@ mod tests {
         #[test]
         fn every_text_has_a_unit_vector(text in any::<String>()) {
             let vector = embed(&text);
-            prop_assert_eq!(vector.len(), DIMENSIONS);
+            prop_assert_eq!(vector.len(), DIMENSIONS.get());
             prop_assert!((vector.iter().map(|x| x * x).sum::<f32>() - 1.0).abs() < 1e-5);
         }
     }

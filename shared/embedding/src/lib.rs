@@ -23,7 +23,7 @@ mod role;
 mod stats;
 
 pub use candle::{Candle, LoadError};
-pub use config::{DeviceChoice, ModelConfig, ModelKind, load};
+pub use config::{DeviceChoice, ModelConfig, ModelKind, load, load_blocking};
 pub use embedder::{EmbedError, Embedder, Limits};
 pub use fingerprint::Fingerprint;
 pub use hashing::Hashing;

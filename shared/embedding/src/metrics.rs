@@ -1,4 +1,4 @@
-//! What an embedder has done, as metrics of the process. Where they go is not decided here.
+//! The totals of an embedder as metrics of the process. Where they go is not decided here.
 
 use opentelemetry::{KeyValue, global};
 

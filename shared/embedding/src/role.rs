@@ -1,6 +1,6 @@
-//! What a text is for, and the words that some models want before it.
+//! The role of a text, and the prefix that some models want before it.
 
-/// What a text is embedded for. Some models are trained to tell the two apart by a prefix.
+/// The role for which a text is embedded. Some models are trained to tell the two apart by a prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Somebody asks it.
@@ -9,7 +9,7 @@ pub enum Role {
     Passage,
 }
 
-/// What stands before a text, by its role. What is `None` is left to the model's folder; an empty prefix is none.
+/// The prefix of a text, by its role. What is `None` is left to the model's folder; an empty prefix is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
 pub struct Prefixes {
     /// Put before every query, for example "query: " [default: as the model's folder says]

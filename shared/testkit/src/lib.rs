@@ -1,4 +1,4 @@
-//! What the tests of every crate share: real servers, doubles where no real one can be had, and
+//! Support for the tests of every crate: real servers, doubles where no real one can be had, and
 //! waiting on states.
 //!
 //! Here live the parts on disk ([`parts`]), a real Redis process ([`redis`]), a bad network ([`proxy`]), a receiver of traces ([`otlp`]), waiting on a

@@ -1,4 +1,4 @@
-//! Where the programs and the model that tests run against are found on disk.
+//! The programs and the model that tests run against, and their places on disk.
 //!
 //! Each is looked up in its environment variable, then where it is usually installed, then in `.parts` of
 //! the workspace, where `cargo xtask fetch` puts it. A missing part is a panic that says what to do: a test

@@ -24,7 +24,7 @@ pub struct Proxy {
     serving: JoinHandle<()>,
 }
 
-/// What is wrong with the network.
+/// The faults of the network.
 #[derive(Debug, Clone, Copy, Default)]
 struct Faults {
     latency: Duration,
@@ -43,7 +43,7 @@ impl Proxy {
         Self { address, faults, serving: tokio::spawn(serve(listener, target, seen)) }
     }
 
-    /// Where clients connect.
+    /// Returns the address that clients connect to.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

@@ -16,7 +16,7 @@ use crate::{parts, wait};
 
 const START_DEADLINE: Duration = Duration::from_secs(20);
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
-/// How often another port is tried when somebody else took the one we had found free.
+/// Ports tried before giving up; somebody else may take one that we had found free.
 const START_ATTEMPTS: u32 = 5;
 
 /// A Redis server of one test. It ends, with its data, when this is dropped.

@@ -1,11 +1,11 @@
-//! How to reach Qdrant, and how its collections are made.
+//! The configuration of Qdrant: its address, and the settings of new collections.
 
 use std::{fmt, num::NonZeroU32, time::Duration};
 
 use clap::{ArgAction, builder::BoolishValueParser};
 use tonic::codegen::http::Uri;
 
-/// Where Qdrant is and how collections are made there.
+/// The address of Qdrant and the settings of new collections.
 #[derive(Clone, clap::Args)]
 pub struct QdrantConfig {
     /// Keep vectors in Qdrant; without it they are in INDEXED, and each query worker searches them in memory.

@@ -18,12 +18,12 @@ impl Queries {
         Self { dims, units }
     }
 
-    /// How many there are.
+    /// Returns the number of vectors.
     pub(crate) fn len(&self) -> usize {
         self.units.len() / self.dims
     }
 
-    /// Of how many dimensions each is.
+    /// Returns the dimensions of each.
     pub(crate) const fn dims(&self) -> usize {
         self.dims
     }

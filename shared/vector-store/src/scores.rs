@@ -1,4 +1,4 @@
-//! What a search finds: tools, each with its cosine to every vector that was asked for.
+//! The result of a search: tools, each with its cosine to every vector that was asked for.
 
 use std::cmp::Ordering;
 
@@ -37,12 +37,12 @@ impl Scores {
         self.sample.extend_from_slice(row);
     }
 
-    /// How many vectors were asked for: the length of each row.
+    /// Returns the number of vectors asked for: the length of each row.
     pub const fn width(&self) -> usize {
         self.width
     }
 
-    /// How many tools were found.
+    /// Returns the number of tools found.
     pub const fn len(&self) -> usize {
         self.point_ids.len()
     }

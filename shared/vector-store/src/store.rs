@@ -47,7 +47,7 @@ pub struct Record {
 pub struct Page {
     /// The tools, at most as many as asked for.
     pub records: Vec<Record>,
-    /// Where the next page starts; `None` after the last one.
+    /// The start of the next page; `None` after the last one.
     pub next: Option<Uuid>,
 }
 
@@ -81,7 +81,7 @@ pub trait VectorStore: Send + Sync {
         also: &[Uuid],
     ) -> impl Future<Output = Result<Scores, StoreError>> + Send;
 
-    /// How many tools `predicate` admits, exactly.
+    /// Counts the tools that `predicate` admits, exactly.
     fn count(&self, predicate: &Predicate) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
     /// The tools that `predicate` admits, page by page: `from` is `None` for the first page and [`Page::next`] of the

@@ -17,7 +17,7 @@ use toolweaver_testkit::parts;
 use toolweaver_testkit::redis::RedisServer;
 use toolweaver_testkit::wait::until;
 
-/// How long a state may take to come.
+/// The time in which a state must come.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// A NATS server with the streams, a Redis server, and a client of each.
@@ -64,7 +64,7 @@ impl World {
         runtime
     }
 
-    /// What the embedding worker says when a tool became searchable. Returns the sequence.
+    /// Publishes an INDEXED event as the embedding worker does. Returns its sequence.
     pub(crate) async fn indexed(&self, subject: &str) -> u64 {
         // The body does not matter to versions; a removal is the shortest.
         let body = encode(&IndexedEvent::Removed { revision: 1 });

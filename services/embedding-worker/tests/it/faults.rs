@@ -11,7 +11,7 @@ use tonic::Status;
 use toolweaver_contracts::subjects::{self, INDEXED_STREAM, REJECTED_STREAM};
 use toolweaver_contracts::{ErrorCode, IndexedEvent, Predicate, Tool, limits};
 use toolweaver_embedding::{Embedder, Hashing, Limits, Model};
-use toolweaver_embedding_worker::{Indexer, Parts, run};
+use toolweaver_embedding_worker::{Dependencies, Indexer, run};
 use toolweaver_messaging::{BatchHandler, Delivery, Outcome, StreamsConfig};
 use toolweaver_service_runtime::telemetry::metrics;
 use toolweaver_service_runtime::{DrainConfig, Runtime};
@@ -146,8 +146,8 @@ async fn a_worker_waits_for_a_vector_database_that_is_not_up_yet() {
         let (nats, vectors, runtime) = (rig.nats.clone(), qdrant(&server.url()), runtime.clone());
         let embedder = Embedder::spawn(Arc::new(Hashing::new()), Limits::default());
         async move {
-            let parts = Parts { nats, embedder, vectors: Some(vectors) };
-            run(&settings(), &StreamsConfig::default(), parts, &runtime).await
+            let dependencies = Dependencies { nats, embedder, vectors: Some(vectors) };
+            run(&settings(), &StreamsConfig::default(), dependencies, &runtime).await
         }
     });
     wait::until("it asks for the collection", SOON, async || {

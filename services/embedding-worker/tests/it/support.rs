@@ -12,7 +12,7 @@ use toolweaver_contracts::{IndexedEvent, Rejection, TEXT_VECTOR, Tenant, Tool, T
 use toolweaver_embedding::{
     DeviceKind, Embedder, Fingerprint, Hashing, Limits, Model, ModelError, Role, Tokens, template,
 };
-use toolweaver_embedding_worker::{IndexingSettings, Parts, run};
+use toolweaver_embedding_worker::{Dependencies, IndexingSettings, run};
 use toolweaver_messaging::consumer::{Lag, lag};
 use toolweaver_messaging::publish::{StoredMessage, last_message};
 use toolweaver_messaging::{
@@ -23,7 +23,7 @@ use toolweaver_service_runtime::{DrainConfig, Runtime, ServiceError};
 use toolweaver_testkit::{parts, sample, wait};
 use toolweaver_vector_store::{Qdrant, QdrantConfig};
 
-/// How long a state may take to come.
+/// The time in which a state must come.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 /// The same where something must be delivered again first.
 pub(crate) const AFTER_REDELIVERY: Duration = Duration::from_mins(1);
@@ -96,7 +96,7 @@ impl Rig {
         streams::state(&self.nats, stream).await.unwrap().messages
     }
 
-    /// How far the worker with this model is behind.
+    /// Returns the lag of the workers with this model.
     pub(crate) async fn lag(&self, model: &Fingerprint) -> Lag {
         lag(&self.nats, TOOLS_STREAM, &subjects::embedding_consumer(model.short())).await.unwrap()
     }
@@ -128,8 +128,9 @@ impl Worker {
             runtime: Runtime::new(DrainConfig { drain_timeout_seconds: 25 }),
             embedder: Embedder::spawn(model, Limits::default()),
         };
-        let parts = Parts { nats: rig.nats.clone(), embedder: worker.embedder.clone(), vectors };
-        run(&settings(), &StreamsConfig::default(), parts, &worker.runtime).await.unwrap();
+        let dependencies =
+            Dependencies { nats: rig.nats.clone(), embedder: worker.embedder.clone(), vectors };
+        run(&settings(), &StreamsConfig::default(), dependencies, &worker.runtime).await.unwrap();
         worker
     }
 
@@ -159,7 +160,7 @@ pub(crate) fn settings() -> IndexingSettings {
 }
 
 pub(crate) fn qdrant(url: &str) -> Qdrant {
-    qdrant_of(url, NonZeroUsize::new(Hashing::new().dimensions()).unwrap())
+    qdrant_of(url, Hashing::new().dimensions())
 }
 
 /// The same collection for vectors of another length.
@@ -231,7 +232,7 @@ impl Model for Gated {
         self.model.fingerprint()
     }
 
-    fn dimensions(&self) -> usize {
+    fn dimensions(&self) -> NonZeroUsize {
         self.model.dimensions()
     }
 
@@ -259,7 +260,7 @@ impl Model for Gated {
     }
 }
 
-/// How many different texts make up the vectors of these tools.
+/// Returns the number of different texts that make up the vectors of these tools.
 pub(crate) fn texts_of<'a>(tools: impl IntoIterator<Item = &'a Tool>) -> u64 {
     let texts: HashSet<String> = tools.into_iter().flat_map(template::passages).collect();
     texts.len() as u64

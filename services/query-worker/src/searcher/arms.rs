@@ -77,7 +77,7 @@ async fn ask<T, E: Error + 'static>(
 impl Searcher {
     /// Embeds the whole request and its parts; what is remembered costs nothing.
     pub(super) async fn embed(&self, query: &str, parts: &[String], deadline: Deadline) -> Embedded {
-        let (model, dimensions) = (self.embedder.fingerprint().query_hex(), self.embedder.dimensions());
+        let (model, dimensions) = (self.embedder.fingerprint().query_hex(), self.embedder.dimensions().get());
         let texts = [query].into_iter().chain(parts.iter().map(String::as_str)).map(template::query);
         let texts: Vec<String> = texts.collect();
         let mut vectors = Vec::with_capacity(texts.len());

@@ -243,7 +243,7 @@ impl Model for Slow {
         self.model.fingerprint()
     }
 
-    fn dimensions(&self) -> usize {
+    fn dimensions(&self) -> NonZeroUsize {
         self.model.dimensions()
     }
 

@@ -1,4 +1,4 @@
-//! Where to compute, and what a device's errors mean.
+//! The choice of a device, and the meaning of its errors.
 
 use candle_core::Device;
 

@@ -1,4 +1,4 @@
-//! What MPNet's attention adds for the distance of two tokens.
+//! MPNet's relative attention bias: a number added for the distance of two tokens.
 //!
 //! Distances fall into buckets: near ones each into their own, far ones together, and each direction into its own
 //! half.
@@ -30,7 +30,7 @@ impl Distances {
         Ok(Self { of_heads, positions })
     }
 
-    /// What a text's token at `position` sees: one number for each of the text's `tokens` tokens.
+    /// Returns the biases that the token at `position` sees: one number for each of the text's `tokens` tokens.
     pub(super) fn seen_from(&self, head: usize, position: usize, tokens: usize) -> &[f32] {
         &self.of_heads[head][self.positions - 1 - position..][..tokens]
     }

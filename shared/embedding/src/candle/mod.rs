@@ -6,7 +6,7 @@
 //!
 //! What computes: `device` chooses where. There are two encoders: `padded` is candle's own BERT, for GPUs, and beside
 //! it `mpnet`, which candle does not have; `ragged` is for CPUs, where it takes about half the time of candle's
-//! (`matrix` and `lanes` are its arithmetic). `pooling` makes a text's tokens one vector, always of length 1, whether
+//! (`gemm` and `simd` are its arithmetic). `pooling` makes a text's tokens one vector, always of length 1, whether
 //! the folder asks for that or not: all that is compared are directions.
 
 mod device;
@@ -15,13 +15,13 @@ mod error;
 mod family;
 mod file;
 mod folder;
-mod lanes;
-mod matrix;
+mod gemm;
 mod mpnet;
 mod padded;
 mod pooling;
 mod ragged;
 mod sentence;
+mod simd;
 mod weights;
 
 use std::borrow::Cow;
@@ -43,7 +43,7 @@ pub struct Candle {
     encoder: Encoder,
 }
 
-/// What is the same on every device.
+/// The state that is the same on every device.
 struct Shared {
     fingerprint: Fingerprint,
     shape: Shape,
@@ -125,8 +125,8 @@ impl Model for Candle {
         &self.shared.fingerprint
     }
 
-    fn dimensions(&self) -> usize {
-        self.shared.shape.hidden
+    fn dimensions(&self) -> NonZeroUsize {
+        self.shared.shape.dimensions()
     }
 
     fn device(&self) -> DeviceKind {

@@ -13,7 +13,7 @@ use super::weights::as_bert;
 use crate::Tokens;
 
 pub(super) struct Padded {
-    /// What `model` is made of, kept to make it again on another device.
+    /// The tensors that `model` is made of, kept to make it again on another device.
     weights: HashMap<String, Tensor>,
     model: Transformer,
     pooling: Pooling,

@@ -2,7 +2,7 @@
 
 use candle_core::{D, Result, Tensor};
 
-use super::lanes;
+use super::simd;
 
 /// Which one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Pooling {
             Self::Mean => tokens.for_each(|token| join(&mut vector, token, |x, y| x + y)),
             Self::Max => tokens.for_each(|token| join(&mut vector, token, f32::max)),
         }
-        lanes::normalise(&mut vector);
+        simd::normalise(&mut vector);
         vector
     }
 

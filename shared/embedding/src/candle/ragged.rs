@@ -11,9 +11,9 @@ use candle_nn::VarBuilder;
 
 use super::distances::Distances;
 use super::family::Shape;
-use super::lanes;
-use super::matrix::{Panels, Rows};
+use super::gemm::{Panels, Rows};
 use super::pooling::Pooling;
+use super::simd;
 use super::weights::{DISTANCES, as_bert};
 use crate::{Tokens, plan};
 
@@ -135,7 +135,7 @@ impl Ragged {
             self.attend(&layer.query_key_value.apply(&x), &texts_at, &mut attended);
             layer.attention_norm.add(&mut x, &layer.attention_output.apply(&attended));
             let mut wide = layer.intermediate.apply(&x);
-            lanes::gelu(&mut wide);
+            simd::gelu(&mut wide);
             layer.output_norm.add(&mut x, &layer.output.apply(&wide));
         }
         texts_at
@@ -162,7 +162,7 @@ impl Ragged {
                         add(scores, distances.seen_from(head_number, position, tokens));
                     }
                 }
-                lanes::softmax(&mut scores[..tokens * tokens], tokens);
+                simd::softmax(&mut scores[..tokens * tokens], tokens);
                 let scores = Rows { data: &scores, stride: tokens, count: tokens };
                 values.multiply(scores, &mut out[text.start * hidden + head..], hidden);
             }
@@ -216,7 +216,7 @@ impl Norm {
 
     /// `x` becomes the normalised sum of both.
     fn add(&self, x: &mut [f32], y: &[f32]) {
-        lanes::add_and_normalise(x, y, &self.weight, &self.bias, self.epsilon);
+        simd::add_and_normalise(x, y, &self.weight, &self.bias, self.epsilon);
     }
 }
 

@@ -1,5 +1,5 @@
-//! What sentence-transformers says beside the transformer's own configuration: where the transformer lies, how its
-//! tokens become one vector, how much of a text is read, and the prefixes.
+//! The configuration of sentence-transformers, beside the transformer's own: the transformer's folder, the pooling
+//! of its tokens into one vector, the longest sequence, and the prefixes.
 //!
 //! Every release has written these files differently; what is read here are the forms of releases 2 to 6. A folder
 //! without them is one of a bare transformer, for which the mean of all tokens is the usual choice.
@@ -21,7 +21,7 @@ const POOLING: &str = "a Pooling by \"cls\", \"mean\" or \"max\" alone";
 /// A folder's settings.
 #[derive(Debug)]
 pub(super) struct Sentence {
-    /// Where the transformer's own files lie.
+    /// The folder of the transformer's own files.
     pub(super) transformer: PathBuf,
     pub(super) pooling: Pooling,
     /// Tokens that are read of a text; `None` if only the transformer limits them.

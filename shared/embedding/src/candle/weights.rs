@@ -6,7 +6,7 @@ use candle_nn::{Init, VarBuilder};
 
 use super::family::{Family, Shape};
 
-/// What attention adds for the distance of two tokens: one row for each bucket, one column for each head.
+/// The relative attention bias: one row for each bucket, one column for each head.
 pub(super) const DISTANCES: &str = "encoder.relative_attention_bias.weight";
 const WORDS: &str = "embeddings.word_embeddings.weight";
 const POSITIONS: &str = "embeddings.position_embeddings.weight";

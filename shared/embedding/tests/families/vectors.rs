@@ -27,7 +27,7 @@ fn vectors_of_every_family_agree_in_both_roles() {
             let theirs = reference.vectors(role);
             assert_eq!(theirs.len(), 50);
             for ours in [together, alone] {
-                assert!(ours.iter().all(|vector| vector.len() == model.dimensions()));
+                assert!(ours.iter().all(|vector| vector.len() == model.dimensions().get()));
                 let lowest = lowest_cosine(&ours, &theirs);
                 eprintln!("{name}, {role:?}: lowest cosine {lowest}");
                 assert!(lowest >= COSINE_MIN, "{name}, {role:?}: {lowest}");

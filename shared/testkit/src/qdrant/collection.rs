@@ -15,7 +15,7 @@ use super::{
     values::{Id, NamedVectors, Payload, payload_for, vectors_for, vectors_of},
 };
 
-/// What a request gets that does not say how much it wants.
+/// The limit of a request that states none.
 const LIMIT_DEFAULT: usize = 10;
 
 #[derive(Debug, Clone)]

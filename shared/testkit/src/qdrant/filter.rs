@@ -8,7 +8,7 @@ use tonic::Status;
 
 use super::values::{Id, NamedVectors, Payload};
 
-/// What a filter can look at.
+/// The data of a point that a filter can look at.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Candidate<'a> {
     /// Absent within a nested object, where the server supports no conditions on it.

@@ -96,7 +96,7 @@ impl QdrantDouble {
         self.service.faults.set_delay(delay);
     }
 
-    /// How often a method was called, failed calls included: `points.upsert`, `collections.create`, …
+    /// Returns the number of calls of a method, failed ones included: `points.upsert`, `collections.create`, …
     pub fn calls(&self, method: &str) -> u64 {
         self.service.faults.calls(method)
     }

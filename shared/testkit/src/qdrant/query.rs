@@ -73,7 +73,7 @@ impl Collection {
     }
 }
 
-/// What the server refuses before it looks at any point, and what the double does not know.
+/// Refuses what the server refuses before it looks at any point, and what the double does not know.
 fn check(request: &api::QueryPoints) -> Result<(), Status> {
     validation::collection_name(&request.collection_name)?;
     validation::at_least_one("timeout", request.timeout)?;

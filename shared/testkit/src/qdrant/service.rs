@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 
 use super::{faults::Faults, server::Server};
 
-/// What all connections share.
+/// The state that all connections share.
 #[derive(Debug, Default)]
 pub(super) struct Service {
     server: Mutex<Server>,

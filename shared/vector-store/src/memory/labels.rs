@@ -14,7 +14,7 @@ const UNKNOWN: u32 = u32::MAX;
 #[derive(Debug, Default)]
 pub(super) struct Labels(HashMap<String, u32>);
 
-/// What a filter asks of one tool.
+/// A predicate, compiled to labels.
 #[derive(Debug)]
 pub(super) struct Facets {
     domain: u32,

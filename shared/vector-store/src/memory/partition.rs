@@ -21,9 +21,9 @@ pub(super) struct Partition {
     dims: usize,
     /// Unit vectors, slot after slot.
     vectors: Vec<f32>,
-    /// What filters look at, by slot.
+    /// The data that filters look at, by slot.
     heads: Vec<Head>,
-    /// What only a scroll looks at, by slot.
+    /// The data that only a scroll looks at, by slot.
     contents: Vec<Content>,
     slots: HashMap<Uuid, usize>,
     /// Revisions of removed tools.

@@ -18,7 +18,7 @@ use crate::{
     qdrant::{COLLECTION_TIMEOUT, Qdrant, payload::field},
 };
 
-/// What [`Qdrant::ensure`] found.
+/// The outcome of [`Qdrant::ensure`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ensured {
     /// The collection was not there and is now: empty, to be filled from TOOLS.

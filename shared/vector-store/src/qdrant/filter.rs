@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{qdrant::payload::field, store::excluded};
 
-/// What [`Predicate::admits`] says. A tombstone has no tenant of its own and so is never admitted.
+/// Translates [`Predicate::admits`]. A tombstone has no tenant of its own and so is never admitted.
 pub(super) fn of_predicate(predicate: &Predicate) -> Filter {
     let mut must = vec![Condition::matches(field::TENANT, predicate.tenant.to_string())];
     if let Some(domain) = &predicate.domain {

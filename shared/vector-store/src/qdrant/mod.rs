@@ -39,7 +39,7 @@ const BATCH_POINTS_MAX: usize = 256;
 /// Requests of one bulk write under way at once. Their order does not matter: every point is guarded.
 const BATCHES_IN_FLIGHT_MAX: usize = 4;
 
-/// How long making a collection, its indexes or an alias may take; an index over many points is slow.
+/// The time that making a collection, its indexes or an alias may take; an index over many points is slow.
 const COLLECTION_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Characters of the model's fingerprint in the name of its collection.
@@ -68,7 +68,17 @@ impl fmt::Debug for Qdrant {
 }
 
 impl Qdrant {
-    /// A handle for the vectors of the model with this fingerprint. Connects with the first call, not here.
+    /// Returns a handle for the vectors of the model with this fingerprint, or none where the configuration wants no
+    /// vector database. Connects with the first call, not here.
+    pub fn if_used(
+        config: &QdrantConfig,
+        fingerprint: &str,
+        dims: NonZeroUsize,
+    ) -> Result<Option<Self>, StoreError> {
+        config.use_vector_db.then(|| Self::new(config, fingerprint, dims)).transpose()
+    }
+
+    /// Returns a handle for the vectors of the model with this fingerprint. Connects with the first call, not here.
     pub fn new(config: &QdrantConfig, fingerprint: &str, dims: NonZeroUsize) -> Result<Self, StoreError> {
         let short: String = fingerprint.chars().take(FINGERPRINT_CHARS).collect();
         Ok(Self {

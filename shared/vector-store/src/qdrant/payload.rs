@@ -1,4 +1,4 @@
-//! What a point carries beside its vector.
+//! The payload of a point: all that it carries beside its vector.
 //!
 //! A tool's point carries the tool's own fields plus tenant, revision and model. `parameters` is JSON text: a gRPC
 //! message may nest 100 deep, which a schema of the allowed depth 32 exceeds, and text keeps every number exact.

@@ -29,7 +29,7 @@ use crate::{
     store::excluded,
 };
 
-/// How long a sample stands for the tools that it was drawn from.
+/// The time for which a sample stands for the tools that it was drawn from.
 const FULL_AGE_MAX: Duration = Duration::from_mins(1);
 
 /// The same for one that holds all tools there were: a young catalogue may have doubled by the next search.

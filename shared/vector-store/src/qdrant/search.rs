@@ -110,7 +110,7 @@ impl Qdrant {
             .with_payload(false)
     }
 
-    /// What each query found, in the order of the queries.
+    /// Returns the points that each query found, in the order of the queries.
     async fn query_all(
         &self,
         queries: Vec<QueryPoints>,

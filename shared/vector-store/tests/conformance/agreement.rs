@@ -23,7 +23,7 @@ const NAMES: [&str; 4] = ["open", "close", "list all", "send/v2"];
 const LABELS: [&str; 3] = ["red", "green", "blue"];
 const TENANTS: usize = 2;
 
-/// What happens to a store, and what it is asked afterwards.
+/// The writes to a store, and the questions asked afterwards.
 #[derive(Debug, Clone)]
 pub(crate) struct Script {
     steps: Vec<Step>,

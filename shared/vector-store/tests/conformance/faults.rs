@@ -1,4 +1,4 @@
-//! What the client makes of a server that fails, hangs or is away; only the double does that on command.
+//! The client on a server that fails, hangs or is away; only the double does that on command.
 
 use std::time::{Duration, Instant};
 

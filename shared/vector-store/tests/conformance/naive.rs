@@ -1,4 +1,4 @@
-//! What a search must find, by plain arithmetic on every tool; and random catalogues that hold the memory to
+//! The expected result of a search, by plain arithmetic on every tool; and random catalogues that hold the memory to
 //! it.
 
 use std::{collections::BTreeMap, num::NonZeroUsize};

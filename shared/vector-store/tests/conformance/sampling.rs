@@ -1,4 +1,4 @@
-//! How often a search asks the server, and what it remembers; only the double counts calls.
+//! The calls that a search makes, and the samples that it remembers; only the double counts calls.
 
 use std::time::Duration;
 

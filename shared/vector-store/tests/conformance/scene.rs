@@ -86,7 +86,7 @@ pub(crate) fn ids(hits: &[Hit]) -> Vec<Uuid> {
     hits.iter().map(|hit| hit.point_id).collect()
 }
 
-/// What was found, by id.
+/// Returns the rows found, by id.
 pub(crate) fn rows(scores: &Scores) -> BTreeMap<Uuid, Vec<f32>> {
     let rows: BTreeMap<_, _> = scores.iter().map(|(point_id, row)| (point_id, row.to_vec())).collect();
     assert_eq!(rows.len(), scores.len(), "each tool is found once: {scores:?}");

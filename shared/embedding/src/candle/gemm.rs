@@ -9,7 +9,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::lanes::dispatch;
+use super::simd::dispatch;
 
 /// Rows of the product that are kept in registers at once: 6 rows of two 8-lane registers leave 4 of AVX2's 16.
 const TILE_ROWS: usize = 6;

@@ -1,4 +1,4 @@
-//! The real parts an invalidator works with.
+//! The dependencies of a cache invalidator: NATS and the store of the versions.
 
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
@@ -8,16 +8,16 @@ use toolweaver_service_runtime::retry::{Policy, retry};
 
 use crate::Config;
 
-/// The real parts an invalidator works with; clones share them.
+/// The dependencies of a cache invalidator; clones share them.
 #[derive(Clone, Debug)]
-pub struct Parts {
+pub struct Dependencies {
     /// The connection to NATS.
     pub nats: Nats,
-    /// Where versions are kept.
+    /// The store of the versions.
     pub store: Store,
 }
 
-impl Parts {
+impl Dependencies {
     /// Connects everything that the configuration names. Waits for NATS until it is up, or until `stop`; Redis is
     /// connected in the background.
     pub async fn connect(config: &Config, stop: &CancellationToken) -> anyhow::Result<Self> {
