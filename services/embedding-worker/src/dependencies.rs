@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 use toolweaver_embedding::Embedder;
 use toolweaver_messaging::{ConnectError, Nats, connect};
-use toolweaver_service_runtime::retry::{Policy, retry};
+use toolweaver_resilience::Retry;
 use toolweaver_vector_store::Qdrant;
 
 use crate::Config;
@@ -29,11 +29,11 @@ impl Dependencies {
         let vectors = Qdrant::if_used(&config.qdrant, model.fingerprint().hex(), model.dimensions())
             .context("cannot set up Qdrant")?;
         let embedder = Embedder::spawn(model, config.model.limits());
-        let nats = retry(&Policy::for_ever(), stop, "reach NATS", ConnectError::is_transient, || {
-            connect(&config.nats, "embedding-worker")
-        })
-        .await
-        .context("cannot connect to NATS")?;
+        let nats = Retry::new("reach NATS", stop)
+            .at(config.nats.url_redacted())
+            .run(ConnectError::is_transient, || connect(&config.nats, "embedding-worker"))
+            .await
+            .context("cannot connect to NATS")?;
         Ok(Self { nats, embedder, vectors })
     }
 }

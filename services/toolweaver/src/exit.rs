@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use toolweaver_contracts::{ErrorCode, Fault};
 use toolweaver_messaging::{ConnectError, PublishError, RequestError};
+use toolweaver_resilience::error_chain;
 
 /// The exit codes, for `--help`.
 pub(crate) const EXIT_CODES: &str = "\
@@ -54,10 +55,7 @@ impl From<ErrorCode> for Exit {
 
 /// An error with everything below it, in one line.
 pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |&error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
+    error_chain(error).to_string()
 }
 
 /// No connection, with what to do about it.

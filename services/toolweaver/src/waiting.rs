@@ -9,7 +9,7 @@ use toolweaver_contracts::{
     Detail, ErrorCode, Fault, Rejection, SearchReply, SearchRequest, StatusReply, StatusRequest, decode,
     subjects,
 };
-use toolweaver_messaging::{consumer, streams};
+use toolweaver_messaging::{Settled, settled};
 
 use crate::{
     client::{ANSWER_TIMEOUT, Client},
@@ -98,14 +98,11 @@ async fn settled_version(
     let consumer =
         subjects::embedding_consumer(status.model.get(..FINGERPRINT_SHORT).unwrap_or(&status.model));
     loop {
-        let lag = consumer::lag(&client.nats, subjects::TOOLS_STREAM, &consumer)
-            .await
-            .map_err(|error| unavailable(&error))?;
-        let unsettled = lag.pending + lag.ack_pending;
-        if lag.ack_floor_stream_sequence >= revision || unsettled == 0 {
-            let indexed = streams::state(&client.nats, subjects::INDEXED_STREAM).await;
-            return indexed.map(|state| state.last_sequence).map_err(|error| unavailable(&error));
-        }
+        let unsettled = match settled(&client.nats, &consumer, revision).await {
+            Ok(Settled::AtVersion(version)) => return Ok(version),
+            Ok(Settled::NotYet { unsettled }) => unsettled,
+            Err(error) => return Err(unavailable(&error)),
+        };
         if Instant::now() >= deadline {
             return Err(too_late(&format!("{unsettled} events are not indexed yet")));
         }
