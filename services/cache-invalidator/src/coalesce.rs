@@ -1,5 +1,5 @@
-//! Coalescing of a batch of INDEXED events: for each tenant and domain the highest sequence, however many events,
-//! and the tools that changed.
+//! Coalescing of a batch of INDEXED events: for each tenant and domain the highest sequence, however many
+//! events, and the tools that changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 

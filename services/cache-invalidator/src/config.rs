@@ -13,7 +13,7 @@ const BATCH_MAX: usize = 4_096;
 /// A version that comes later than this helps nobody any more.
 const LINGER_MAX: Duration = Duration::from_secs(5);
 
-/// Consumes INDEXED and raises catalogue versions in Redis.
+/// Consumes INDEXED and raises catalog versions in Redis.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "cache-invalidator", version)]
 pub struct Config {
@@ -41,8 +41,8 @@ pub struct InvalidationSettings {
     #[arg(long, env = "INVALIDATION_BATCH_MAX", value_name = "COUNT", default_value = "1024")]
     pub invalidation_batch_max: NonZeroUsize,
 
-    /// Milliseconds that a batch waits for more events after its first, and at least between the writes of two batches:
-    /// each scope is written once a batch
+    /// Milliseconds that a batch waits for more events after its first, and at least between the writes of
+    /// two batches: each scope is written once a batch
     #[arg(long, env = "INVALIDATION_LINGER_MS", value_name = "MS", default_value_t = 20)]
     pub invalidation_linger_ms: u64,
 }
@@ -58,7 +58,7 @@ impl ServiceConfig for Config {
 }
 
 impl InvalidationSettings {
-    /// All faults at once, each a sentence that names the variable.
+    /// Returns all faults at once, each a sentence that names the variable.
     pub fn validate(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if self.invalidation_batch_max.get() > BATCH_MAX {

@@ -18,8 +18,8 @@ pub struct Dependencies {
 }
 
 impl Dependencies {
-    /// Connects everything that the configuration names. Waits for NATS until it is up, or until `stop`; Redis is
-    /// connected in the background.
+    /// Connects everything that the configuration names. Waits for NATS until it is up, or until `stop`;
+    /// Redis is connected in the background.
     pub async fn connect(config: &Config, stop: &CancellationToken) -> anyhow::Result<Self> {
         let store = Store::open(&config.cache).context("cannot set up the cache store")?;
         let nats = Retry::new("reach NATS", stop)

@@ -1,18 +1,20 @@
-//! The cache invalidator: drops what is cached of tools and raises catalogue versions when something became searchable.
+//! The cache invalidator: drops what is cached of tools and raises catalog versions when something became
+//! searchable.
 //!
 //! ```text
 //! INDEXED ─▶ consumer: batches, 1 at a time ─▶ pace ─▶ invalidator ─▶ store: less metadata of changed tools,
 //!                                                           │                then versions of tenants
 //!                                                           └───────▶ versions.v1.<tenant>
 //! ```
-//! A version is a sequence of INDEXED, which gets an event only after the change is searchable: so a version never
-//! runs ahead of the data, whoever raises it and in whatever order. The store lets versions only grow, so any number
-//! of these services may run, and see events again, without harm. A stream that is made anew starts its sequences
-//! again; versions are kept for one incarnation of it, and the service ends, to be started again, when there is
-//! another.
+//! A version is a sequence of INDEXED, which gets an event only after the change is searchable: so a version
+//! never runs ahead of the data, whoever raises it and in whatever order. The store lets versions only grow,
+//! so any number of these services may run, and see events again, without harm. A stream that is made anew
+//! starts its sequences again; versions are kept for one incarnation of it, and the service ends, to be
+//! started again, when there is another.
 //!
-//! `coalesce` says what a batch asks for, `pace` when it may be done, `invalidator` does it, `watch` tells the lag. Here does **not** live: acknowledging (`messaging`), how versions are kept (`catalog-cache`), and who reads
-//! them.
+//! `coalesce` says what a batch asks for, `pace` when it may be done, `invalidator` does it, `watch` tells
+//! the lag. Here does **not** live: acknowledging (`messaging`), how versions are kept (`catalog-cache`), and
+//! who reads them.
 
 mod coalesce;
 mod config;
@@ -46,8 +48,8 @@ const ACK_WAIT: Duration = Duration::from_secs(10);
 
 /// Wires the invalidator up and returns; it then runs until `runtime` shuts down.
 ///
-/// Makes the streams where they are missing, and waits for NATS while it is not up. The store is waited for by the
-/// batches.
+/// Makes the streams where they are missing, and waits for NATS while it is not up. The store is waited for
+/// by the batches.
 pub async fn run(
     settings: &InvalidationSettings,
     streams_config: &StreamsConfig,

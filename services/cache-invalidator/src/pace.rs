@@ -1,4 +1,5 @@
-//! The pace of writes: the writes of two batches are held apart, so that a scope is written at most once in that time however much changes.
+//! The pace of writes: the writes of two batches are held apart, so that a scope is written at most once in
+//! that time however much changes.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

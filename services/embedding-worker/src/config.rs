@@ -11,7 +11,7 @@ use toolweaver_vector_store::QdrantConfig;
 
 /// Beyond this a batch's events and vectors take hundreds of megabytes.
 const BATCH_MAX: usize = 4_096;
-/// A pull request that waits longer delays the first tool of a quiet catalogue for nothing.
+/// A pull request that waits longer delays the first tool of a quiet catalog for nothing.
 const LINGER_MAX: Duration = Duration::from_secs(5);
 /// More do not help: one thread owns the model.
 const BATCHES_AT_ONCE_MAX: usize = 8;
@@ -72,7 +72,7 @@ impl ServiceConfig for Config {
 }
 
 impl IndexingSettings {
-    /// All faults at once, each a sentence that names the variable.
+    /// Returns all faults at once, each a sentence that names the variable.
     pub fn validate(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if self.embedding_batch_max.get() > BATCH_MAX {

@@ -14,8 +14,8 @@ impl Cutover {
         Self { pending: collection }
     }
 
-    /// Points the alias here, at the first call that succeeds. To be called when everything is indexed: readers of the
-    /// alias must not meet a collection that is half filled.
+    /// Points the alias here, at the first call that succeeds. To be called when everything is indexed:
+    /// readers of the alias must not meet a collection that is half filled.
     pub(crate) async fn when_filled(&mut self) {
         let Some(vectors) = &self.pending else { return };
         match vectors.activate().await {

@@ -40,18 +40,19 @@ pub(crate) enum Cause {
 }
 
 impl Failure {
-    /// A failure of something else; the change may pass later.
+    /// Makes a failure of something else; the change may pass later.
     pub(crate) fn transient(error: &dyn Error) -> Self {
         Self { reason: error_chain(error).to_string(), cause: Cause::Transient }
     }
 
-    /// A text that could not be embedded alone.
+    /// Makes the failure of a text that could not be embedded alone.
     pub(crate) fn embed(error: &EmbedError) -> Self {
         let cause = if error.is_transient() { Cause::Transient } else { Cause::Change };
         Self { cause, ..Self::transient(error) }
     }
 
-    /// A write that the vector store did not confirm, though it was sent alone or is at fault for all.
+    /// Makes the failure of a write that the vector store did not confirm, though it was sent alone or is at
+    /// fault for all.
     pub(crate) fn store(error: &StoreError) -> Self {
         let cause = if error.blames_the_point() {
             Cause::Change
@@ -65,7 +66,7 @@ impl Failure {
         Self { cause, ..Self::transient(error) }
     }
 
-    /// An event that could not be published.
+    /// Makes the failure of an event that could not be published.
     pub(crate) fn publish(error: &WriteError) -> Self {
         let is_too_large = matches!(error, WriteError::Publish(PublishError::TooLarge { .. }));
         let cause = if is_too_large { Cause::Change } else { Cause::Transient };

@@ -10,8 +10,8 @@ use toolweaver_contracts::{IndexedEvent, ToolKey, decode, encode};
 use toolweaver_messaging::publish::{LastMessageError, PublishError, last_message};
 use toolweaver_messaging::{Nats, Outgoing, publish};
 
-/// Retries of a publish because somebody else was faster. Each time that one's event is looked at, so more than
-/// one or two need several workers busy with one tool.
+/// Retries of a publish because somebody else was faster. Each time that one's event is looked at, so more
+/// than one or two need several workers busy with one tool.
 const CONFLICTS_MAX: usize = 8;
 
 /// The stream of what became searchable, for one model.

@@ -5,7 +5,7 @@
 //!                  stale: done     known texts  confirmed      confirmed
 //!                                  cost nothing
 //! ```
-//! The order is what makes an acknowledged event a kept one, and what keeps the catalogue version (the
+//! The order is what makes an acknowledged event a kept one, and what keeps the catalog version (the
 //! sequence of INDEXED) from running ahead of the data. A change that fails in one stage skips the later ones
 //! and is tried again; the others go on. Every stage may be repeated, and by several workers at once:
 //! revisions guard both writes.
@@ -79,8 +79,8 @@ enum ChangeResult {
 }
 
 impl<S: VectorStore> Indexer<S> {
-    /// Returns an indexer that writes to `store` and INDEXED, or without a `store` to INDEXED alone. Removals expire
-    /// there after `tombstones_live`.
+    /// Returns an indexer that writes to `store` and INDEXED, or without a `store` to INDEXED alone. Removals
+    /// expire there after `tombstones_live`.
     pub fn new(nats: Nats, embedder: Embedder, store: Option<S>, tombstones_live: Duration) -> Self {
         let log = IndexedLog::new(nats, embedder.fingerprint().hex().to_owned(), tombstones_live);
         Self { vectors: Vectors::new(embedder), store, store_gate: None, log }
@@ -124,8 +124,8 @@ impl<S: VectorStore> Indexer<S> {
         compared
     }
 
-    /// Returns the vector that INDEXED holds for this very text, by the same model: a tool registered again as it
-    /// was, or delivered again, even to a process that has just started.
+    /// Returns the vector that INDEXED holds for this very text, by the same model: a tool registered again
+    /// as it was, or delivered again, even to a process that has just started.
     fn vector_held(&self, indexed_state: &IndexedState, change: &Change) -> Option<SharedVector> {
         let IndexedEvent::Indexed { model, tool, vectors, .. } = indexed_state.event.as_ref()? else {
             return None;
@@ -181,8 +181,8 @@ impl<S: VectorStore> Indexer<S> {
         ready
     }
 
-    /// Writes to the vector store, also what INDEXED holds already, so that a vector store that lost its points is filled again
-    /// from TOOLS.
+    /// Writes to the vector store, also what INDEXED holds already, so that a vector store that lost its
+    /// points is filled again from TOOLS.
     async fn store(
         &self,
         ready: Vec<EmbeddedChange>,

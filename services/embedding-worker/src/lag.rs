@@ -1,5 +1,5 @@
-//! The lag of indexing behind TOOLS, looked up again and again for metrics, readiness and the cutover. Nothing here
-//! moves an event.
+//! The lag of indexing behind TOOLS, looked up again and again for metrics, readiness and the cutover.
+//! Nothing here moves an event.
 
 use std::time::Duration;
 

@@ -11,9 +11,9 @@
 //! write. A worker keeps nothing: killed at any moment, the next one goes on from what was acknowledged,
 //! which is stored.
 //!
-//! `plan` says what a batch asks for, `indexer` does it with `vectors`, `store` and `indexed`, `failure` decides
-//! what becomes of a change that failed, `cutover` moves the alias of the vector database. Here does **not** live: acknowledging (`messaging`), models (`embedding`),
-//! and searching.
+//! `plan` says what a batch asks for, `indexer` does it with `vectors`, `store` and `indexed`, `failure`
+//! decides what becomes of a change that failed, `cutover` moves the alias of the vector database. Here does
+//! **not** live: acknowledging (`messaging`), models (`embedding`), and searching.
 
 mod config;
 mod cutover;
@@ -139,7 +139,8 @@ fn consumer_config(settings: &IndexingSettings, durable: String) -> ConsumerConf
     }
 }
 
-/// Without its thread this process can do nothing: it must end, and be started again.
+/// Fails when the embedding thread has stopped: without it this process can do nothing, and must be started
+/// again.
 async fn watch_model(embedder: Embedder, stop: CancellationToken) -> anyhow::Result<()> {
     match stop.run_until_cancelled(embedder.stopped()).await {
         None => Ok(()),

@@ -88,7 +88,7 @@ impl Stage {
     /// All of them, in order.
     pub(crate) const ALL: [Self; 4] = [Self::Read, Self::Embed, Self::Store, Self::Publish];
 
-    /// Its name in metrics and traces.
+    /// Returns its name in metrics and traces.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",

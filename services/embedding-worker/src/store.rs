@@ -36,8 +36,8 @@ pub(crate) async fn write(store: &impl VectorStore, changes: &[EmbeddedChange]) 
     upserts.into_iter().chain(removals).collect()
 }
 
-/// Counts the writes that the store refused for good, and closes `gate` while it refuses everything: a fault that no
-/// retry mends must be seen where operators look, not only in the log.
+/// Counts the writes that the store refused for good, and closes `gate` while it refuses everything: a fault
+/// that no retry mends must be seen where operators look, not only in the log.
 pub(crate) fn report(failures: &HashMap<usize, Failure>, writes: usize, gate: Option<&Gate>) {
     let of = |cause| failures.values().filter(move |failure| failure.cause == cause);
     metrics::store_refused(Refused::Point, of(Cause::Change).count());
@@ -50,7 +50,8 @@ pub(crate) fn report(failures: &HashMap<usize, Failure>, writes: usize, gate: Op
     match (gate, refusal) {
         (Some(gate), Some(refusal)) => gate.not_ready(refusal.reason()),
         (Some(gate), None) if failures.len() < writes => gate.ready(),
-        // Nothing was stored, for reasons that pass or are the points' own: neither says that the fault is gone.
+        // Nothing was stored, for reasons that pass or are the points' own: neither says that the fault is
+        // gone.
         _ => {}
     }
 }
@@ -78,8 +79,8 @@ impl Writes<'_> {
     }
 }
 
-/// Sends writes together, and each alone where one of them is at fault. `places` has the place of each, as have the
-/// failures returned.
+/// Sends writes together, and each alone where one of them is at fault. `places` has the place of each, as
+/// have the failures returned.
 async fn write_all(store: &impl VectorStore, writes: Writes<'_>, places: &[usize]) -> Vec<(usize, Failure)> {
     if places.is_empty() {
         return Vec::new();

@@ -36,7 +36,7 @@ impl Vectors {
         Self { embedder, known }
     }
 
-    /// One vector for each text, in their order. A text that cannot be embedded fails alone.
+    /// Returns one vector for each text, in their order. A text that cannot be embedded fails alone.
     pub(crate) async fn of(&self, texts: &[String]) -> Vec<Result<SharedVector, EmbedError>> {
         let mut found: HashMap<&str, Result<SharedVector, EmbedError>> = HashMap::new();
         let mut missing: BTreeSet<&str> = BTreeSet::new();

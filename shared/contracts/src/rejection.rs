@@ -45,7 +45,8 @@ impl Original {
     pub fn new(body: &[u8]) -> Self {
         let kept = &body[..body.len().min(REJECTED_ORIGINAL_BYTES_MAX)];
         let truncated = kept.len() < body.len();
-        // Control characters grow sixfold as JSON text; base64 keeps such a body under the server's message limit.
+        // Control characters grow sixfold as JSON text; base64 keeps such a body under the server's message
+        // limit.
         let text = std::str::from_utf8(kept).ok().filter(|text| !truncated && is_readable(text));
         Self {
             bytes: body.len(),
@@ -56,7 +57,7 @@ impl Original {
     }
 }
 
-/// Whether a text is text: no control characters but line ends and tabs.
+/// Returns whether a text is text: no control characters but line ends and tabs.
 fn is_readable(text: &str) -> bool {
     !text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
 }

@@ -41,7 +41,7 @@ pub struct SearchRequest {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = EXCLUDE_ENTRIES_MAX))]
     pub exclude: Vec<ToolId>,
-    /// Answer only from this catalogue version or a later one.
+    /// Answer only from this catalog version or a later one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_version: Option<u64>,
     /// Answer only once this revision (the sequence of a publish ack) is searchable.
@@ -57,8 +57,8 @@ pub struct SearchRequest {
     /// Also give the tools ready-made for this vendor's interface, in `shaped` of the reply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shape: Option<Shape>,
-    /// The token budget of the tools, 1 to 1,000,000: the best that fit are returned, and `budget` of the reply
-    /// names those that did not.
+    /// The token budget of the tools, 1 to 1,000,000: the best that fit are returned, and `budget` of the
+    /// reply names those that did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = BUDGET_TOKENS_MAX))]
     pub budget_tokens: Option<u32>,
@@ -68,7 +68,7 @@ pub struct SearchRequest {
 }
 
 impl SearchRequest {
-    /// A request with the defaults.
+    /// Returns a request with the defaults.
     pub fn new(query: impl Into<String>) -> Self {
         Self {
             query: query.into(),
@@ -136,7 +136,8 @@ impl SearchRequest {
         self.top_k.unwrap_or(TOP_K_DEFAULT) as usize
     }
 
-    /// Which tools the request is about, in the whole tenant: `domain` is where to look first, not a limit.
+    /// Returns the predicate of the request over the whole tenant: `domain` is where to look first, not a
+    /// limit.
     pub fn predicate(&self, tenant: Tenant) -> Predicate {
         Predicate {
             tenant,
@@ -179,31 +180,32 @@ pub enum Shape {
 /// The answer to a search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchReply {
-    /// Names this answer in logs and traces.
+    /// Id of this answer in logs and traces.
     pub search_id: String,
-    /// The verdict.
+    /// The relevance decision.
     pub status: SearchStatus,
-    /// The probability that something fits, 0 to 1, calibrated for the catalogue; absent where the relevance decision
-    /// could not be made.
+    /// The probability that something fits, 0 to 1, calibrated for the catalog; absent where the relevance
+    /// decision could not be made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f32>,
-    /// Best first.
+    /// The tools found, best first.
     pub results: Vec<SearchResult>,
-    /// With `shape`: the results in that shape, in the order of `results`, one for each.
+    /// The results in the form asked for with `shape`, in the order of `results`, one for each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shaped: Vec<Value>,
-    /// With `budget_tokens`: what was spent, and what was left out.
+    /// The use of the token budget, with `budget_tokens`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
     /// Every change up to this version of INDEXED is in the answer.
     pub catalog_version: u64,
-    /// Age of the oldest change in INDEXED that this worker has not applied yet, in milliseconds; 0 when caught up.
+    /// Age of the oldest change in INDEXED that this worker has not applied yet, in milliseconds; 0 when
+    /// caught up.
     pub lag_ms: u64,
     /// Name of the ranking configuration.
     pub ranker: String,
-    /// Whether the answer was computed or remembered.
+    /// The source of the answer: computed, or cached.
     pub served_from: ServedFrom,
-    /// Parts that should have helped and could not; empty in good days.
+    /// Dependencies that should have taken part and could not; empty when all is well.
     pub degraded: Vec<String>,
     /// The domain that was searched, and the strategy.
     pub routed: Routed,
@@ -221,16 +223,16 @@ pub struct SearchResult {
     pub tool_id: ToolId,
     /// Its name.
     pub tool_name: ToolName,
-    /// Its shard.
+    /// Its domain, which is its shard.
     pub domain: Domain,
     /// The kind of runtime that runs it.
     pub tool_type: ToolType,
     /// Its description; empty with `detail = name`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// Higher is better; comparable within one reply only.
+    /// Its score: higher is better; comparable within one reply only.
     pub score: f32,
-    /// All of it, with `detail = schema`.
+    /// The whole tool, with `detail = schema`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool: Option<Tool>,
     /// The explanation of its rank, with `explain`.
@@ -259,15 +261,15 @@ pub struct CutTool {
     pub tokens: u32,
 }
 
-/// The verdict of a search.
+/// The relevance decision of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SearchStatus {
     /// Some result is likely right.
     Matched,
-    /// Nothing in the catalogue seems to fit; the results are the nearest there are.
+    /// Nothing in the catalog seems to fit; the results are the nearest there are.
     NothingRelevant,
-    /// The parts that could tell are down.
+    /// No decision: the dependencies that it needs are down.
     CannotSay,
 }
 
@@ -277,7 +279,7 @@ pub enum SearchStatus {
 pub enum ServedFrom {
     /// Computed for this request.
     Index,
-    /// Remembered from an equal request on the same catalogue.
+    /// Cached from an equal request on the same catalog.
     Cache,
 }
 
@@ -310,7 +312,7 @@ pub enum RoutedBy {
     Centroid,
     /// A language model.
     Llm,
-    /// Nobody: the whole tenant was searched.
+    /// None was chosen: the whole tenant was searched.
     None,
 }
 
@@ -322,7 +324,7 @@ pub enum Strategy {
     Hybrid,
     /// So few candidates that all are returned.
     All,
-    /// Words only, because the dense arm is down.
+    /// BM25 only, because the dense arm is down.
     Lexical,
     /// Vectors only, because the lexical arm is down.
     Dense,

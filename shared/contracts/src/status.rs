@@ -35,7 +35,7 @@ pub struct StatusReply {
     pub ranker: String,
     /// The three streams; one that could not be read is missing.
     pub streams: Vec<StreamStatus>,
-    /// The parts it depends on.
+    /// The dependencies of the worker.
     pub parts: Vec<Part>,
     /// Seconds since it started.
     pub uptime_s: u64,
@@ -57,7 +57,7 @@ pub struct StreamStatus {
     pub last_sequence: u64,
 }
 
-/// One part of the system.
+/// One dependency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Part {
     /// `nats`, `vectors`, `cache`, `model`.

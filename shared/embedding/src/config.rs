@@ -35,7 +35,8 @@ pub struct ModelConfig {
 }
 
 impl ModelConfig {
-    /// Returns all faults at once, each a sentence that names the variable. The folder's contents are [`load`]'s to judge.
+    /// Returns all faults at once, each a sentence that names the variable. The folder's contents are
+    /// [`load`]'s to judge.
     pub fn validate(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if self.kind == ModelKind::Candle {

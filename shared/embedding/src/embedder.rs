@@ -32,7 +32,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 4096 tokens a batch, one request waiting so that exactly one is prefetched, a minute on the CPU.
+    /// Returns 4096 tokens a batch, one request waiting so that exactly one is prefetched, a minute on the
+    /// CPU.
     fn default() -> Self {
         Self {
             tokens_per_batch_max: const { NonZeroUsize::new(4096).unwrap() },
@@ -269,7 +270,8 @@ impl Worker {
         Arc::clone(&self.model)
     }
 
-    /// The model on the CPU in place of `full`, which failed with `error`; that error if `full` is on the CPU.
+    /// Returns the model on the CPU in place of `full`, which failed with `error`; that error if `full` is on
+    /// the CPU.
     fn move_to_cpu(
         &mut self,
         full: &Arc<dyn Model>,

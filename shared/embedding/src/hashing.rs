@@ -13,20 +13,21 @@ const FEATURES_MAX: usize = 2048;
 const WORD: u32 = 0;
 const PIECE: u32 = 1;
 const WORD_WEIGHT: f32 = 1.0;
-/// A word of n letters has about n trigrams and two neighbours: together they weigh little more than the word.
+/// A word of n letters has about n trigrams and two neighbours: together they weigh little more than the
+/// word.
 const PIECE_WEIGHT: f32 = 0.25;
 
 /// Feature hashing of words, pairs of words and character trigrams.
 ///
-/// Deterministic, fast and blind to meaning: texts are near when they share words or spelling. It is there for
-/// tests and for trying things out without fetching weights, not for good search.
+/// Deterministic, fast and blind to meaning: texts are near when they share words or spelling. It is there
+/// for tests and for trying things out without fetching weights, not for good search.
 #[derive(Debug, Clone)]
 pub struct Hashing {
     fingerprint: Fingerprint,
 }
 
 impl Hashing {
-    /// The model; there is nothing to set.
+    /// Returns the model; there is nothing to set.
     pub fn new() -> Self {
         let template = TEMPLATE_VERSION.to_le_bytes();
         Self { fingerprint: Fingerprint::new("hashing", &[("hashing", b"1"), ("template", &template)]) }
@@ -52,7 +53,7 @@ impl Model for Hashing {
         DeviceKind::Cpu
     }
 
-    /// The same for both roles: it was not trained to tell them apart.
+    /// Cuts the text in the same way for both roles: it was not trained to tell them apart.
     fn tokenize(&self, _: Role, text: &str) -> Result<Tokens, ModelError> {
         let text = text.to_lowercase();
         let words: Vec<&str> =
@@ -83,10 +84,10 @@ impl Model for Hashing {
     }
 }
 
-/// FNV-1a: stable across versions of Rust and of us, which the standard hasher is not.
-fn feature(parts: [&str; 2], kind: u32) -> u32 {
+/// Hashes a feature by FNV-1a: stable across versions of Rust and of us, which the standard hasher is not.
+fn feature(words: [&str; 2], kind: u32) -> u32 {
     let mut hash: u32 = 0x811c_9dc5;
-    for byte in parts[0].bytes().chain([0xff]).chain(parts[1].bytes()) {
+    for byte in words[0].bytes().chain([0xff]).chain(words[1].bytes()) {
         hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
     }
     (hash & !PIECE) | kind

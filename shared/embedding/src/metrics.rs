@@ -4,7 +4,8 @@ use opentelemetry::{KeyValue, global};
 
 use crate::{Embedder, Stats};
 
-/// Reports what an embedder has done, for as long as the process lives; `purpose` tells several of a process apart.
+/// Reports what an embedder has done, for as long as the process lives; `purpose` tells several of a process
+/// apart.
 pub fn observe(embedder: &Embedder, purpose: &'static str) {
     let meter = global::meter("toolweaver_embedding");
     let counter = |name: &'static str, description: &'static str, read: fn(&Stats) -> u64| {

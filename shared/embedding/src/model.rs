@@ -8,7 +8,8 @@ use crate::{Fingerprint, Role};
 
 /// Turns texts into vectors of length 1. Shared by reference: two embedders may use one copy of the weights.
 pub trait Model: Send + Sync {
-    /// Returns the fingerprint of everything that decides this model's vectors. Vectors of two fingerprints must never be compared.
+    /// Returns the fingerprint of everything that decides this model's vectors. Vectors of two fingerprints
+    /// must never be compared.
     fn fingerprint(&self) -> &Fingerprint;
 
     /// Returns the dimensions of its vectors.
@@ -17,15 +18,16 @@ pub trait Model: Send + Sync {
     /// Returns the device on which [`Model::encode`] computes.
     fn device(&self) -> DeviceKind;
 
-    /// Cuts one text into tokens, the prefix of its role before it: at most as many as the model reads; the rest of
-    /// the text is ignored.
+    /// Cuts one text into tokens, the prefix of its role before it: at most as many as the model reads; the
+    /// rest of the text is ignored.
     fn tokenize(&self, role: Role, text: &str) -> Result<Tokens, ModelError>;
 
-    /// Computes one vector for each element of `batch`, in its order. Memory grows with the padded token count,
-    /// `batch.len()` times the longest element.
+    /// Computes one vector for each element of `batch`, in its order. Memory grows with the padded token
+    /// count, `batch.len()` times the longest element.
     fn encode(&self, batch: &[Tokens]) -> Result<Vec<Vec<f32>>, ModelError>;
 
-    /// Returns the same model on the CPU, for when its device has no memory left. `None` if this is the CPU already.
+    /// Returns the same model on the CPU, for when its device has no memory left. `None` if this is the CPU
+    /// already.
     fn on_cpu(&self) -> Result<Option<Arc<dyn Model>>, ModelError>;
 }
 

@@ -16,8 +16,8 @@ pub struct Prefixes {
     #[arg(id = "query_prefix", long = "query-prefix", env = "TOOLWEAVER_QUERY_PREFIX", value_name = "TEXT")]
     pub query: Option<String>,
 
-    /// Put before every tool's text, for example "passage: "; another one means another index [default: as the
-    /// model's folder says]
+    /// Put before every tool's text, for example "passage: "; another one means another index [default: as
+    /// the model's folder says]
     #[arg(
         id = "passage_prefix",
         long = "passage-prefix",
@@ -28,7 +28,7 @@ pub struct Prefixes {
 }
 
 impl Prefixes {
-    /// The prefix of `role`; empty where there is none.
+    /// Returns the prefix of `role`; empty where there is none.
     pub fn of(&self, role: Role) -> &str {
         match role {
             Role::Query => &self.query,
@@ -38,7 +38,7 @@ impl Prefixes {
         .unwrap_or_default()
     }
 
-    /// These, and for what they leave open, `others`.
+    /// Returns these prefixes, and those of `others` where they leave one open.
     #[must_use]
     pub fn or(&self, others: Self) -> Self {
         Self { query: self.query.clone().or(others.query), passage: self.passage.clone().or(others.passage) }

@@ -18,7 +18,8 @@ const FILES: [&str; 6] = [
     "modules.json",
     "sentence_bert_config.json",
 ];
-/// Of these, the ones that no folder can do without; a folder with `modules.json` needs the pooling that it names.
+/// Of these, the ones that no folder can do without; a folder with `modules.json` needs the pooling that it
+/// names.
 const FILES_NEEDED: usize = 4;
 
 /// A folder that shares its files with the real one.

@@ -17,7 +17,7 @@ const COLLECTION: &str = "tools";
 const VECTOR: &str = "text";
 const ID: &str = "5b3f0f5e-6c1b-4a57-9d55-1f0f3c1d2a01";
 
-/// A double with a collection of vectors of two dimensions, and a client of it.
+/// Returns a double with a collection of vectors of two dimensions, and a client of it.
 async fn double() -> (QdrantDouble, Client) {
     let double = QdrantDouble::start().await;
     let client = Client::from_url(&double.url()).skip_compatibility_check().build().unwrap();
@@ -43,7 +43,7 @@ fn upsert(points: Vec<PointStruct>) -> UpsertPointsBuilder {
     UpsertPointsBuilder::new(COLLECTION, points).wait(true)
 }
 
-/// The code and the words of a refusal.
+/// Returns the code and the words of a refusal.
 fn refusal<T: std::fmt::Debug>(answer: Result<T, QdrantError>) -> (Code, String) {
     match answer.unwrap_err() {
         QdrantError::ResponseError { status } => (status.code(), status.message().to_owned()),

@@ -164,7 +164,7 @@ async fn a_worker_waits_for_a_vector_database_that_is_not_up_yet() {
     runtime.join().await.unwrap();
 }
 
-/// An indexer on a Qdrant double, and deliveries of three tools that came for the fifth time.
+/// Makes an indexer on a Qdrant double, and deliveries of three tools that came for the fifth time.
 async fn on_qdrant(rig: &Rig, server: &QdrantDouble) -> (Indexer<Qdrant>, Qdrant, Vec<Tool>, Vec<Delivery>) {
     let vectors = qdrant(&server.url());
     vectors.ensure().await.unwrap();

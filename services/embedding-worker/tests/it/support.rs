@@ -50,7 +50,7 @@ impl Rig {
         Self { nats, server, _data: data }
     }
 
-    /// A connection of its own, for a worker that is to die with it.
+    /// Returns the configuration of a connection of its own, for a worker that is to die with it.
     pub(crate) fn nats_config(&self) -> NatsConfig {
         NatsConfig::for_url(self.server.url())
     }
@@ -76,7 +76,7 @@ impl Rig {
         last_message(&self.nats, INDEXED_STREAM, &subjects::indexed(key)).await.unwrap()
     }
 
-    /// The last rejection of what was published on `subject`.
+    /// Returns the last rejection of what was published on `subject`.
     pub(crate) async fn rejected(&self, subject: &str) -> Option<Rejection> {
         let message =
             last_message(&self.nats, REJECTED_STREAM, &subjects::rejected(subject)).await.unwrap()?;
@@ -118,7 +118,7 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// With hashed words, and without a vector database.
+    /// Starts a worker with hashed words and without a vector database.
     pub(crate) async fn start(rig: &Rig) -> Self {
         Self::start_with(rig, Arc::new(Hashing::new()), None).await
     }
@@ -163,7 +163,7 @@ pub(crate) fn qdrant(url: &str) -> Qdrant {
     qdrant_of(url, Hashing::new().dimensions())
 }
 
-/// The same collection for vectors of another length.
+/// Returns the same collection for vectors of another length.
 pub(crate) fn qdrant_of(url: &str, dimensions: NonZeroUsize) -> Qdrant {
     Qdrant::new(&QdrantConfig::at(url), Hashing::new().fingerprint().hex(), dimensions).unwrap()
 }
@@ -176,12 +176,12 @@ pub(crate) fn key(tool: &Tool) -> ToolKey {
     sample::key(&tenant(), tool)
 }
 
-/// The body of a registration.
+/// Returns the body of a registration.
 pub(crate) fn registered(tool: &Tool) -> Vec<u8> {
     serde_json::to_vec(&json!({ "event": "registered", "tool": tool })).unwrap()
 }
 
-/// A tool of the domain `general` with this name and description, and more fields if given.
+/// Returns a tool of the domain `general` with this name and description, and more fields if given.
 pub(crate) fn tool(name: &str, description: &str) -> Tool {
     tool_with(json!({ "tool_name": name, "description": description }))
 }
@@ -190,7 +190,7 @@ pub(crate) fn tool_with(fields: Value) -> Tool {
     serde_json::from_value(fields).unwrap()
 }
 
-/// The vector of an event, and the model that made it.
+/// Returns the vector of an event, and the model that made it.
 pub(crate) fn vector_of(event: &IndexedEvent) -> (&str, &[f32]) {
     match event {
         IndexedEvent::Indexed { model, vectors, .. } => (model, &vectors[TEXT_VECTOR].0),

@@ -253,8 +253,8 @@ fn a_point_id_never_changes() {
     );
 }
 
-/// Regular expressions and Rust differ in the characters that are blank or control ones, and a random test seldom
-/// meets one.
+/// Regular expressions and Rust differ in the characters that are blank or control ones, and a random test
+/// seldom meets one.
 #[test]
 fn code_and_schema_agree_on_every_character() {
     for c in '\0'..='\u{ffff}' {

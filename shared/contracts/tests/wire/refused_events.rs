@@ -358,7 +358,8 @@ fn a_rejection_fits_into_a_message_whatever_was_sent() {
     /// The `max_payload` of an unconfigured nats-server.
     const PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
     let fill = limits::EVENT_BYTES_MAX - 100;
-    // Quotation marks grow as JSON text, soft hyphens in a message that quotes them, both again in a rejection.
+    // Quotation marks grow as JSON text, soft hyphens in a message that quotes them, both again in a
+    // rejection.
     for text in ["\"", "\u{ad}", "\\", "x", "\u{e0001}", "\u{1}"] {
         let width = serde_json::to_string(text).unwrap().len() - 2;
         let text = text.repeat(fill / width);

@@ -1,8 +1,8 @@
 //! The families of models: what `config.json` says of each, in words that fit all of them.
 //!
-//! All are BERT with small differences. DistilBERT has no token types. RoBERTa counts positions from behind the one of
-//! its padding. MPNet does both, and adds to attention what the distance of two tokens is worth (`distances`). Their
-//! weights differ in name only (`weights`).
+//! All are BERT with small differences. DistilBERT has no token types. RoBERTa counts positions from behind
+//! the one of its padding. MPNet does both, and adds to attention what the distance of two tokens is worth
+//! (`distances`). Their weights differ in name only (`weights`).
 
 use std::num::NonZeroUsize;
 use std::path::Path;

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::LoadError;
 
-/// A file's path, and its contents.
+/// Returns a file's path, and its contents.
 pub(super) fn read(dir: &Path, name: &str) -> Result<(PathBuf, Vec<u8>), LoadError> {
     let file = dir.join(name);
     match std::fs::read(&file) {

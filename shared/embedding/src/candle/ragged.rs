@@ -1,7 +1,8 @@
 //! The encoder for CPUs: every family, over texts of different lengths laid end to end.
 //!
-//! Nothing is padded or masked: linear layers see one long list of tokens, attention looks at one text at a time.
-//! Threads share a batch by texts, never within a layer, so that a single query costs no synchronisation.
+//! Nothing is padded or masked: linear layers see one long list of tokens, attention looks at one text at a
+//! time. Threads share a batch by texts, never within a layer, so that a single query costs no
+//! synchronisation.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,8 +18,8 @@ use super::simd;
 use super::weights::{DISTANCES, as_bert};
 use crate::{Tokens, plan};
 
-/// Tokens that go through the layers together: enough to make use of weights once they are in the cache, few enough
-/// for what lies between two layers to stay there too.
+/// Tokens that go through the layers together: enough to make use of weights once they are in the cache, few
+/// enough for what lies between two layers to stay there too.
 const BLOCK_TOKENS_MAX: usize = 256;
 /// Less is not worth a thread.
 const BLOCK_TOKENS_MIN: usize = 64;
@@ -52,7 +53,7 @@ struct Norm {
 }
 
 impl Ragged {
-    /// `weights` lie on the CPU, under the family's own names.
+    /// Makes the encoder; `weights` lie on the CPU, under the family's own names.
     pub(super) fn new(
         weights: &VarBuilder<'_>,
         shape: &Shape,
@@ -214,7 +215,7 @@ impl Norm {
         })
     }
 
-    /// `x` becomes the normalised sum of both.
+    /// Adds `y` to `x` and normalises the sum.
     fn add(&self, x: &mut [f32], y: &[f32]) {
         simd::add_and_normalise(x, y, &self.weight, &self.bias, self.epsilon);
     }

@@ -12,7 +12,7 @@ const WORDS: &str = "embeddings.word_embeddings.weight";
 const POSITIONS: &str = "embeddings.position_embeddings.weight";
 const TOKEN_TYPES: &str = "embeddings.token_type_embeddings.weight";
 
-/// `weights`, which have the family's own names, under BERT's.
+/// Returns `weights`, which have the family's own names, under BERT's.
 ///
 /// Positions begin with the first token's, and a family without token types has a table of zeros.
 pub(super) fn as_bert<'a>(weights: &VarBuilder<'a>, shape: &Shape) -> VarBuilder<'a> {
@@ -71,7 +71,7 @@ struct AsBert<'a> {
 }
 
 impl AsBert<'_> {
-    /// The name in the file.
+    /// Returns the name in the file.
     fn name(&self, bert: &str) -> String {
         let name =
             renames(self.family).iter().fold(bert.to_owned(), |name, (from, to)| name.replace(from, to));

@@ -40,7 +40,8 @@ fn vectors_of_every_family_agree_in_both_roles() {
 
 #[test]
 fn one_family_s_vectors_are_not_another_s() {
-    // The models differ in little but what makes their families: if this held for all of them, nothing was tested.
+    // The models differ in little but what makes their families: if this held for all of them, nothing was
+    // tested.
     let theirs: Vec<_> = ALL.map(|name| reference(name).vectors(Role::Passage)).into();
     for (i, one) in theirs.iter().enumerate() {
         for other in &theirs[..i] {

@@ -24,7 +24,7 @@ pub(super) fn check(filter: Option<&Filter>) -> Result<(), Status> {
 }
 
 impl Candidate<'_> {
-    /// Whether the candidate meets the filter; an absent one is met by all.
+    /// Returns whether the candidate meets the filter; an absent one is met by all.
     pub(super) fn meets(self, filter: Option<&Filter>) -> Result<bool, Status> {
         let Some(filter) = filter else { return Ok(true) };
         // All conditions are looked at, so that one that the double does not know is never overlooked.
@@ -77,7 +77,7 @@ impl Candidate<'_> {
     }
 }
 
-/// The values at a path like `a`, `a.b` or `a[].b`; none where the path leads nowhere.
+/// Returns the values at a path like `a`, `a.b` or `a[].b`; none where the path leads nowhere.
 fn select<'a>(payload: &'a Payload, path: &str) -> Vec<&'a Value> {
     let (head, rest) = path.split_once('.').map_or((path, None), |(head, rest)| (head, Some(rest)));
     let (name, each) = head.strip_suffix("[]").map_or((head, false), |name| (name, true));
@@ -110,7 +110,8 @@ fn has_null(values: &[&Value]) -> bool {
     })
 }
 
-/// Of the aspects that a condition names, one must be met by one value; a list counts as its elements.
+/// Returns whether the condition is met: of the aspects that it names, one must be met by one value; a list
+/// counts as its elements.
 fn meets_field(condition: &FieldCondition, values: &[&Value]) -> Result<bool, Status> {
     if condition.geo_bounding_box.is_some()
         || condition.geo_radius.is_some()

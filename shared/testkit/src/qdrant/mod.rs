@@ -57,12 +57,12 @@ impl QdrantDouble {
         Self { address, service, _stop: stop }
     }
 
-    /// Its address, as `QDRANT_URL` wants it.
+    /// Returns its address, as `QDRANT_URL` wants it.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The next `calls` calls, whatever they are, fail with `status`.
+    /// Lets the next `calls` calls, whatever they are, fail with `status`.
     ///
     /// The client repeats a point call once by itself on Internal, Unavailable, Cancelled and Unknown: let
     /// two fail where one failure is to be seen.
@@ -70,7 +70,7 @@ impl QdrantDouble {
         self.service.faults.fail_next(None, calls, status);
     }
 
-    /// The next `calls` calls of one method fail with `status`.
+    /// Lets the next `calls` calls of one method fail with `status`.
     pub fn fail_next_of(&self, method: &'static str, calls: usize, status: &Status) {
         self.service.faults.fail_next(Some(method), calls, status);
     }
@@ -85,18 +85,19 @@ impl QdrantDouble {
         self.service.points_with_vectors()
     }
 
-    /// While down, every call fails with Unavailable, as behind a proxy whose server is gone. What is stored
-    /// stays.
+    /// Takes the server down, or up again. While down, every call fails with Unavailable, as behind a proxy
+    /// whose server is gone. What is stored stays.
     pub fn set_down(&self, down: bool) {
         self.service.faults.set_down(down);
     }
 
-    /// Every call from now on waits this long before it is looked at; zero ends it.
+    /// Delays every call from now on by this long before it is looked at; zero ends it.
     pub fn delay(&self, delay: Duration) {
         self.service.faults.set_delay(delay);
     }
 
-    /// Returns the number of calls of a method, failed ones included: `points.upsert`, `collections.create`, …
+    /// Returns the number of calls of a method, failed ones included: `points.upsert`, `collections.create`,
+    /// …
     pub fn calls(&self, method: &str) -> u64 {
         self.service.faults.calls(method)
     }

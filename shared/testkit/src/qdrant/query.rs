@@ -15,7 +15,7 @@ impl Collection {
         Ok(api::QueryResponse { result: self.nearest(request)?, ..api::QueryResponse::default() })
     }
 
-    /// All queries or none: a request with a fault in one of them is refused before any is answered.
+    /// Answers all queries or none: a request with a fault in one of them is refused before any is answered.
     ///
     /// Each asks this collection, whatever collection it names itself, and takes the batch's time-out.
     pub(super) fn query_batch(

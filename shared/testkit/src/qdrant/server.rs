@@ -87,7 +87,7 @@ impl Server {
         Ok(api::CollectionExistsResponse { result: Some(CollectionExists { exists }), time: 0.0 })
     }
 
-    /// All actions or none.
+    /// Applies all actions or none.
     pub(super) fn change_aliases(
         &mut self,
         request: api::ChangeAliases,

@@ -68,7 +68,7 @@ fn dense(vector: Vector) -> Result<Vec<f32>, Status> {
     }
 }
 
-/// The vectors that a reader asked for; none unless it did.
+/// Returns the vectors that a reader asked for; none unless it did.
 pub(super) fn vectors_for(
     selector: Option<&WithVectorsSelector>,
     vectors: &NamedVectors,
@@ -91,7 +91,7 @@ pub(super) fn vectors_for(
     })
 }
 
-/// The part of the payload that a reader asked for; `unasked` is what it gets when it did not say.
+/// Returns the part of the payload that a reader asked for; `unasked` is what it gets when it did not say.
 pub(super) fn payload_for(
     selector: Option<&WithPayloadSelector>,
     payload: &Payload,

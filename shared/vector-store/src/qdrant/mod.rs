@@ -68,8 +68,8 @@ impl fmt::Debug for Qdrant {
 }
 
 impl Qdrant {
-    /// Returns a handle for the vectors of the model with this fingerprint, or none where the configuration wants no
-    /// vector database. Connects with the first call, not here.
+    /// Returns a handle for the vectors of the model with this fingerprint, or none where the configuration
+    /// wants no vector database. Connects with the first call, not here.
     pub fn if_used(
         config: &QdrantConfig,
         fingerprint: &str,
@@ -78,7 +78,8 @@ impl Qdrant {
         config.use_vector_db.then(|| Self::new(config, fingerprint, dims)).transpose()
     }
 
-    /// Returns a handle for the vectors of the model with this fingerprint. Connects with the first call, not here.
+    /// Returns a handle for the vectors of the model with this fingerprint. Connects with the first call, not
+    /// here.
     pub fn new(config: &QdrantConfig, fingerprint: &str, dims: NonZeroUsize) -> Result<Self, StoreError> {
         let short: String = fingerprint.chars().take(FINGERPRINT_CHARS).collect();
         Ok(Self {
@@ -87,7 +88,7 @@ impl Qdrant {
             config: config.clone(),
             model: fingerprint.to_owned(),
             dims: dims.get(),
-            samples: sample::remembered(),
+            samples: sample::cache(),
         })
     }
 
@@ -96,12 +97,12 @@ impl Qdrant {
         &self.config.qdrant_url
     }
 
-    /// Name of the collection that this handle reads and writes.
+    /// Returns the name of the collection that this handle reads and writes.
     pub fn collection(&self) -> &str {
         &self.collection
     }
 
-    /// The span of one request to Qdrant.
+    /// Opens the span of one request to Qdrant.
     fn span(&self, operation: &'static str) -> Span {
         info_span!(
             "qdrant",
@@ -146,12 +147,13 @@ impl Qdrant {
         }
     }
 
-    /// The time that a read or write may take.
+    /// Returns the time that a read or write may take.
     const fn timeout(&self) -> Duration {
         self.config.qdrant_timeout
     }
 
-    /// The same for the server, which counts in whole seconds and so gives up work that nobody waits for.
+    /// Returns the same for the server, which counts in whole seconds and so gives up work that nobody waits
+    /// for.
     fn server_timeout(&self) -> u64 {
         self.timeout().as_secs() + u64::from(self.timeout().subsec_nanos() > 0)
     }
@@ -304,7 +306,8 @@ impl<'a> Write<'a> {
     }
 }
 
-/// The newest write of each point. The server guards a request against what is stored, not against itself.
+/// Returns the newest write of each point. The server guards a request against what is stored, not against
+/// itself.
 fn newest<'a>(writes: impl Iterator<Item = Write<'a>>) -> Vec<Write<'a>> {
     let mut newest: HashMap<Uuid, Write<'a>> = HashMap::with_capacity(writes.size_hint().0);
     for write in writes {

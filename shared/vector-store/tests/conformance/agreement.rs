@@ -206,7 +206,7 @@ fn labels() -> impl Strategy<Value = Vec<String>> {
     some.prop_map(|labels| labels.into_iter().collect())
 }
 
-/// Never a zero vector: its cosine is not defined.
+/// Draws a vector, never a zero one: its cosine is not defined.
 fn vector() -> impl Strategy<Value = Vec<f32>> {
     vec(-1.0..1.0_f32, DIMS).prop_map(|mut vector| {
         vector[0] += 1.5;
