@@ -34,21 +34,11 @@ impl Dependencies {
     /// Makes everything that the configuration names. Waits for NATS and for INDEXED until they are there, or
     /// until `stop`.
     pub async fn connect(config: &Config, stop: &CancellationToken) -> anyhow::Result<Self> {
-        let model_config = config.model.clone();
-        let model = tokio::task::spawn_blocking(move || toolweaver_embedding::load(&model_config))
-            .await
-            .context("loading the embedding model did not end")?
-            .context("cannot load the embedding model")?;
+        let model =
+            toolweaver_embedding::load(&config.model).await.context("cannot load the embedding model")?;
+        let qdrant = Qdrant::if_used(&config.qdrant, model.fingerprint().hex(), model.dimensions())
+            .context("cannot set up Qdrant")?;
         let embedder = query_embedder(model, config.model.limits());
-        let qdrant = if config.qdrant.use_vector_db {
-            let dims = NonZeroUsize::new(embedder.dimensions()).context("the model has no dimensions")?;
-            Some(
-                Qdrant::new(&config.qdrant, embedder.fingerprint().hex(), dims)
-                    .context("cannot set up Qdrant")?,
-            )
-        } else {
-            None
-        };
         let nats = Retry::new("reach NATS", stop)
             .at(config.nats.url_redacted())
             .run(ConnectError::is_transient, || connect(&config.nats, "query-worker"))

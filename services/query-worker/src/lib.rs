@@ -92,7 +92,7 @@ pub async fn run(
     serving.not_ready("takes no searches yet");
     let configured = settings.query_warm_file.as_deref().map(warmup::read).transpose()?.unwrap_or_default();
     let Dependencies { nats, embedder, qdrant, cache } = dependencies;
-    let dimensions = NonZeroUsize::new(embedder.dimensions()).context("the model has no dimensions")?;
+    let dimensions = embedder.dimensions();
     let own = settings.own_domains();
     let memory = qdrant.is_none().then_some(dimensions);
     let fingerprint = embedder.fingerprint().hex().to_owned();

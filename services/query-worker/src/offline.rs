@@ -5,7 +5,6 @@
 
 use std::{
     collections::BTreeMap,
-    num::NonZeroUsize,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -49,7 +48,7 @@ pub struct Engine {
 impl Engine {
     /// Makes an empty catalog.
     pub fn new(embedder: Embedder, cache: CatalogCache) -> anyhow::Result<Self> {
-        let dimensions = NonZeroUsize::new(embedder.dimensions()).context("the model has no dimensions")?;
+        let dimensions = embedder.dimensions();
         let (applier, projection) =
             projection::open(embedder.fingerprint().hex().to_owned(), Some(dimensions), None)
                 .context("cannot make the lexical index")?;

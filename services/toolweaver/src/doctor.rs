@@ -2,6 +2,7 @@
 
 mod other_parts;
 mod over_nats;
+mod rejections;
 mod round_trip;
 
 use std::{path::PathBuf, time::Duration};
@@ -65,6 +66,7 @@ pub(crate) async fn doctor(args: &DoctorArgs, common: &Common) -> Result<Exit, F
     let mut findings = match Client::connect(&args.connection, &data_dir).await {
         Ok(client) => {
             let mut findings = over_nats::findings(&client).await;
+            findings.extend(rejections::finding(&client).await);
             if args.round_trip {
                 findings.push(round_trip::finding(&client).await);
             }

@@ -12,7 +12,6 @@ mod workers;
 
 use std::{
     net::{Ipv4Addr, TcpListener},
-    num::NonZeroUsize,
     path::Path,
     sync::Arc,
     time::Instant,
@@ -23,7 +22,7 @@ use clap::Args;
 use toolweaver_cache_invalidator as cache_invalidator;
 use toolweaver_catalog_cache::{CatalogCache, Store};
 use toolweaver_contracts::{ErrorCode, Fault, subjects::INDEXED_STREAM};
-use toolweaver_embedding::{Embedder, Model};
+use toolweaver_embedding::Embedder;
 use toolweaver_embedding_worker as embedding_worker;
 use toolweaver_messaging::{
     LocalServer, LocalServerConfig, Nats, NatsConfig, local_server::LocalServerError, streams,
@@ -157,29 +156,20 @@ async fn work(
 
 /// Starts the three workers on this connection. They run until the runtime's shutdown begins.
 pub(crate) async fn start_workers(args: &WorkerArgs, nats: Nats, runtime: &Runtime) -> anyhow::Result<()> {
-    let config = args.model.clone();
-    let model: Arc<dyn Model> = tokio::task::spawn_blocking(move || toolweaver_embedding::load(&config))
-        .await
-        .context("loading the embedding model did not end")?
-        .context("cannot load the embedding model")?;
-    let vectors = if args.qdrant.use_vector_db {
-        let dimensions = NonZeroUsize::new(model.dimensions()).context("the model has no dimensions")?;
-        let fingerprint = model.fingerprint();
-        Some(Qdrant::new(&args.qdrant, fingerprint.hex(), dimensions).context("cannot set up Qdrant")?)
-    } else {
-        None
-    };
+    let model = toolweaver_embedding::load(&args.model).await.context("cannot load the embedding model")?;
+    let vectors = Qdrant::if_used(&args.qdrant, model.fingerprint().hex(), model.dimensions())
+        .context("cannot set up Qdrant")?;
     let store = Store::open(&args.cache).context("cannot set up the cache")?;
     let limits = args.model.limits();
 
-    let parts = embedding_worker::Parts {
+    let parts = embedding_worker::Dependencies {
         nats: nats.clone(),
         embedder: Embedder::spawn(Arc::clone(&model), limits),
         vectors: vectors.clone(),
     };
     // First, because it makes the streams that the others read.
     embedding_worker::run(&args.indexing, &args.streams, parts, runtime).await.context("embedding worker")?;
-    let parts = cache_invalidator::Parts { nats: nats.clone(), store: store.clone() };
+    let parts = cache_invalidator::Dependencies { nats: nats.clone(), store: store.clone() };
     cache_invalidator::run(&args.invalidation, &args.streams, parts, runtime)
         .await
         .context("cache invalidator")?;

@@ -1,8 +1,8 @@
 //! The wire of ToolWeaver: what publishers, agents and the services say to each other over NATS.
 //!
-//! Here live the types of every message, their limits, the subjects they travel on, and the JSON Schema generated
-//! from them. A value of these types is valid: parsing happens once, at the edge, and names the fault by JSON pointer.
-//! Here does **not** live: any connection, stream, storage or ranking.
+//! Here live the types of every message, their limits, the subjects they travel on, and the JSON Schema
+//! generated from them. A value of these types is valid: parsing happens once, at the edge, and names the
+//! fault by JSON pointer. Here does **not** live: any connection, stream, storage or ranking.
 
 mod catalog;
 mod decode;

@@ -24,7 +24,7 @@ pub struct Proxy {
     serving: JoinHandle<()>,
 }
 
-/// What is wrong with the network.
+/// The faults of the network.
 #[derive(Debug, Clone, Copy, Default)]
 struct Faults {
     latency: Duration,
@@ -37,7 +37,8 @@ struct Faults {
 }
 
 impl Proxy {
-    /// Forwards to `target`, without faults at first. A target that is down is a connection that ends at once.
+    /// Forwards to `target`, without faults at first. A target that is down is a connection that ends at
+    /// once.
     pub async fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("the address of a bound socket");
@@ -45,23 +46,23 @@ impl Proxy {
         Self { address, faults, serving: tokio::spawn(serve(listener, target, seen)) }
     }
 
-    /// Where clients connect.
+    /// Returns the address that clients connect to.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// From now on bytes arrive this much later, in each direction.
+    /// Delays bytes from now on, in each direction.
     pub fn set_latency(&self, latency: Duration) {
         self.faults.send_modify(|faults| faults.latency = latency);
     }
 
-    /// A black hole: connections stand, new ones are accepted, and no byte passes.
+    /// Turns into a black hole: connections stand, new ones are accepted, and no byte passes.
     pub fn stall(&self) {
         self.faults.send_modify(|faults| faults.is_stalled = true);
     }
 
-    /// Closes every connection, and each new one as soon as it is made. The port stays ours, so that nobody takes it
-    /// meanwhile.
+    /// Closes every connection, and each new one as soon as it is made. The port stays ours, so that nobody
+    /// takes it meanwhile.
     pub fn cut(&self) {
         self.faults.send_modify(|faults| {
             faults.is_cut = true;
@@ -120,8 +121,8 @@ async fn forward(client: TcpStream, target: SocketAddr, faults: watch::Receiver<
     Ok(())
 }
 
-/// Carries one direction until its end. Reading goes on while earlier bytes wait, so that latency delays each byte
-/// once and costs no throughput.
+/// Carries one direction until its end. Reading goes on while earlier bytes wait, so that latency delays each
+/// byte once and costs no throughput.
 async fn pump(
     from: &mut (impl AsyncReadExt + Unpin),
     to: &mut (impl AsyncWriteExt + Unpin),

@@ -1,4 +1,4 @@
-//! What becomes of registrations and removals when nothing goes wrong.
+//! Registrations and removals when nothing goes wrong.
 
 use std::sync::Arc;
 

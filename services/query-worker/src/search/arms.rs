@@ -90,7 +90,7 @@ impl Arms {
 
     /// Embeds a query and its sentences; cached vectors cost nothing.
     pub(crate) async fn embed(&self, query: &Query, deadline: Deadline) -> QueryVectors {
-        let (model, dimensions) = (self.embedder.fingerprint().query_hex(), self.embedder.dimensions());
+        let (model, dimensions) = (self.embedder.fingerprint().query_hex(), self.embedder.dimensions().get());
         let texts: Vec<String> = query.texts().map(template::query).collect();
         let mut vectors = Vec::with_capacity(texts.len());
         for text in &texts {

@@ -135,7 +135,7 @@ async fn evaluate(
     };
     if args.offline {
         let begin = Instant::now();
-        let model = toolweaver_embedding::load(&workers.model).map_err(|error| {
+        let model = toolweaver_embedding::load_blocking(&workers.model).map_err(|error| {
             Fault::new(ErrorCode::Internal, format!("cannot load the embedding model: {error}"))
         })?;
         let limits = workers.model.limits();

@@ -6,6 +6,7 @@ mod eval;
 mod flow;
 mod lifecycle;
 mod model_pull;
+mod qdrant;
 mod refusals;
 mod support;
 mod traces;

@@ -15,15 +15,16 @@ use crate::{
     scores::nearest_first,
 };
 
-/// Tools and their vectors in slots 0..n without gaps: the last one moves into the slot of one that is removed.
+/// Tools and their vectors in slots 0..n without gaps: the last one moves into the slot of one that is
+/// removed.
 #[derive(Debug)]
 pub(super) struct Partition {
     dims: usize,
     /// Unit vectors, slot after slot.
     vectors: Vec<f32>,
-    /// What filters look at, by slot.
+    /// The data that filters look at, by slot.
     heads: Vec<Head>,
-    /// What only a scroll looks at, by slot.
+    /// The data that only a scroll looks at, by slot.
     contents: Vec<Content>,
     slots: HashMap<Uuid, usize>,
     /// Revisions of removed tools.
@@ -84,7 +85,8 @@ impl Partition {
         }
     }
 
-    /// Removes the tool and remembers the revision, unless that revision, or a higher one, is stored or was removed.
+    /// Removes the tool and remembers the revision, unless that revision, or a higher one, is stored or was
+    /// removed.
     pub(super) fn remove(&mut self, tombstone: &Tombstone) {
         let point_id = tombstone.key.point_id();
         if self.revision(&point_id) >= Some(tombstone.revision) {
@@ -102,15 +104,16 @@ impl Partition {
         }
     }
 
-    /// See [`VectorStore::search`](crate::VectorStore::search). Every stored vector is read once for all queries.
+    /// See [`VectorStore::search`](crate::VectorStore::search). Every stored vector is read once for all
+    /// queries.
     pub(super) fn search(&self, queries: &Queries, filter: &Filter, limit: usize, also: &[Uuid]) -> Scores {
         let width = queries.len();
         let mut scores = Scores::new(width);
         if width == 0 {
             return scores;
         }
-        // By slot, so that the few rows that are wanted in the end need not be known before. The rows of tools that
-        // are not admitted stay zero and are never looked at.
+        // By slot, so that the few rows that are wanted in the end need not be known before. The rows of
+        // tools that are not admitted stay zero and are never looked at.
         let mut rows = vec![0.0; self.len() * width];
         let mut nearest: Vec<Least<Scored>> = (0..width).map(|_| Least::new(limit, self.len())).collect();
         let mut sample = Least::new(SAMPLE_MAX, self.len());
@@ -141,7 +144,8 @@ impl Partition {
         scores
     }
 
-    /// The slots of the nearest tools and of the admitted ones in `also`: each once, the highest `score` first.
+    /// Returns the slots of the nearest tools and of the admitted ones in `also`: each once, the highest
+    /// `score` first.
     fn chosen(
         &self,
         nearest: Vec<Least<Scored>>,
@@ -188,7 +192,7 @@ impl Partition {
         Record { point_id, key: key.clone(), revision: *revision, tool: Arc::clone(tool) }
     }
 
-    /// The revision stored or removed last.
+    /// Returns the revision stored or removed last.
     fn revision(&self, point_id: &Uuid) -> Option<u64> {
         let stored = self.slots.get(point_id).map(|&slot| self.contents[slot].revision);
         stored.or_else(|| self.tombstones.get(point_id).copied())

@@ -1,8 +1,9 @@
-//! What a point carries beside its vector.
+//! The payload of a point: all that it carries beside its vector.
 //!
-//! A tool's point carries the tool's own fields plus tenant, revision and model. `parameters` is JSON text: a gRPC
-//! message may nest 100 deep, which a schema of the allowed depth 32 exceeds, and text keeps every number exact.
-//! A tombstone carries its revision, and its key one level down, where no filter on tenant can see it.
+//! A tool's point carries the tool's own fields plus tenant, revision and model. `parameters` is JSON text: a
+//! gRPC message may nest 100 deep, which a schema of the allowed depth 32 exceeds, and text keeps every
+//! number exact. A tombstone carries its revision, and its key one level down, where no filter on tenant can
+//! see it.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -67,7 +68,7 @@ pub(super) fn to_record(point_id: Uuid, payload: Payload) -> Result<Record, Stri
 }
 
 impl Qdrant {
-    /// All ids of ours are UUIDs; another one was not written by us.
+    /// Parses a point id. All ids of ours are UUIDs; another one was not written by us.
     pub(super) fn point_id(&self, id: Option<PointId>) -> Result<Uuid, StoreError> {
         match id.and_then(|id| id.point_id_options) {
             Some(PointIdOptions::Uuid(text)) => text

@@ -23,7 +23,7 @@ const NAMES: [&str; 4] = ["open", "close", "list all", "send/v2"];
 const LABELS: [&str; 3] = ["red", "green", "blue"];
 const TENANTS: usize = 2;
 
-/// What happens to a store, and what it is asked afterwards.
+/// The writes to a store, and the questions asked afterwards.
 #[derive(Debug, Clone)]
 pub(crate) struct Script {
     steps: Vec<Step>,
@@ -206,7 +206,7 @@ fn labels() -> impl Strategy<Value = Vec<String>> {
     some.prop_map(|labels| labels.into_iter().collect())
 }
 
-/// Never a zero vector: its cosine is not defined.
+/// Draws a vector, never a zero one: its cosine is not defined.
 fn vector() -> impl Strategy<Value = Vec<f32>> {
     vec(-1.0..1.0_f32, DIMS).prop_map(|mut vector| {
         vector[0] += 1.5;

@@ -1,10 +1,15 @@
 //! Collections, indexes and the alias, against whatever server there is.
 
+use ::qdrant_client::{
+    Qdrant as Client,
+    qdrant::{GetPointsBuilder, PointId, value::Kind},
+};
+use toolweaver_contracts::TEXT_VECTOR;
 use toolweaver_testkit::qdrant::QdrantDouble;
 use toolweaver_vector_store::{Ensured, Qdrant, StoreError, VectorStore as _};
 
 use crate::{
-    scene::{DIMS, axis, everything, fresh_tenant, key, nearest, point},
+    scene::{DIMS, axis, everything, fresh_tenant, key, nearest, point, tombstone},
     servers::Namespace,
 };
 
@@ -19,6 +24,8 @@ pub(crate) async fn all(url: &str) {
     another_shape_is_refused(url).await;
     the_alias_moves_when_told(url).await;
     a_missing_collection_is_named(url).await;
+    a_collection_made_anew_with_another_shape_blames_no_point(url).await;
+    a_removed_point_keeps_its_revision_and_no_vector(url).await;
 }
 
 async fn ensure_makes_what_is_missing_once(url: &str) {
@@ -97,4 +104,46 @@ async fn a_missing_collection_is_named(url: &str) {
         assert!(matches!(error, StoreError::MissingCollection { .. }), "{error}");
         assert!(!error.is_transient() && error.to_string().contains(store.collection()), "{error}");
     }
+}
+
+/// To the server such a point is as wrong as one with a fault of its own: the code is the same.
+async fn a_collection_made_anew_with_another_shape_blames_no_point(url: &str) {
+    let space = Namespace::at(url);
+    let store = space.model("abababababab", DIMS);
+    let other = space.model("abababababab", DIMS + 1);
+    let test = async {
+        store.ensure().await.unwrap();
+        store.delete_collection().await.unwrap();
+        other.ensure().await.unwrap();
+        let tenant = fresh_tenant();
+        let error = store.upsert(&[point(&key(&tenant, "d", "tool"), 1, axis(0))]).await.unwrap_err();
+        assert!(matches!(error, StoreError::Shape { .. }), "{error:?}");
+        assert!(!error.blames_the_point() && !error.is_transient(), "{error:?}");
+    };
+    space.cleaning_up(std::slice::from_ref(&store), test).await;
+}
+
+async fn a_removed_point_keeps_its_revision_and_no_vector(url: &str) {
+    let space = Namespace::at(url);
+    let store = space.model("cdcdcdcdcdcd", DIMS);
+    let client = Client::from_url(url).skip_compatibility_check().build().unwrap();
+    let test = async {
+        store.ensure().await.unwrap();
+        let tenant = fresh_tenant();
+        let (gone, unknown) = (key(&tenant, "d", "gone"), key(&tenant, "d", "unknown"));
+        store.upsert(&[point(&gone, 1, axis(0))]).await.unwrap();
+        store.remove(&[tombstone(&gone, 2), tombstone(&unknown, 2)]).await.unwrap();
+
+        let ids: Vec<PointId> = [&gone, &unknown].map(|key| key.point_id().to_string().into()).into();
+        let request = GetPointsBuilder::new(store.collection(), ids).with_payload(true).with_vectors(true);
+        let stored = client.get_points(request).await.unwrap().result;
+        assert_eq!(stored.len(), 2, "a tombstone each: {stored:?}");
+        for point in stored {
+            let vector = point.vectors.as_ref().and_then(|vectors| vectors.get_vector_by_name(TEXT_VECTOR));
+            assert!(vector.is_none(), "{point:?}");
+            assert_eq!(point.payload["revision"].kind, Some(Kind::IntegerValue(2)), "{point:?}");
+            assert!(!point.payload.contains_key("tenant"), "no filter can admit it: {point:?}");
+        }
+    };
+    space.cleaning_up(std::slice::from_ref(&store), test).await;
 }

@@ -1,4 +1,4 @@
-//! What the client makes of a server that fails, hangs or is away; only the double does that on command.
+//! The client on a server that fails, hangs or is away; only the double does that on command.
 
 use std::time::{Duration, Instant};
 
@@ -133,7 +133,8 @@ async fn connections_that_died_silently_are_replaced() {
     store.count(&everything(&fresh_tenant())).await.unwrap();
 }
 
-/// Passes bytes on until told to be silent; then the connections of before stay open, and nothing comes through.
+/// Passes bytes on until told to be silent; then the connections of before stay open, and nothing comes
+/// through.
 struct SilentProxy {
     url: String,
     silence: watch::Sender<u32>,

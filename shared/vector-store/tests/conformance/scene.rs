@@ -15,14 +15,14 @@ use uuid::Uuid;
 /// Small, so that a test can be read; not a multiple of a register, so that no component is forgotten.
 pub(crate) const DIMS: usize = 5;
 
-/// A vector that points along one axis.
+/// Returns a vector that points along one axis.
 pub(crate) fn axis(axis: usize) -> Vec<f32> {
     let mut vector = vec![0.0; DIMS];
     vector[axis] = 1.0;
     vector
 }
 
-/// A tenant that no other test uses, so that all can share one store.
+/// Returns a tenant that no other test uses, so that all can share one store.
 pub(crate) fn fresh_tenant() -> Tenant {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("tenant-{}", NEXT.fetch_add(1, Ordering::Relaxed)).parse().unwrap()
@@ -71,7 +71,7 @@ pub(crate) struct Hit {
     pub(crate) score: f32,
 }
 
-/// A search with one vector and no tools beside the nearest.
+/// Searches with one vector and no tools beside the nearest.
 pub(crate) async fn nearest(
     store: &impl VectorStore,
     vector: &[f32],
@@ -86,14 +86,14 @@ pub(crate) fn ids(hits: &[Hit]) -> Vec<Uuid> {
     hits.iter().map(|hit| hit.point_id).collect()
 }
 
-/// What was found, by id.
+/// Returns the rows found, by id.
 pub(crate) fn rows(scores: &Scores) -> BTreeMap<Uuid, Vec<f32>> {
     let rows: BTreeMap<_, _> = scores.iter().map(|(point_id, row)| (point_id, row.to_vec())).collect();
     assert_eq!(rows.len(), scores.len(), "each tool is found once: {scores:?}");
     rows
 }
 
-/// Whether two rows of cosines are the same but for rounding.
+/// Returns whether two rows of cosines are the same but for rounding.
 pub(crate) fn alike(a: &[f32], b: &[f32]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-4)
 }
@@ -103,7 +103,7 @@ pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f32 {
     dot(a, b) / (dot(a, a).sqrt() * dot(b, b).sqrt())
 }
 
-/// All that a predicate admits, read in pages of `limit`; checks what pages promise on the way.
+/// Reads all that a predicate admits, in pages of `limit`; checks what pages promise on the way.
 pub(crate) async fn scroll_all(store: &impl VectorStore, predicate: &Predicate, limit: usize) -> Vec<Record> {
     let mut all: Vec<Record> = Vec::new();
     let mut from = None;
@@ -120,7 +120,7 @@ pub(crate) async fn scroll_all(store: &impl VectorStore, predicate: &Predicate, 
     all
 }
 
-/// The revision that search, count and scroll agree on; `None` if the tool is not there.
+/// Returns the revision that search, count and scroll agree on; `None` if the tool is not there.
 pub(crate) async fn revision_of(store: &impl VectorStore, key: &ToolKey) -> Option<u64> {
     let everything = everything(&key.tenant);
     let records = scroll_all(store, &everything, 100).await;

@@ -15,6 +15,7 @@ cases! {
     a_newer_revision_replaces
     an_older_or_equal_revision_changes_nothing
     a_removed_tool_is_gone
+    a_removed_tool_is_found_by_no_search
     a_late_registration_does_not_bring_a_tool_back
     a_late_removal_removes_nothing
     a_removal_of_the_unknown_guards_too
@@ -81,6 +82,22 @@ async fn a_removed_tool_is_gone(store: &impl VectorStore) {
     assert_eq!(revision_of(store, &gone).await, Some(4), "a newer registration brings it back");
     let found = nearest(store, &axis(2), &everything(&tenant), 1).await.unwrap();
     assert_eq!(ids(&found), [gone.point_id()]);
+}
+
+async fn a_removed_tool_is_found_by_no_search(store: &impl VectorStore) {
+    let tenant = fresh_tenant();
+    let (gone, unknown) = (key(&tenant, "d", "gone"), key(&tenant, "d", "unknown"));
+    store.upsert(&[point(&gone, 1, axis(0))]).await.unwrap();
+    // One removal each, and both in one request: the store may be handed them either way.
+    store.remove(&[tombstone(&gone, 2)]).await.unwrap();
+    store.remove(&[tombstone(&unknown, 2)]).await.unwrap();
+    store.remove(&[tombstone(&gone, 3), tombstone(&unknown, 3)]).await.unwrap();
+
+    let vectors: Vec<_> = (0..DIMS).map(axis).collect();
+    let asked_for = [gone.point_id(), unknown.point_id()];
+    let found = store.search(&vectors, &everything(&tenant), 100, &asked_for).await.unwrap();
+    assert!(found.is_empty(), "neither near to any vector nor by its id: {found:?}");
+    assert_eq!(found.sample().len(), 0, "nor in the sample");
 }
 
 async fn a_late_registration_does_not_bring_a_tool_back(store: &impl VectorStore) {

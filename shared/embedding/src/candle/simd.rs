@@ -1,7 +1,8 @@
 //! Loops over `f32` for the CPU encoder.
 //!
-//! Everything is compiled twice, for any processor and for AVX2 with FMA, and [`dispatch`] chooses at run time: a
-//! binary for plain x86-64 would otherwise compute four numbers at a time where the processor can do eight.
+//! Everything is compiled twice, for any processor and for AVX2 with FMA, and [`dispatch`] chooses at run
+//! time: a binary for plain x86-64 would otherwise compute four numbers at a time where the processor can do
+//! eight.
 #![expect(
     clippy::inline_always,
     reason = "only what is inlined into `dispatch` is compiled for the better processor"
@@ -18,7 +19,7 @@ pub(super) fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
     pulp::Arch::new().dispatch(op)
 }
 
-/// GELU in its exact form, `x Φ(x)`.
+/// Applies GELU in its exact form, `x Φ(x)`.
 pub(super) fn gelu(values: &mut [f32]) {
     dispatch(
         #[inline(always)]
@@ -30,7 +31,7 @@ pub(super) fn gelu(values: &mut [f32]) {
     );
 }
 
-/// Softmax of every row of `stride` numbers.
+/// Applies softmax to every row of `stride` numbers.
 pub(super) fn softmax(rows: &mut [f32], stride: usize) {
     dispatch(
         #[inline(always)]
@@ -49,7 +50,7 @@ pub(super) fn softmax(rows: &mut [f32], stride: usize) {
     );
 }
 
-/// Layer normalisation of every row of `x + y`, into `x`. A row is as long as `weight` and `bias`.
+/// Normalises every row of `x + y` into `x` (layer normalisation). A row is as long as `weight` and `bias`.
 pub(super) fn add_and_normalise(x: &mut [f32], y: &[f32], weight: &[f32], bias: &[f32], epsilon: f32) {
     #[expect(clippy::cast_precision_loss, reason = "a row is some hundred numbers long")]
     let length = weight.len() as f32;
@@ -105,7 +106,7 @@ fn fold_map(values: &[f32], start: f32, map: impl Fn(f32) -> f32, join: impl Fn(
     lanes.into_iter().fold(rest, join)
 }
 
-/// `e^x` for `x <= 0`, relative error below 3e-7; what underflows becomes about 1e-38.
+/// Returns `e^x` for `x <= 0`, relative error below 3e-7; what underflows becomes about 1e-38.
 #[inline(always)]
 fn exp_negative(x: f32) -> f32 {
     /// Added and taken away again, it rounds to whole numbers, which then stand in the lowest bits.
@@ -126,7 +127,8 @@ fn exp_negative(x: f32) -> f32 {
     series * whole_power
 }
 
-/// The error function, absolute error below 5e-7: a rational approximation on [-4, 4], beyond which it is ±1 in `f32`.
+/// Returns the error function, absolute error below 5e-7: a rational approximation on [-4, 4], beyond which
+/// it is ±1 in `f32`.
 #[inline(always)]
 fn erf(x: f32) -> f32 {
     let x = if x > 4.0 { 4.0 } else { x };
@@ -151,7 +153,7 @@ fn erf(x: f32) -> f32 {
 mod tests {
     use super::*;
 
-    /// Taylor series in `f64`: exact enough for |x| <= 4.
+    /// Computes the Taylor series in `f64`: exact enough for |x| <= 4.
     fn erf_exact(x: f64) -> f64 {
         let (mut term, mut sum) = (x, x);
         for n in 1..200 {
@@ -201,15 +203,15 @@ mod tests {
     }
 
     #[test]
-    fn normalised_rows_have_the_given_mean_and_spread() {
+    fn normalised_rows_have_the_given_mean_and_std_dev() {
         let length = 37;
         let mut x: Vec<f32> = (0_u8..74).map(|i| f32::from(i) * 3.0).collect();
         let y = vec![1000.0; 74];
         add_and_normalise(&mut x, &y, &vec![2.0; length], &vec![5.0; length], 1e-12);
         for row in x.chunks(length) {
             let mean = row.iter().sum::<f32>() / 37.0;
-            let spread = (row.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / 37.0).sqrt();
-            assert!((mean - 5.0).abs() < 1e-5 && (spread - 2.0).abs() < 1e-5, "{mean} {spread}");
+            let std_dev = (row.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / 37.0).sqrt();
+            assert!((mean - 5.0).abs() < 1e-5 && (std_dev - 2.0).abs() < 1e-5, "{mean} {std_dev}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A real catalogue of ten thousand tools, and what the way through the worker costs apart from the model.
+//! A real catalog of ten thousand tools, and what the way through the worker costs apart from the model.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -17,7 +17,7 @@ use crate::support::{Rig, Worker, key, texts_of};
 const TOOLS: usize = 10_000;
 const DEADLINE: Duration = Duration::from_mins(2);
 
-/// The first tools of the catalogue whose keys differ.
+/// Returns the first tools of the catalog whose keys differ.
 fn tools() -> Option<Vec<Tool>> {
     let file = File::open(shared_dir()?.join("catalog/tools.jsonl.gz")).unwrap();
     let mut seen = BTreeSet::new();

@@ -1,7 +1,8 @@
 //! Matrix products for the CPU encoder.
 //!
-//! The right-hand side is laid out once, for the order in which the product reads it. A general-purpose product
-//! does that again on every call, which for the few rows of one query costs as much as the product itself.
+//! The right-hand side is laid out once, for the order in which the product reads it. A general-purpose
+//! product does that again on every call, which for the few rows of one query costs as much as the product
+//! itself.
 #![expect(
     clippy::inline_always,
     reason = "only what is inlined into `dispatch` is compiled for the better processor"
@@ -9,13 +10,14 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::lanes::dispatch;
+use super::simd::dispatch;
 
-/// Rows of the product that are kept in registers at once: 6 rows of two 8-lane registers leave 4 of AVX2's 16.
+/// Rows of the product that are kept in registers at once: 6 rows of two 8-lane registers leave 4 of AVX2's
+/// 16.
 const TILE_ROWS: usize = 6;
 
-/// The right-hand side of a product, cut into panels of as many columns as two vector registers hold; in a panel,
-/// row follows row. With it the row that is added to every row of the product.
+/// The right-hand side of a product, cut into panels of as many columns as two vector registers hold; in a
+/// panel, row follows row. With it the row that is added to every row of the product.
 #[derive(Debug, Default)]
 pub(super) struct Panels {
     data: Vec<f32>,
@@ -33,7 +35,7 @@ pub(super) struct Rows<'a> {
 }
 
 impl Panels {
-    /// The weights of a linear layer, stored as one row for each of its outputs, and its bias.
+    /// Returns the weights of a linear layer, stored as one row for each of its outputs, and its bias.
     pub(super) fn of_linear(weight: &[f32], bias: &[f32]) -> Self {
         let inputs = weight.len() / bias.len();
         let mut panels = Self::default();
@@ -62,7 +64,7 @@ impl Panels {
         }
     }
 
-    /// The product with rows that lie end to end.
+    /// Returns the product with rows that lie end to end.
     pub(super) fn apply(&self, left: &[f32]) -> Vec<f32> {
         let count = left.len() / self.rows;
         let mut out = vec![0.0; count * self.columns];
@@ -99,7 +101,7 @@ struct Multiply<'a> {
 impl WithSimd for Multiply<'_> {
     type Output = ();
 
-    /// Panel after panel, so that one stays in the nearest cache while all rows pass by.
+    /// Multiplies panel after panel, so that one stays in the nearest cache while all rows pass by.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { left, right, out, stride } = self;
@@ -125,7 +127,7 @@ impl WithSimd for Multiply<'_> {
     }
 }
 
-/// `R` rows of the product, over the columns of one panel.
+/// Computes `R` rows of the product, over the columns of one panel.
 #[inline(always)]
 fn tile<S: Simd, const R: usize>(
     simd: S,

@@ -1,4 +1,4 @@
-//! The real parts an invalidator works with.
+//! The dependencies of a cache invalidator: NATS and the store of the versions.
 
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
@@ -8,18 +8,18 @@ use toolweaver_resilience::Retry;
 
 use crate::Config;
 
-/// The real parts an invalidator works with; clones share them.
+/// The dependencies of a cache invalidator; clones share them.
 #[derive(Clone, Debug)]
-pub struct Parts {
+pub struct Dependencies {
     /// The connection to NATS.
     pub nats: Nats,
-    /// Where versions are kept.
+    /// The store of the versions.
     pub store: Store,
 }
 
-impl Parts {
-    /// Connects everything that the configuration names. Waits for NATS until it is up, or until `stop`; Redis is
-    /// connected in the background.
+impl Dependencies {
+    /// Connects everything that the configuration names. Waits for NATS until it is up, or until `stop`;
+    /// Redis is connected in the background.
     pub async fn connect(config: &Config, stop: &CancellationToken) -> anyhow::Result<Self> {
         let store = Store::open(&config.cache).context("cannot set up the cache store")?;
         let nats = Retry::new("reach NATS", stop)
