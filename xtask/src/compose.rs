@@ -12,8 +12,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::parts;
 use crate::process::{command, output, root, tool};
+use crate::{downloads, yaml};
 
 const FILE: &str = "docker-compose.yml";
 const DOCKERFILES: [&str; 3] =
@@ -27,7 +27,7 @@ const PROVIDERS: &str = "deploy/grafana/provisioning/dashboards/dashboards.yaml"
 const VARIABLES: [&str; 3] = ["GRAFANA_ADMIN_PASSWORD", "HF_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 
 pub(crate) fn compose_check() -> Result<()> {
-    let packages = parts::python_packages()?;
+    let packages = downloads::python_packages()?;
     let without = config(&packages, &["--quiet"], &[]);
     without.context("without a profile")?;
     let all = config(&packages, &["--format", "json"], &["--profile", "observability"])?;
@@ -41,13 +41,13 @@ pub(crate) fn compose_check() -> Result<()> {
     faults.extend(images::program_faults(&services, &read(DOCKERFILES[0])?));
     faults.extend(images::context_faults(&read(".dockerignore")?, |path| root().join(path).exists()));
 
-    output(command(parts::runtime()?.nats_server).args(["-t", "-c", NATS]))?;
-    output(command(parts::promtool()?).args(["check", "config", PROMETHEUS]))?;
-    let collector = yaml(&packages, COLLECTOR)?;
+    output(command(downloads::runtime()?.nats_server).args(["-t", "-c", NATS]))?;
+    output(command(downloads::promtool()?).args(["check", "config", PROMETHEUS]))?;
+    let collector = yaml(COLLECTOR)?;
     faults.extend(wiring::pipeline_faults(&collector));
-    let (prometheus, data_sources) = (yaml(&packages, PROMETHEUS)?, yaml(&packages, DATA_SOURCES)?);
+    let (prometheus, data_sources) = (yaml(PROMETHEUS)?, yaml(DATA_SOURCES)?);
     faults.extend(wiring::target_faults(&prometheus, &services));
-    faults.extend(wiring::dashboard_faults(&yaml(&packages, PROVIDERS)?, &services));
+    faults.extend(wiring::dashboard_faults(&yaml(PROVIDERS)?, &services));
     for (file, content) in [(COLLECTOR, &collector), (DATA_SOURCES, &data_sources), (FILE, &services)] {
         faults.extend(wiring::host_faults(file, content, &services));
     }
@@ -74,9 +74,6 @@ fn read(file: &str) -> Result<String> {
     std::fs::read_to_string(root().join(file)).with_context(|| format!("could not read {file}"))
 }
 
-/// A YAML file. Python reads it, so that this crate needs no parser of its own.
-fn yaml(packages: &Path, file: &str) -> Result<Value> {
-    let program = "import json, sys, yaml; json.dump(yaml.safe_load(open(sys.argv[1])), sys.stdout)";
-    let read = output(parts::python().env("PYTHONPATH", packages).args(["-c", program, file]))?;
-    serde_json::from_str(&read).with_context(|| format!("{file} is not YAML"))
+fn yaml(file: &str) -> Result<Value> {
+    yaml::document(&root().join(file))
 }

@@ -6,8 +6,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
+use crate::downloads;
 use crate::nats::Connection;
-use crate::parts;
 use crate::process::{self, Scratch, command};
 use crate::up::{self, Up};
 
@@ -22,13 +22,13 @@ const QUESTIONS: [(&str, &[&str]); 5] = [
 const RIGHT_ANSWERS_MIN: usize = 4;
 
 pub(crate) fn run(keep: bool) -> Result<()> {
-    let parts = parts::runtime()?;
-    let github_api = parts::github_api()?;
+    let runtime = downloads::runtime()?;
+    let github_api = downloads::github_api()?;
     let toolweaver = up::build()?;
     let data = Scratch::new(&env::temp_dir(), "toolweaver-demo")?;
 
     let started = Instant::now();
-    let up = Up::start(&toolweaver, data.path(), &parts, keep)?;
+    let up = Up::start(&toolweaver, data.path(), &runtime, keep)?;
     println!("\ntoolweaver up: ready after {:.1} s on {}", started.elapsed().as_secs_f32(), up.nats_url());
 
     let started = Instant::now();

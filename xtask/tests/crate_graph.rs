@@ -7,27 +7,32 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
 const SERVICES: [&str; 3] =
     ["toolweaver-cache-invalidator", "toolweaver-embedding-worker", "toolweaver-query-worker"];
-const SHARED: [&str; 7] = [
+const SHARED: [&str; 8] = [
     "toolweaver-catalog-cache",
     "toolweaver-contracts",
     "toolweaver-embedding",
     "toolweaver-messaging",
+    "toolweaver-openapi-import",
     "toolweaver-service-runtime",
     "toolweaver-testkit",
     "toolweaver-vector-store",
 ];
 const CONTRACTS: &str = "toolweaver-contracts";
 const TESTKIT: &str = "toolweaver-testkit";
-const TOP_LEVEL: [&str; 16] = [
+const EVAL: &str = "toolweaver-eval";
+const DASHBOARDS: &str = "toolweaver-dashboards";
+const TOP_LEVEL: [&str; 18] = [
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "Cargo.toml",
     "LICENSE",
     "README.md",
+    "dashboards",
     "deny.toml",
     "deploy",
     "docker-compose.yml",
+    "eval",
     "examples",
     "helm",
     "loadtest",
@@ -53,9 +58,12 @@ fn ours<'a>(metadata: &Metadata, package: &'a Package, development: bool) -> BTr
 fn allowed(package: &str) -> BTreeSet<&'static str> {
     let shared = SHARED.into_iter().filter(|name| *name != TESTKIT);
     match package {
-        "xtask" | CONTRACTS => BTreeSet::new(),
-        // The command line is what joins the services in one process.
-        "toolweaver" => shared.chain(SERVICES).collect(),
+        CONTRACTS | DASHBOARDS => BTreeSet::new(),
+        "xtask" => BTreeSet::from([DASHBOARDS]),
+        // The command line is what joins the services in one process, and the evaluation of them.
+        "toolweaver" => shared.chain(SERVICES).chain([EVAL]).collect(),
+        // It measures the query worker's own searcher, without NATS.
+        EVAL => shared.chain(["toolweaver-query-worker"]).collect(),
         service if SERVICES.contains(&service) => shared.collect(),
         // An outside client, and the shared crates beside the contracts.
         _ => BTreeSet::from([CONTRACTS]),
@@ -98,7 +106,13 @@ fn only_the_service_runtime_retries_with_backoff() {
 fn the_expected_crates_and_folders_are_there() {
     let metadata = workspace();
     let members: BTreeSet<_> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
-    let expected = SHARED.into_iter().chain(SERVICES).chain(["toolweaver", "toolweaver-loadtest", "xtask"]);
+    let expected = SHARED.into_iter().chain(SERVICES).chain([
+        "toolweaver",
+        EVAL,
+        DASHBOARDS,
+        "toolweaver-loadtest",
+        "xtask",
+    ]);
     let missing: Vec<_> = expected.filter(|name| !members.contains(name)).collect();
     assert!(missing.is_empty(), "no member is named {missing:?}");
 

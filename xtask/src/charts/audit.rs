@@ -6,9 +6,10 @@ use std::fs;
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
-use super::rendered::{containers, items, pod, text, title, yaml};
+use super::rendered::{containers, items, pod, text, title};
 use super::{CHART, pods};
 use crate::process::root;
+use crate::yaml;
 
 /// Of a name; a `StatefulSet`'s becomes a label together with eleven characters of a hash.
 const NAME_LENGTH_MAX: usize = 63;
@@ -156,8 +157,8 @@ fn selects(selector: &Value, labels: &Value) -> bool {
 fn unchanged_files(documents: &[Value]) -> Result<Vec<String>> {
     let mut faults = Vec::new();
     for document in documents.iter().filter(|document| document["kind"] == "PrometheusRule") {
-        let rules = yaml(&root().join(CHART).join("alerts/rules.yaml"))?;
-        if rules.first() != Some(&document["spec"]) {
+        let rules = yaml::document(&root().join(CHART).join("alerts/rules.yaml"))?;
+        if rules != document["spec"] {
             faults.push(format!("{}: it is not what alerts/rules.yaml says", title(document)));
         }
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::CHART;
 use super::rendered::{containers, items, pod, render, text, values_files};
-use crate::parts;
+use crate::downloads;
 use crate::process::{Scratch, command, output, root, tool};
 
 /// Workers, and where their settings stand in the chart's values.
@@ -37,7 +37,7 @@ pub(crate) fn environment_check(programs: &Path) -> Result<()> {
 }
 
 fn compose(programs: &Path) -> Result<()> {
-    let packages = parts::python_packages()?;
+    let packages = downloads::python_packages()?;
     let mut config = tool(&packages, "docker-compose");
     config.args(["--file", "docker-compose.yml", "--profile", "*", "config", "--format", "json"]);
     let compose: Value = serde_json::from_str(&output(&mut config)?)?;
@@ -73,7 +73,7 @@ fn chart(programs: &Path) -> Result<BTreeMap<&'static str, BTreeSet<String>>> {
         reads_all(config, programs, &[program], names.iter().map(String::as_str))?;
         settable.insert(program, names);
     }
-    let scratch = Scratch::new(&parts::folder(), "environment-check")?;
+    let scratch = Scratch::new(&downloads::folder(), "environment-check")?;
     for values in values_files()? {
         let rendered = render(&scratch, "rendered.yaml", "toolweaver", &["--values", &values])?;
         for container in rendered.documents.iter().filter_map(pod).flat_map(|(_, spec)| containers(spec)) {

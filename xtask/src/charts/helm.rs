@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use super::rendered::{self, values_files};
 use super::{CHART, audit, nats_conf, readme, refused};
-use crate::parts;
+use crate::downloads;
 use crate::process::{Scratch, command, output, tool};
 
 /// The newest three that the validator knows.
@@ -17,7 +17,7 @@ const WITHOUT_SCHEMA: [&str; 3] = ["PrometheusRule", "ScaledObject", "ServiceMon
 const LONGEST_RELEASE: &str = "a-release-with-the-longest-name-that-helm-lets-it-hav";
 
 pub(crate) fn helm_check() -> Result<()> {
-    let scratch = Scratch::new(&parts::folder(), "helm-check")?;
+    let scratch = Scratch::new(&downloads::folder(), "helm-check")?;
     readme::unchanged()?;
     let mut files = vec![check(&scratch, "defaults", &[])?];
     for values in values_files()? {
@@ -37,7 +37,7 @@ pub(crate) fn helm_check() -> Result<()> {
 /// Renders the chart, and checks all that needs no schema. Returns the file.
 fn check(scratch: &Scratch, name: &str, arguments: &[&str]) -> Result<PathBuf> {
     let named = || format!("{CHART} with {name}");
-    let mut lint = command(parts::helm()?);
+    let mut lint = command(downloads::helm()?);
     output(lint.args(["lint", "--strict", "--quiet", CHART]).args(arguments)).with_context(named)?;
     let long = rendered::render(scratch, "long", LONGEST_RELEASE, arguments).with_context(named)?;
     audit::check(&long.documents).with_context(named)?;
@@ -49,7 +49,7 @@ fn check(scratch: &Scratch, name: &str, arguments: &[&str]) -> Result<PathBuf> {
 }
 
 fn validate(files: &[PathBuf]) -> Result<()> {
-    let packages = parts::python_packages()?;
+    let packages = downloads::python_packages()?;
     for version in KUBERNETES_VERSIONS {
         let mut validate = tool(&packages, "kubernetes-validate");
         validate.args(["--strict", "--quiet", "--kubernetes-version", version]);

@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::rendered::text;
-use crate::parts;
+use crate::downloads;
 use crate::process::{Scratch, command, output};
 
 /// Where there is a nats.conf among the documents: is it one that nats-server takes?
@@ -16,7 +16,7 @@ pub(super) fn check(scratch: &Scratch, documents: &[Value]) -> Result<()> {
     {
         let file = scratch.path().join("nats.conf");
         fs::write(&file, without_certificate(conf))?;
-        let mut nats_server = command(parts::runtime()?.nats_server);
+        let mut nats_server = command(downloads::runtime()?.nats_server);
         nats_server.env("POD_NAME", "toolweaver-nats-0");
         for name in ["NATS_TOKEN", "NATS_USER", "NATS_PASSWORD"] {
             nats_server.env(name, "secret");

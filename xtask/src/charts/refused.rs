@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 
 use super::CHART;
-use crate::parts;
+use crate::downloads;
 use crate::process::{command, output};
 
 /// What is set, and a part of the message.
@@ -44,7 +44,7 @@ const REFUSED: [(&[&str], &str); 22] = [
 
 /// Each of them must fail, and for the reason that is expected.
 pub(super) fn check() -> Result<()> {
-    let helm = parts::helm()?;
+    let helm = downloads::helm()?;
     for (values, expected) in REFUSED {
         let mut template = command(&helm);
         template.args(["template", "toolweaver", CHART]);

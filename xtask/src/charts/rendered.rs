@@ -1,19 +1,14 @@
 //! What the chart renders with given values, as text and as documents.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::CHART;
-use crate::parts;
 use crate::process::{Scratch, command, output, root};
-
-/// Reads all documents of a YAML file and writes them as one JSON array.
-const TO_JSON: &str = "import json, sys, yaml
-with open(sys.argv[1]) as file:
-    print(json.dumps([document for document in yaml.safe_load_all(file) if document]))";
+use crate::{downloads, yaml};
 
 /// The chart's templates with one set of values.
 pub(super) struct Rendered {
@@ -24,17 +19,10 @@ pub(super) struct Rendered {
 /// Renders into the file `name` of `scratch`; `arguments` are helm's, after the chart.
 pub(super) fn render(scratch: &Scratch, name: &str, release: &str, arguments: &[&str]) -> Result<Rendered> {
     let file = scratch.path().join(name);
-    let mut template = command(parts::helm()?);
+    let mut template = command(downloads::helm()?);
     fs::write(&file, output(template.args(["template", release, CHART]).args(arguments))?)?;
-    let documents = yaml(&file)?;
+    let documents = yaml::documents(&file)?;
     Ok(Rendered { file, documents })
-}
-
-/// The documents of a YAML file.
-pub(super) fn yaml(file: &Path) -> Result<Vec<Value>> {
-    let mut read = parts::python();
-    read.env("PYTHONPATH", parts::python_packages()?).args(["-c", TO_JSON]).arg(file);
-    Ok(serde_json::from_str(&output(&mut read)?)?)
 }
 
 /// The combinations of values that the chart is checked with, beside its defaults.
