@@ -1,16 +1,13 @@
 //! `cargo xtask compose-check`: the compose file, the images, and the configuration of the servers beside the workers.
 //!
-//! There is no Docker engine in it: what can be known without one is checked here, and `.github/workflows/images.yml`
+//! There is no Docker engine in it: all that can be known without one is checked here, and `.github/workflows/images.yml`
 //! starts it all.
-
-mod images;
-mod services;
-mod wiring;
 
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use toolweaver_deployment_checks::compose::{images, services, wiring};
 
 use crate::process::{command, output, root, tool};
 use crate::{downloads, yaml};
@@ -23,7 +20,7 @@ const PROMETHEUS: &str = "deploy/prometheus/prometheus.yml";
 const COLLECTOR: &str = "deploy/otel-collector/config.yaml";
 const DATA_SOURCES: &str = "deploy/grafana/provisioning/datasources/datasources.yaml";
 const PROVIDERS: &str = "deploy/grafana/provisioning/dashboards/dashboards.yaml";
-/// What the compose file takes from the environment. A developer's own values are not what is checked.
+/// Variables that the compose file takes from the environment. A developer's own values are not what is checked.
 const VARIABLES: [&str; 3] = ["GRAFANA_ADMIN_PASSWORD", "HF_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 
 pub(crate) fn compose_check() -> Result<()> {
@@ -61,7 +58,7 @@ pub(crate) fn compose_check() -> Result<()> {
     Ok(())
 }
 
-/// The compose file as Compose understands it.
+/// Returns the compose file as Compose understands it.
 fn config(packages: &Path, how: &[&str], profile: &[&str]) -> Result<String> {
     let mut compose = tool(packages, "docker-compose");
     for variable in VARIABLES {

@@ -21,7 +21,8 @@ const CONTRACTS: &str = "toolweaver-contracts";
 const TESTKIT: &str = "toolweaver-testkit";
 const EVAL: &str = "toolweaver-eval";
 const DASHBOARDS: &str = "toolweaver-dashboards";
-const TOP_LEVEL: [&str; 18] = [
+const DEPLOYMENT_CHECKS: &str = "toolweaver-deployment-checks";
+const TOP_LEVEL: [&str; 19] = [
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
@@ -31,6 +32,7 @@ const TOP_LEVEL: [&str; 18] = [
     "dashboards",
     "deny.toml",
     "deploy",
+    "deployment-checks",
     "docker-compose.yml",
     "eval",
     "examples",
@@ -58,8 +60,8 @@ fn ours<'a>(metadata: &Metadata, package: &'a Package, development: bool) -> BTr
 fn allowed(package: &str) -> BTreeSet<&'static str> {
     let shared = SHARED.into_iter().filter(|name| *name != TESTKIT);
     match package {
-        CONTRACTS | DASHBOARDS => BTreeSet::new(),
-        "xtask" => BTreeSet::from([DASHBOARDS]),
+        CONTRACTS | DASHBOARDS | DEPLOYMENT_CHECKS => BTreeSet::new(),
+        "xtask" => BTreeSet::from([DASHBOARDS, DEPLOYMENT_CHECKS]),
         // The command line is what joins the services in one process, and the evaluation of them.
         "toolweaver" => shared.chain(SERVICES).chain([EVAL]).collect(),
         // It measures the query worker's own searcher, without NATS.
@@ -110,6 +112,7 @@ fn the_expected_crates_and_folders_are_there() {
         "toolweaver",
         EVAL,
         DASHBOARDS,
+        DEPLOYMENT_CHECKS,
         "toolweaver-loadtest",
         "xtask",
     ]);

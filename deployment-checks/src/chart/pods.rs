@@ -1,13 +1,13 @@
-//! What every pod of the chart keeps: Pod Security's level `restricted`, a read-only root, and time to end.
+//! Rules for every pod of the chart: Pod Security's level `restricted`, a read-only root, and time to end.
 
 use serde_json::Value;
 
-use super::rendered::{containers, items, text};
+use super::{containers, items, text};
 
 /// Volumes that the level `restricted` allows, as far as the chart may use them.
 const VOLUMES: [&str; 5] = ["configMap", "emptyDir", "image", "persistentVolumeClaim", "secret"];
 
-/// What is wrong with a pod's spec.
+/// Returns all faults of a pod's spec.
 pub(super) fn faults(spec: &Value) -> Vec<String> {
     let mut faults = Vec::new();
     let mut expect = |holds: bool, what: &str| {
@@ -60,7 +60,7 @@ fn environment<'a>(container: &'a Value, name: &str) -> Option<&'a str> {
     items(&container["env"]).iter().find(|variable| variable["name"] == name)?["value"].as_str()
 }
 
-/// Claim templates of a `StatefulSet` were added to the volumes by the caller.
+/// Returns true for a volume of the pod. The caller has added the claim templates of a `StatefulSet`.
 fn is_volume(spec: &Value, name: &str) -> bool {
     items(&spec["volumes"]).iter().any(|volume| volume["name"] == name)
 }

@@ -1,9 +1,9 @@
-//! Whether the servers of the compose file find each other: none of their own programs is at hand to tell.
+//! Addresses by which the servers of the compose file find each other: none of their own programs is at hand to tell.
 
 use serde_json::Value;
 
-/// In the collector's configuration every pipeline names components that are defined, and each of these is used.
-pub(super) fn pipeline_faults(collector: &Value) -> Vec<String> {
+/// Checks that every pipeline of the collector names components that are defined, and that each of these is used.
+pub fn pipeline_faults(collector: &Value) -> Vec<String> {
     let service = &collector["service"];
     let mut faults = Vec::new();
     for kind in ["receivers", "processors", "exporters", "extensions"] {
@@ -27,8 +27,8 @@ pub(super) fn pipeline_faults(collector: &Value) -> Vec<String> {
     faults
 }
 
-/// Prometheus asks each worker, that is each service with the worker's health check, and nobody else.
-pub(super) fn target_faults(prometheus: &Value, services: &Value) -> Vec<String> {
+/// Checks that Prometheus asks each worker, that is each service with the worker's health check, and nobody else.
+pub fn target_faults(prometheus: &Value, services: &Value) -> Vec<String> {
     let lookups = entries(&prometheus["scrape_configs"]).flat_map(|job| entries(&job["dns_sd_configs"]));
     let mut asked: Vec<&str> =
         lookups.flat_map(|lookup| entries(&lookup["names"])).filter_map(Value::as_str).collect();
@@ -49,8 +49,8 @@ pub(super) fn target_faults(prometheus: &Value, services: &Value) -> Vec<String>
     }
 }
 
-/// Grafana reads its dashboards where they are mounted.
-pub(super) fn dashboard_faults(providers: &Value, services: &Value) -> Vec<String> {
+/// Checks that Grafana reads its dashboards where they are mounted.
+pub fn dashboard_faults(providers: &Value, services: &Value) -> Vec<String> {
     let mounted =
         |path: &Value| entries(&services["grafana"]["volumes"]).any(|volume| volume["target"] == *path);
     let paths = entries(&providers["providers"]).map(|provider| &provider["options"]["path"]);
@@ -60,8 +60,8 @@ pub(super) fn dashboard_faults(providers: &Value, services: &Value) -> Vec<Strin
         .collect()
 }
 
-/// Every host without a dot in its name is a service; with one it is an address, or outside.
-pub(super) fn host_faults(file: &str, content: &Value, services: &Value) -> Vec<String> {
+/// Checks that every host without a dot in its name is a service; with one it is an address, or outside.
+pub fn host_faults(file: &str, content: &Value, services: &Value) -> Vec<String> {
     let mut texts = Vec::new();
     collect_texts(content, &mut texts);
     let hosts = texts.into_iter().filter_map(host).filter(|host| !host.contains('.'));
@@ -71,7 +71,7 @@ pub(super) fn host_faults(file: &str, content: &Value, services: &Value) -> Vec<
         .collect()
 }
 
-/// The host of `scheme://host:port` or `host:port`.
+/// Returns the host of `scheme://host:port` or `host:port`.
 fn host(text: &str) -> Option<&str> {
     let (is_url, rest) = text.split_once("://").map_or((false, text), |(_, rest)| (true, rest));
     let (host, port) = rest.split('/').next()?.split_once(':').unwrap_or((rest, ""));

@@ -1,65 +1,15 @@
-//! What Kubernetes would take, and what would not work: names, references and selectors that lead nowhere.
+//! References and selectors of rendered objects that lead nowhere.
 
-use std::collections::BTreeSet;
-use std::fs;
+use serde_json::Value;
 
-use anyhow::{Result, bail};
-use serde_json::{Value, json};
-
-use super::rendered::{containers, items, pod, text, title};
-use super::{CHART, pods};
-use crate::process::root;
-use crate::yaml;
-
-/// Of a name; a `StatefulSet`'s becomes a label together with eleven characters of a hash.
-const NAME_LENGTH_MAX: usize = 63;
-const STATEFUL_SET_NAME_LENGTH_MAX: usize = 52;
-
-/// Fails with everything that is wrong with what the chart renders.
-pub(super) fn check(documents: &[Value]) -> Result<()> {
-    let mut faults = Vec::new();
-    let mut titles = BTreeSet::new();
-    for document in documents {
-        let title = title(document);
-        let mut found = references(documents, document);
-        found.extend(selectors(documents, document));
-        if let Some((_, spec)) = pod(document) {
-            found.extend(pods::faults(&with_claims(document, spec)));
-        }
-        if !titles.insert(title.clone()) {
-            found.push("stands there twice".to_owned());
-        }
-        let name_length_max =
-            if document["kind"] == "StatefulSet" { STATEFUL_SET_NAME_LENGTH_MAX } else { NAME_LENGTH_MAX };
-        if text(&document["metadata"]["name"]).len() > name_length_max {
-            found.push(format!("its name has more than {name_length_max} characters"));
-        }
-        faults.extend(found.into_iter().map(|fault| format!("{title}: {fault}")));
-    }
-    faults.extend(unchanged_files(documents)?);
-    if !faults.is_empty() {
-        bail!("{}", faults.join("\n"));
-    }
-    Ok(())
-}
-
-/// A pod's spec with the volumes that its `StatefulSet` claims.
-fn with_claims(document: &Value, spec: &Value) -> Value {
-    let mut spec = spec.clone();
-    let mut volumes = items(&spec["volumes"]).to_vec();
-    for claim in items(&document["spec"]["volumeClaimTemplates"]) {
-        volumes.push(json!({ "name": claim["metadata"]["name"], "persistentVolumeClaim": {} }));
-    }
-    spec["volumes"] = Value::Array(volumes);
-    spec
-}
+use super::{containers, items, pod, text, title};
 
 fn exists(documents: &[Value], kind: &str, name: &Value) -> bool {
     documents.iter().any(|document| document["kind"] == kind && document["metadata"]["name"] == *name)
 }
 
-/// What a document names and the chart does not render. Secrets are the user's own.
-fn references(documents: &[Value], document: &Value) -> Vec<String> {
+/// Returns the references of a document to objects that the chart does not render. Secrets are the user's own.
+pub(super) fn references(documents: &[Value], document: &Value) -> Vec<String> {
     let mut named = Vec::new();
     if let Some((_, spec)) = pod(document) {
         named.push(("ServiceAccount", &spec["serviceAccountName"]));
@@ -92,8 +42,8 @@ fn references(documents: &[Value], document: &Value) -> Vec<String> {
     faults
 }
 
-/// Selectors that select nothing, or the pods of somebody else.
-fn selectors(documents: &[Value], document: &Value) -> Vec<String> {
+/// Returns the selectors of a document that select nothing, or the pods of somebody else.
+pub(super) fn selectors(documents: &[Value], document: &Value) -> Vec<String> {
     let labels_of_pods = || documents.iter().filter_map(|other| Some((other, &pod(other)?.0["labels"])));
     let spec = &document["spec"];
     let mut faults = Vec::new();
@@ -147,31 +97,10 @@ fn selectors(documents: &[Value], document: &Value) -> Vec<String> {
     faults
 }
 
-/// An empty selector selects nothing here: the chart means none of them.
+/// Returns true where a selector selects these labels. An empty one selects nothing here: the chart means none of them.
 fn selects(selector: &Value, labels: &Value) -> bool {
     let Some(selector) = selector.as_object().filter(|selector| !selector.is_empty()) else { return false };
     selector.iter().all(|(name, value)| labels[name] == *value)
-}
-
-/// Dashboards and alerts have braces of their own, which must come through the templates as they are.
-fn unchanged_files(documents: &[Value]) -> Result<Vec<String>> {
-    let mut faults = Vec::new();
-    for document in documents.iter().filter(|document| document["kind"] == "PrometheusRule") {
-        let rules = yaml::document(&root().join(CHART).join("alerts/rules.yaml"))?;
-        if rules != document["spec"] {
-            faults.push(format!("{}: it is not what alerts/rules.yaml says", title(document)));
-        }
-    }
-    let dashboards = documents
-        .iter()
-        .filter(|document| document["metadata"]["labels"]["app.kubernetes.io/component"] == "dashboards");
-    for (name, json) in dashboards.flat_map(|document| document["data"].as_object().into_iter().flatten()) {
-        let file = root().join(CHART).join("dashboards").join(name.trim_start_matches("toolweaver-"));
-        if fs::read_to_string(&file)?.trim_end() != text(json).trim_end() {
-            faults.push(format!("{name} is not what {} holds", file.display()));
-        }
-    }
-    Ok(faults)
 }
 
 #[cfg(test)]

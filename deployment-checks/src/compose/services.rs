@@ -1,11 +1,11 @@
-//! What every service of the compose file must keep to.
+//! Rules for every service of the compose file.
 
 use std::path::Path;
 
 use serde_json::Value;
 
-/// Each rule that a service breaks, in a sentence. `exists` tells whether a file is there.
-pub(super) fn faults(services: &Value, exists: impl Fn(&Path) -> bool) -> Vec<String> {
+/// Returns each rule that a service breaks, as a sentence. `exists` is true for a file that is there.
+pub fn faults(services: &Value, exists: impl Fn(&Path) -> bool) -> Vec<String> {
     let mut faults = Vec::new();
     for (name, service) in services.as_object().into_iter().flatten() {
         let mut fault = |text: String| faults.push(format!("{name}: {text}"));
@@ -42,7 +42,7 @@ pub(super) fn faults(services: &Value, exists: impl Fn(&Path) -> bool) -> Vec<St
     faults
 }
 
-/// A tag that names a version has a number with a dot in it; `latest` and `3` move.
+/// Returns true for an image whose tag names a version: that has a number with a dot in it; `latest` and `3` move.
 fn is_pinned(image: &str) -> bool {
     let name = image.rsplit('/').next().unwrap_or_default();
     name.split_once(':').is_some_and(|(_, tag)| {

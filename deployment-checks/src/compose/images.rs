@@ -1,9 +1,9 @@
-//! What the Dockerfiles must agree on with the rest of the repository.
+//! Agreement of the Dockerfiles with the rest of the repository.
 
 use serde_json::Value;
 
-/// The compiler of an image is the one that everyone else builds with.
-pub(super) fn toolchain_faults(file: &str, dockerfile: &str, toolchain: &str) -> Vec<String> {
+/// Checks that the compiler of an image is the one that everyone else builds with.
+pub fn toolchain_faults(file: &str, dockerfile: &str, toolchain: &str) -> Vec<String> {
     let channel = toolchain.lines().find_map(|line| line.strip_prefix("channel = "));
     let Some(channel) = channel.map(|channel| channel.trim_matches('"')) else {
         return vec!["rust-toolchain.toml names no channel".to_owned()];
@@ -24,8 +24,8 @@ pub(super) fn toolchain_faults(file: &str, dockerfile: &str, toolchain: &str) ->
     faults
 }
 
-/// Each program that the compose file wants is one that the Dockerfile makes, in this workspace's version.
-pub(super) fn program_faults(services: &Value, dockerfile: &str) -> Vec<String> {
+/// Checks that each program of the compose file is one that the Dockerfile makes, in this workspace's version.
+pub fn program_faults(services: &Value, dockerfile: &str) -> Vec<String> {
     let mut faults = Vec::new();
     for (name, service) in services.as_object().into_iter().flatten() {
         let Some(program) = service["build"]["args"]["SERVICE"].as_str() else { continue };
@@ -44,8 +44,8 @@ pub(super) fn program_faults(services: &Value, dockerfile: &str) -> Vec<String> 
     faults
 }
 
-/// Each path that is let into the build exists.
-pub(super) fn context_faults(dockerignore: &str, exists: impl Fn(&str) -> bool) -> Vec<String> {
+/// Checks that each path that is let into the build exists.
+pub fn context_faults(dockerignore: &str, exists: impl Fn(&str) -> bool) -> Vec<String> {
     let allowed = dockerignore.lines().filter_map(|line| line.strip_prefix('!'));
     allowed
         .filter(|path| !exists(path))
