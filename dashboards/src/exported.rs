@@ -1,5 +1,5 @@
-//! Comparison of the names that dashboards and rules use with scraped metrics: metrics, labels, and the values of labels
-//! that an expression asks for.
+//! Comparison of the names that dashboards and rules use with scraped metrics: metrics, labels, and the
+//! values of labels that an expression asks for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -149,13 +149,14 @@ impl Exported {
         missing
     }
 
-    /// Returns true where a metric has a label. Metrics that are not there count as having every label: that they are
-    /// missing is said already.
+    /// Returns true where a metric has a label. Metrics that are not there count as having every label: that
+    /// they are missing is said already.
     fn has(&self, metric: &str, label: &str) -> bool {
         TARGET_LABELS.contains(&label) || self.0.get(metric).is_none_or(|labels| labels.contains_key(label))
     }
 
-    /// Returns a value that an expression asks for and that no series has. Of patterns only alternatives are looked at.
+    /// Returns a value that an expression asks for and that no series has. Of patterns only alternatives are
+    /// looked at.
     fn absent<'a>(&self, metric: &str, label: &str, operator: &str, value: &'a str) -> Option<&'a str> {
         if TARGET_LABELS.contains(&label)
             || value.contains(['$', '*', '+', '.', '[', '(']) && operator.ends_with('~')

@@ -8,7 +8,8 @@ use self::looks::{field, options, overrides, transformations};
 use crate::layout::{self, Item, Place};
 use crate::panel::{Dashboard, Kind, Panel, Query};
 
-/// Schema version of Grafana 12.3. Older ones of 11 and 12 show it as well, newer ones convert it when they load it.
+/// Schema version of Grafana 12.3. Older ones of 11 and 12 show it as well, newer ones convert it when they
+/// load it.
 const SCHEMA_VERSION: u64 = 42;
 const RUNBOOKS: &str = "https://github.com/toolweaver/toolweaver/blob/main/docs/runbooks.md";
 const TAG: &str = "toolweaver";

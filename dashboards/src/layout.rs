@@ -1,4 +1,5 @@
-//! Layout of a dashboard: panels from left to right, a new line where one would not fit, each section under its title.
+//! Layout of a dashboard: panels from left to right, a new line where one would not fit, each section under
+//! its title.
 
 use crate::panel::{Dashboard, Panel};
 
@@ -50,7 +51,8 @@ mod tests {
 
     /// Width of the narrowest window supported, without Grafana's margins.
     const WINDOW_PIXELS: u64 = 1_280;
-    /// Width of a character of a panel's title, and of the rest of the title: margins and the sign of the description.
+    /// Width of a character of a panel's title, and of the rest of the title: margins and the sign of the
+    /// description.
     const CHARACTER_PIXELS: u64 = 8;
     const BESIDE_TITLE_PIXELS: u64 = 40;
 

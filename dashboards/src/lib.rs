@@ -1,9 +1,9 @@
 //! Grafana dashboards described as data, and checks of them and of the Prometheus rules.
 //!
-//! `overview`, `pipeline`, `search` and `caches` describe one dashboard each, in the types of `panel`; `layout` places
-//! the panels and `json` writes Grafana's form. `promql` reads the names in a query, [`exported`] compares them with
-//! scraped metrics, [`rules`] checks the alerts. No other crate knows Grafana's format, and this one runs no program and
-//! reads no file: `xtask` does.
+//! `overview`, `pipeline`, `search` and `caches` describe one dashboard each, in the types of `panel`;
+//! `layout` places the panels and `json` writes Grafana's form. `promql` reads the names in a query,
+//! [`exported`] compares them with scraped metrics, [`rules`] checks the alerts. No other crate knows
+//! Grafana's format, and this one runs no program and reads no file: `xtask` does.
 
 mod caches;
 pub mod exported;

@@ -1,4 +1,5 @@
-//! Dashboard "Overview", the first look at night: is it healthy, fast, fresh and truthful, and who is refused.
+//! Dashboard "Overview", the first look at night: is it healthy, fast, fresh and truthful, and who is
+//! refused.
 
 use crate::panel::{Dashboard, Kind, Panel, Section, Unit, lines, number, panel, stack};
 

@@ -103,7 +103,8 @@ impl Panel {
         self
     }
 
-    /// Sets the thresholds: yellow and red from these values on; where yellow is above red, from these values down.
+    /// Sets the thresholds: yellow and red from these values on; where yellow is above red, from these values
+    /// down.
     pub(crate) fn limits(mut self, yellow: f64, red: f64) -> Self {
         self.limits = Some((yellow, red));
         self

@@ -1,4 +1,5 @@
-//! Dashboard "Search", from a request to its answer: rate, errors and time of each endpoint and stage, what was decided, and who waits.
+//! Dashboard "Search", from a request to its answer: rate, errors and time of each endpoint and stage, what
+//! was decided, and who waits.
 
 use crate::panel::{Dashboard, Kind, Panel, Section, Unit, lines, panel, stack};
 

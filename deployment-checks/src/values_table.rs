@@ -1,7 +1,8 @@
 //! Table of the chart's values for its README, made of the comments in values.yaml.
 
-/// Returns a Markdown table with one row a value. Values are written on one line each, with their comment above; a key whose
-/// value is on the lines below it is the beginning of the names of these. An error is a sentence.
+/// Returns a Markdown table with one row a value. Values are written on one line each, with their comment
+/// above; a key whose value is on the lines below it is the beginning of the names of these. An error is a
+/// sentence.
 pub fn table(values: &str) -> Result<String, String> {
     let mut table = "| value | default | what it does |\n|---|---|---|\n".to_owned();
     let mut path: Vec<(usize, &str)> = Vec::new();

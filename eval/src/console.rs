@@ -4,7 +4,8 @@ use std::io::{self, Write as _};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Returns a bar over `total` steps, which is drawn on a terminal and nowhere else: a script's log stays clean.
+/// Returns a bar over `total` steps, which is drawn on a terminal and nowhere else: a script's log stays
+/// clean.
 pub(crate) fn progress_bar(total: usize, label: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{prefix} {wide_bar} {percent}% {eta}");
     let bar = ProgressBar::new(total as u64).with_style(style.expect("the template is well-formed"));

@@ -1,4 +1,5 @@
-//! Failure analysis for a human reader: the queries that lost, the worst first, each with the tools wanted and found.
+//! Failure analysis for a human reader: the queries that lost, the worst first, each with the tools wanted
+//! and found.
 
 use std::{collections::HashMap, fmt::Write as _};
 

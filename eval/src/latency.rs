@@ -23,7 +23,8 @@ pub(crate) struct Latencies {
     pub(crate) round_trip: Quantiles,
     /// Time inside the worker.
     pub(crate) took: Quantiles,
-    /// Time by stage, in the order they run; measured on explained searches, so they do not add up to the ones above.
+    /// Time by stage, in the order they run; measured on explained searches, so they do not add up to the
+    /// ones above.
     pub(crate) stages: Vec<Stage>,
 }
 

@@ -1,13 +1,14 @@
-//! Evaluation of search: retrieval quality, abstention, routing and latency, on sets with relevance judgements.
+//! Evaluation of search: retrieval quality, abstention, routing and latency, on sets with relevance
+//! judgements.
 //!
 //! ```text
 //! set ─▶ a system that holds its tools ─▶ ask ─▶ ask explained ─▶ (foreign queries) ─▶ (names) ─▶ summary
 //!           over NATS, served by the caller; or offline, in this process
 //! ```
-//! [`Evaluation`] is the whole run: it reads everything before anything is started, asks one [`SearchSystem`] for each
-//! set, and makes the [`Report`]. The inputs are read by `set` and `lines`; `quality`, `off_catalogue`, `names` and
-//! `routing` ask and judge; `metrics` and `statistics` are the formulas; `run` is the saved form and `compare` reads it
-//! again. Here does **not** live: any ranking, or any NATS.
+//! [`Evaluation`] is the whole run: it reads everything before anything is started, asks one [`SearchSystem`]
+//! for each set, and makes the [`Report`]. The inputs are read by `set` and `lines`; `quality`,
+//! `off_catalogue`, `names` and `routing` ask and judge; `metrics` and `statistics` are the formulas; `run`
+//! is the saved form and `compare` reads it again. Here does **not** live: any ranking, or any NATS.
 
 mod args;
 mod compare;

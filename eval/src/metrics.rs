@@ -31,8 +31,8 @@ impl Metrics {
     }
 }
 
-/// Measures a ranking by the relevance of the tool at each place, 0 for a wrong one, against the relevances of all
-/// tools that are relevant, in any order.
+/// Measures a ranking by the relevance of the tool at each place, 0 for a wrong one, against the relevances
+/// of all tools that are relevant, in any order.
 pub(crate) fn measure(found: &[u32], relevant: &[u32]) -> Metrics {
     let mut ideal: Vec<u32> = relevant.iter().copied().filter(|&relevance| relevance > 0).collect();
     ideal.sort_unstable_by(|a, b| b.cmp(a));

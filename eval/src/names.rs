@@ -5,7 +5,7 @@
 //! | verbatim | `create_pull_request` |
 //! | spaced | `create pull request` |
 //! | joined | `createpullrequest`: its letters and digits alone |
-//! | typo | `create_pul_request`: a letter too many, too few or another, or two swapped; from 8 characters on |
+//! | typo | `create_pul_request`: one letter added, lost, changed or swapped; from 8 characters on |
 
 use std::{
     collections::{HashMap, HashSet},

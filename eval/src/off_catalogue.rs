@@ -1,7 +1,8 @@
-//! Abstention on off-catalogue queries: those of other sets, and random words, to which no tool is the answer.
+//! Abstention on off-catalogue queries: those of other sets, and random words, to which no tool is the
+//! answer.
 //!
-//! A reply carries a relevance decision (`nothing_relevant`) and a confidence. The decision is judged as it is; the
-//! confidence by every threshold on it, because where to draw the line is a choice.
+//! A reply carries a relevance decision (`nothing_relevant`) and a confidence. The decision is judged as it
+//! is; the confidence by every threshold on it, because where to draw the line is a choice.
 
 use serde::{Deserialize, Serialize};
 use toolweaver_contracts::{Detail, Fault, SearchRequest, SearchStatus};

@@ -19,7 +19,8 @@ use crate::{
     system::SearchSystem,
 };
 
-/// Cache of the vectors of queries, in bytes: a query asked twice is embedded once, but its answer is computed twice.
+/// Cache of the vectors of queries, in bytes: a query asked twice is embedded once, but its answer is
+/// computed twice.
 const CACHE_BYTES_MAX: u64 = 64 << 20;
 
 /// Index of one set in this process.
@@ -29,7 +30,8 @@ pub(crate) struct Offline {
 }
 
 impl Offline {
-    /// Indexes a set; its vectors are read from `vectors_dir` where an earlier run has left them, else embedded.
+    /// Indexes a set; its vectors are read from `vectors_dir` where an earlier run has left them, else
+    /// embedded.
     pub(crate) async fn open(
         model: Arc<dyn Model>,
         limits: Limits,

@@ -1,8 +1,10 @@
-//! Retrieval quality of a set: every query is asked as an agent does, and again explained, for the arms and stages.
+//! Retrieval quality of a set: every query is asked as an agent does, and again explained, for the arms and
+//! stages.
 //!
-//! Explaining costs time, so no latency of the first pass comes from the second. An explained reply has at most a
-//! hundred results and tells each arm's rank of each of them: an arm's own first ten are seen as far as they are among
-//! the fused first hundred, and the rest of them counts as wrong. `seen` says how much that is.
+//! Explaining costs time, so no latency of the first pass comes from the second. An explained reply has at
+//! most a hundred results and tells each arm's rank of each of them: an arm's own first ten are seen as far
+//! as they are among the fused first hundred, and the rest of them counts as wrong. `seen` says how much that
+//! is.
 
 use std::collections::BTreeMap;
 

@@ -2,8 +2,8 @@
 //!
 //! Here does **not** live: what is drawn.
 
-/// `SplitMix64` generator (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014): good enough to
-/// sample with, and short enough to never change.
+/// `SplitMix64` generator (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA
+/// 2014): good enough to sample with, and short enough to never change.
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
 

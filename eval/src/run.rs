@@ -78,8 +78,8 @@ pub(crate) struct Scores {
 pub(crate) struct ArmSummary {
     pub(crate) arm: String,
     pub(crate) scores: Scores,
-    /// Share of the arm's own first ten that could be seen, 0 to 1: what the fused first hundred leave out counts as
-    /// wrong.
+    /// Share of the arm's own first ten that could be seen, 0 to 1: what the fused first hundred leave out
+    /// counts as wrong.
     pub(crate) seen: f64,
     /// nDCG@10 of the fused ranking (`now`) and of the arm (`before`).
     pub(crate) fused_against: Paired,

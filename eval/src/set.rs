@@ -6,7 +6,8 @@
 //! | `queries*.jsonl` | `id`, `text`, and perhaps `domain_hint` and `kind` |
 //! | `qrels*.tsv` | query id, tool name, relevance: a whole number, 0 for wrong; tabs between them |
 //!
-//! Each may be compressed (`.gz`). Relevance is by name: where tools of several domains share one, any of them is right.
+//! Each may be compressed (`.gz`). Relevance is by name: where tools of several domains share one, any of
+//! them is right.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet, hash_map::Entry},
@@ -90,7 +91,8 @@ impl Set {
 }
 
 impl Query {
-    /// Returns the relevance at each place. A name counts once: found again, in another domain, it is no gain.
+    /// Returns the relevance at each place. A name counts once: found again, in another domain, it is no
+    /// gain.
     pub(crate) fn gains<'a>(&self, found: impl IntoIterator<Item = &'a ToolId>) -> Vec<u32> {
         let mut left: HashMap<&str, u32> =
             self.relevant.iter().map(|(name, relevance)| (name.as_str(), *relevance)).collect();

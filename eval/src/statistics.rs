@@ -1,12 +1,14 @@
 //! Statistics over queries: means, confidence intervals, a significance test and AUC.
 //!
-//! - **Intervals** are 95 % percentile bootstrap intervals of the mean over queries (Efron 1979): 1,000 resamples with
-//!   replacement, and of their means the 2.5 % and 97.5 % quantiles.
-//! - **p** is that of the paired randomisation test (Fisher's; for retrieval: Smucker, Allan and Carterette, "A
-//!   comparison of statistical significance tests for information retrieval evaluation", CIKM 2007): were both rankings
-//!   equal, each query's difference could as well have the other sign. Two-sided, over 10,000 random choices of signs:
-//!   p = (1 + #{|Σ ±d| ≥ |Σ d|}) / (1 + 10,000); the ones keep it from ever being 0 (Phipson and Smyth 2010).
-//! - **AUC** is the Mann-Whitney statistic: how often one of the high group is above one of the low; ties count half.
+//! - **Intervals** are 95 % percentile bootstrap intervals of the mean over queries (Efron 1979): 1,000
+//!   resamples with replacement, and of their means the 2.5 % and 97.5 % quantiles.
+//! - **p** is that of the paired randomisation test (Fisher's; for retrieval: Smucker, Allan and Carterette,
+//!   "A comparison of statistical significance tests for information retrieval evaluation", CIKM 2007): were
+//!   both rankings equal, each query's difference could as well have the other sign. Two-sided, over 10,000
+//!   random choices of signs: p = (1 + #{|Σ ±d| ≥ |Σ d|}) / (1 + 10,000); the ones keep it from ever being 0
+//!   (Phipson and Smyth 2010).
+//! - **AUC** is the Mann-Whitney statistic: how often one of the high group is above one of the low; ties
+//!   count half.
 //!
 //! Everything is a pure function of its values and a seed.
 
@@ -77,7 +79,8 @@ pub(crate) fn mean(values: &[f64]) -> f64 {
     divided(values.iter().sum(), values.len())
 }
 
-/// Returns the quantile by nearest rank: the value at or below which `share` of the values lie; `None` of nothing.
+/// Returns the quantile by nearest rank: the value at or below which `share` of the values lie; `None` of
+/// nothing.
 pub(crate) fn quantile(values: &[f64], share: f64) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
@@ -105,7 +108,8 @@ pub(crate) fn estimates<const N: usize>(rows: &[[f64; N]], seed: u64) -> [Estima
     })
 }
 
-/// Returns the share of pairs in which `high` is above `low`, ties counting half; `None` where either is empty.
+/// Returns the share of pairs in which `high` is above `low`, ties counting half; `None` where either is
+/// empty.
 pub(crate) fn auc(high: &[f64], low: &[f64]) -> Option<f64> {
     if high.is_empty() || low.is_empty() {
         return None;

@@ -1,7 +1,8 @@
-//! `cargo xtask compose-check`: the compose file, the images, and the configuration of the servers beside the workers.
+//! `cargo xtask compose-check`: the compose file, the images, and the configuration of the servers beside the
+//! workers.
 //!
-//! There is no Docker engine in it: all that can be known without one is checked here, and `.github/workflows/images.yml`
-//! starts it all.
+//! There is no Docker engine in it: all that can be known without one is checked here, and
+//! `.github/workflows/images.yml` starts it all.
 
 use std::path::Path;
 
@@ -20,7 +21,8 @@ const PROMETHEUS: &str = "deploy/prometheus/prometheus.yml";
 const COLLECTOR: &str = "deploy/otel-collector/config.yaml";
 const DATA_SOURCES: &str = "deploy/grafana/provisioning/datasources/datasources.yaml";
 const PROVIDERS: &str = "deploy/grafana/provisioning/dashboards/dashboards.yaml";
-/// Variables that the compose file takes from the environment. A developer's own values are not what is checked.
+/// Variables that the compose file takes from the environment. A developer's own values are not what is
+/// checked.
 const VARIABLES: [&str; 3] = ["GRAFANA_ADMIN_PASSWORD", "HF_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 
 pub(crate) fn compose_check() -> Result<()> {

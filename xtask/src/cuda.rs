@@ -1,4 +1,5 @@
-//! `cargo xtask cuda-check`: proves that the CUDA build compiles and links, and measures it where a GPU is at hand.
+//! `cargo xtask cuda-check`: proves that the CUDA build compiles and links, and measures it where a GPU is at
+//! hand.
 
 use anyhow::Result;
 

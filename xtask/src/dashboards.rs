@@ -1,4 +1,5 @@
-//! `cargo xtask dashboards` and `rules-check`: the files and programs around the crate `toolweaver-dashboards`.
+//! `cargo xtask dashboards` and `rules-check`: the files and programs around the crate
+//! `toolweaver-dashboards`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

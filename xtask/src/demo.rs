@@ -11,7 +11,7 @@ use crate::nats::Connection;
 use crate::process::{self, Scratch, command};
 use crate::up::{self, Up};
 
-/// What a person would ask, and the operations that answer it. Names are compared by their letters alone.
+/// Questions of a person, each with the operations that answer it. Names are compared by their letters alone.
 const QUESTIONS: [(&str, &[&str]); 5] = [
     ("open a pull request", &["pulls/create"]),
     ("list issues of a repository", &["issues/list-for-repo"]),
@@ -111,13 +111,13 @@ fn search(nats: &mut Connection, request: &Value) -> Result<Value> {
     nats.request("search.v1.default", request)
 }
 
-/// The tools of a reply, best first.
+/// Returns the tools of a reply, best first.
 fn names(reply: &Value) -> Vec<&str> {
     let results = reply["results"].as_array().map(Vec::as_slice).unwrap_or_default();
     results.iter().filter_map(|result| result["tool_name"].as_str()).collect()
 }
 
-/// A name without the punctuation that an importer may choose differently.
+/// Removes the punctuation that an importer may choose differently.
 fn letters(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
 }

@@ -1,7 +1,9 @@
-//! Programs and data that are not Rust: downloaded into `.parts/` by the package managers a developer already has.
+//! Programs and data that are not Rust: downloaded into `.parts/` by the package managers a developer already
+//! has.
 //!
-//! Every download is pinned, made in a folder of its own and renamed into place, so that an interrupted one leaves the
-//! old version or none, never half of one. Nothing is downloaded that is there in the pinned version.
+//! Every download is pinned, made in a folder of its own and renamed into place, so that an interrupted one
+//! leaves the old version or none, never half of one. Nothing is downloaded that is there in the pinned
+//! version.
 
 mod archives;
 mod data;

@@ -1,4 +1,4 @@
-//! Runs the example that uses nothing of ours: a stock Python client against a running ToolWeaver.
+//! Run of the Python example, which uses nothing of ours: a stock client against a running ToolWeaver.
 
 use std::env;
 use std::path::Path;

@@ -11,13 +11,13 @@ use toolweaver_dashboards::exported::Expressions;
 
 use crate::{dashboards, downloads};
 
-/// Longest wait for all metrics: some appear when something has happened for the first time, or at the next look at a
-/// stream.
+/// Longest wait for all metrics: some appear when something has happened for the first time, or at the next
+/// look at a stream.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(500);
 
-/// Starts the workers in `programs`, has them do something of everything, and fails with each name that dashboards and
-/// rules use and nobody exports.
+/// Starts the workers in `programs`, has them do something of everything, and fails with each name that
+/// dashboards and rules use and nobody exports.
 pub(crate) fn exported_check(programs: &Path) -> Result<()> {
     let expressions = Expressions::new(dashboards::rules()?);
     let running = running::start(programs, &downloads::runtime()?)?;

@@ -1,4 +1,5 @@
-//! The commands of this repository: `cargo xtask demo` and `cargo xtask test`, and the checks they are made of.
+//! The commands of this repository: `cargo xtask demo` and `cargo xtask test`, and the checks they are made
+//! of.
 //!
 //! This crate is built before everything else in a fresh clone, so it holds wiring and small dependencies.
 //! It starts programs and reads their output; it knows the wire contract, and no crate of the product.
@@ -81,7 +82,8 @@ fn main() -> ExitCode {
     match run(&Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Without the backtrace that anyhow adds where RUST_BACKTRACE is set: these errors are about the machine.
+            // Without the backtrace that anyhow adds where RUST_BACKTRACE is set: these errors are about the
+            // machine.
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }

@@ -1,4 +1,4 @@
-//! `cargo xtask schemas`: the JSON Schemas are written by the contracts themselves; this only says where to.
+//! `cargo xtask schemas`: the JSON Schemas, which the contracts write themselves; this only says where to.
 
 use std::fs;
 use std::path::Path;

@@ -41,7 +41,8 @@ pub(crate) fn run() -> Result<()> {
             "warnings",
         ]))
     });
-    // One build for all that follows: the tests' features differ from a plain build's, so that two would be two.
+    // One build for all that follows: the tests' features differ from a plain build's, so that two would be
+    // two.
     report.check("build", || process::run(&mut cargo(&["build", "--workspace", "--bins", "--tests"])));
     report.stop_if_failed("build")?;
     report.check("environment", || charts::environment_check(&up::programs()));
@@ -71,7 +72,7 @@ pub(crate) fn run() -> Result<()> {
     report.finish()
 }
 
-/// What was checked, how long it took, and what was not.
+/// Results of the checks, with their durations, and the checks skipped.
 #[derive(Default)]
 struct Report {
     checked: Vec<(&'static str, u64, Result<()>)>,

@@ -10,7 +10,7 @@ use crate::process::{command, on_path, output, root};
 
 const FOLDER: &str = ".github/workflows";
 
-/// Whether there is what the check needs; without it, it has to be skipped.
+/// Returns true where npm and node are installed; without them the check has to be skipped.
 pub(crate) fn can_check() -> bool {
     on_path("npm").is_some() && on_path("node").is_some()
 }

@@ -1,4 +1,5 @@
-//! The directions in which crates may depend on each other, and the top level that everyone relies on.
+//! Crate graph: the directions in which crates may depend on each other, and the top level that everyone
+//! relies on.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -48,7 +49,7 @@ fn workspace() -> Metadata {
     MetadataCommand::new().no_deps().other_options(["--locked".to_owned()]).exec().expect("cargo metadata")
 }
 
-/// The workspace crates that a crate depends on, by kind of dependency.
+/// Returns the workspace crates that a crate depends on, by kind of dependency.
 fn ours<'a>(metadata: &Metadata, package: &'a Package, development: bool) -> BTreeSet<&'a str> {
     let members: BTreeSet<_> = metadata.packages.iter().map(|member| member.name.as_str()).collect();
     let wanted = |kind| (kind == DependencyKind::Development) == development;
@@ -56,7 +57,7 @@ fn ours<'a>(metadata: &Metadata, package: &'a Package, development: bool) -> BTr
     names.map(|dependency| dependency.name.as_str()).filter(|name| members.contains(name)).collect()
 }
 
-/// What a crate may depend on among the crates of the workspace, apart from tests.
+/// Returns the workspace crates that a crate may depend on, apart from tests.
 fn allowed(package: &str) -> BTreeSet<&'static str> {
     let shared = SHARED.into_iter().filter(|name| *name != TESTKIT);
     match package {

@@ -8,7 +8,8 @@ fn exists(documents: &[Value], kind: &str, name: &Value) -> bool {
     documents.iter().any(|document| document["kind"] == kind && document["metadata"]["name"] == *name)
 }
 
-/// Returns the references of a document to objects that the chart does not render. Secrets are the user's own.
+/// Returns the references of a document to objects that the chart does not render. Secrets are the user's
+/// own.
 pub(super) fn references(documents: &[Value], document: &Value) -> Vec<String> {
     let mut named = Vec::new();
     if let Some((_, spec)) = pod(document) {
@@ -97,7 +98,8 @@ pub(super) fn selectors(documents: &[Value], document: &Value) -> Vec<String> {
     faults
 }
 
-/// Returns true where a selector selects these labels. An empty one selects nothing here: the chart means none of them.
+/// Returns true where a selector selects these labels. An empty one selects nothing here: the chart means
+/// none of them.
 fn selects(selector: &Value, labels: &Value) -> bool {
     let Some(selector) = selector.as_object().filter(|selector| !selector.is_empty()) else { return false };
     selector.iter().all(|(name, value)| labels[name] == *value)

@@ -24,7 +24,8 @@ pub fn toolchain_faults(file: &str, dockerfile: &str, toolchain: &str) -> Vec<St
     faults
 }
 
-/// Checks that each program of the compose file is one that the Dockerfile makes, in this workspace's version.
+/// Checks that each program of the compose file is one that the Dockerfile makes, in this workspace's
+/// version.
 pub fn program_faults(services: &Value, dockerfile: &str) -> Vec<String> {
     let mut faults = Vec::new();
     for (name, service) in services.as_object().into_iter().flatten() {

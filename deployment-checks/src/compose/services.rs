@@ -42,7 +42,8 @@ pub fn faults(services: &Value, exists: impl Fn(&Path) -> bool) -> Vec<String> {
     faults
 }
 
-/// Returns true for an image whose tag names a version: that has a number with a dot in it; `latest` and `3` move.
+/// Returns true for an image whose tag names a version: that has a number with a dot in it; `latest` and `3`
+/// move.
 fn is_pinned(image: &str) -> bool {
     let name = image.rsplit('/').next().unwrap_or_default();
     name.split_once(':').is_some_and(|(_, tag)| {

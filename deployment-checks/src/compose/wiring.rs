@@ -1,8 +1,10 @@
-//! Addresses by which the servers of the compose file find each other: none of their own programs is at hand to tell.
+//! Addresses by which the servers of the compose file find each other: none of their own programs is at hand
+//! to tell.
 
 use serde_json::Value;
 
-/// Checks that every pipeline of the collector names components that are defined, and that each of these is used.
+/// Checks that every pipeline of the collector names components that are defined, and that each of these is
+/// used.
 pub fn pipeline_faults(collector: &Value) -> Vec<String> {
     let service = &collector["service"];
     let mut faults = Vec::new();
@@ -27,7 +29,8 @@ pub fn pipeline_faults(collector: &Value) -> Vec<String> {
     faults
 }
 
-/// Checks that Prometheus asks each worker, that is each service with the worker's health check, and nobody else.
+/// Checks that Prometheus asks each worker, that is each service with the worker's health check, and nobody
+/// else.
 pub fn target_faults(prometheus: &Value, services: &Value) -> Vec<String> {
     let lookups = entries(&prometheus["scrape_configs"]).flat_map(|job| entries(&job["dns_sd_configs"]));
     let mut asked: Vec<&str> =

@@ -1,4 +1,5 @@
-//! Arguments of an operation: path, query and header parameters and the fields of its body, as one JSON Schema object.
+//! Arguments of an operation: path, query and header parameters and the fields of its body, as one JSON
+//! Schema object.
 
 use serde_json::{Map, Value, json};
 use toolweaver_contracts::limits::{DESCRIPTION_BYTES_MAX, EVENT_BYTES_MAX, PARAMETERS_DEPTH_MAX};
@@ -37,8 +38,8 @@ struct Argument<'a> {
 pub(crate) fn arguments_of<'a>(document: Document<'a>, item: &'a Value, operation: &'a Value) -> Arguments {
     let mut arguments = parameters(document, item, operation);
     body(document, operation, &mut arguments);
-    // Size only grows with depth, so the deepest that fits is found by halving; a shallow cut is always small enough
-    // unless the arguments alone are too many.
+    // Size only grows with depth, so the deepest that fits is found by halving; a shallow cut is always small
+    // enough unless the arguments alone are too many.
     let (mut fitting, mut too_deep) = (ARGUMENT_DEPTH - 1, PARAMETERS_DEPTH_MAX + 1);
     let mut best = None;
     let mut depth = PARAMETERS_DEPTH_MAX;
@@ -181,7 +182,8 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Returns the schema of the media type that an agent can fill in best: JSON, else forms, else whatever comes first.
+/// Returns the schema of the media type that an agent can fill in best: JSON, else forms, else whatever comes
+/// first.
 fn first_schema(content: &Value) -> Option<&Value> {
     let content = content.as_object()?;
     let preference = |media: &str| match media.split(';').next().unwrap_or_default().trim() {

@@ -1,7 +1,8 @@
-//! Removal of boilerplate: sentences that a document repeats from operation to operation (licences, scopes, media types).
+//! Removal of boilerplate: sentences that a document repeats from operation to operation (licences, scopes,
+//! media types).
 //!
-//! What is said of many operations does not tell one from another. Left in, it makes their texts alike, and a search
-//! for what one of them does finds the others.
+//! A sentence of many operations does not tell one from another. Left in, it makes their texts alike, and a
+//! search for what one of them does finds the others.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,8 +11,8 @@ use toolweaver_contracts::Tool;
 /// Most operations that may share a sentence before it counts as boilerplate.
 const OPERATIONS_MAX: usize = 4;
 
-/// Removes the repeated sentences from the descriptions and returns how many different ones there were. The first sentence
-/// of a description stays: it is the summary.
+/// Removes the repeated sentences from the descriptions and returns how many different ones there were. The
+/// first sentence of a description stays: it is the summary.
 pub(crate) fn remove(tools: &mut [Tool]) -> usize {
     let mut counts: HashMap<String, usize> = HashMap::new();
     for tool in tools.iter() {
@@ -32,7 +33,8 @@ pub(crate) fn remove(tools: &mut [Tool]) -> usize {
     counts.len()
 }
 
-/// Splits a text on one line into sentences. An abbreviation ends one too, which does no harm: all are joined again.
+/// Splits a text on one line into sentences. An abbreviation ends one too, which does no harm: all are joined
+/// again.
 fn sentences(text: &str) -> impl Iterator<Item = &str> {
     text.split_inclusive([' '])
         .scan((0, 0), |(start, end), word| {

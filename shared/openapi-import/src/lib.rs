@@ -1,9 +1,10 @@
 //! Importer of OpenAPI 3.0 and 3.1 documents: one tool per operation.
 //!
-//! Pure: a document in, tools out. [`parse`] reads JSON or YAML and [`import`] goes through the operations; `arguments`
-//! makes one JSON Schema of an operation's parameters and body, `document` follows references, `schema` makes a schema
-//! self-contained, `text` makes plain words of Markdown, and `boilerplate` drops the sentences that many operations share.
-//! Here does **not** live: publishing; an imported tool takes the same way as a registered one.
+//! Pure: a document in, tools out. [`parse`] reads JSON or YAML and [`import`] goes through the operations;
+//! `arguments` makes one JSON Schema of an operation's parameters and body, `document` follows references,
+//! `schema` makes a schema self-contained, `text` makes plain words of Markdown, and `boilerplate` drops the
+//! sentences that many operations share. Here does **not** live: publishing; an imported tool takes the same
+//! way as a registered one.
 
 mod arguments;
 mod boilerplate;

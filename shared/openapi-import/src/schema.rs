@@ -1,7 +1,7 @@
 //! Self-contained JSON Schema from a schema of the document: references resolved, cycles cut, size bounded.
 //!
-//! The dialect of OpenAPI 3.0 (`nullable`, boolean `exclusiveMinimum`, `example`) is turned into JSON Schema 2020-12,
-//! so that an agent's model sees one dialect only.
+//! The dialect of OpenAPI 3.0 (`nullable`, boolean `exclusiveMinimum`, `example`) is turned into JSON Schema
+//! 2020-12, so that an agent's model sees one dialect only.
 
 use serde_json::{Map, Value};
 

@@ -40,7 +40,8 @@ const NESTING_MAX: usize = 4;
 
 /// Returns the text without Markdown and HTML marks, on one line.
 ///
-/// Links keep their words and lose their addresses; emphasis, headings, quotes, bullets, fences and table rules go.
+/// Links keep their words and lose their addresses; emphasis, headings, quotes, bullets, fences and table
+/// rules go.
 pub(crate) fn plain(markdown: &str) -> String {
     let mut words = String::new();
     for line in markdown.lines() {

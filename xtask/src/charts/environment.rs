@@ -1,5 +1,5 @@
-//! `cargo xtask environment-check`: every environment variable that is set is one that its program reads, and each that a
-//! worker reads can be set.
+//! `cargo xtask environment-check`: every environment variable that is set is one that its program reads, and
+//! each that a worker reads can be set.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

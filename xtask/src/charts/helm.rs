@@ -15,7 +15,8 @@ use crate::process::{Scratch, command, output, tool};
 const KUBERNETES_VERSIONS: [&str; 3] = ["1.35", "1.36", "1.37"];
 /// Kinds of operators, whose schemas nobody packages: their references are checked, and nothing else of them.
 const WITHOUT_SCHEMA: [&str; 3] = ["PrometheusRule", "ScaledObject", "ServiceMonitor"];
-/// Release name of the greatest length that Helm allows (53), so that names of objects would be too long if they were not cut.
+/// Release name of the greatest length that Helm allows (53), so that names of objects would be too long if
+/// they were not cut.
 const LONGEST_RELEASE: &str = "a-release-with-the-longest-name-that-helm-lets-it-hav";
 
 pub(crate) fn helm_check() -> Result<()> {

@@ -37,7 +37,8 @@ pub(super) fn values_files() -> Result<Vec<String>> {
     Ok(files)
 }
 
-/// Returns the dashboards and alerts that did not come through the templates as they are: they have braces of their own.
+/// Returns the dashboards and alerts that did not come through the templates as they are: they have braces of
+/// their own.
 pub(super) fn changed_files(documents: &[Value]) -> Result<Vec<String>> {
     let mut faults = Vec::new();
     for document in documents.iter().filter(|document| document["kind"] == "PrometheusRule") {

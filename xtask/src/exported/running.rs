@@ -1,5 +1,5 @@
-//! A system to read metrics from: NATS, Redis, the three workers as processes of their own and all three in one, after
-//! they have done something of everything.
+//! Running system to scrape: NATS, Redis, the three workers as processes of their own and all three in one,
+//! after they have done something of everything.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -18,18 +18,18 @@ use crate::process::{Scratch, command, terminate};
 
 const WAIT_MAX: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(50);
-/// The workers, and `up`, whose metrics bear its own name; what each is called with.
+/// Programs and their arguments: the workers, and `up`, whose metrics bear its own name.
 const PROGRAMS: [(&str, &[&str]); 4] = [
     ("toolweaver-embedding-worker", &[]),
     ("toolweaver-cache-invalidator", &[]),
     ("toolweaver-query-worker", &[]),
     ("toolweaver", &["up"]),
 ];
-/// More tools than are all returned without a search.
+/// Number of tools: more than are all returned without ranking.
 const TOOLS: usize = 24;
 
 pub(super) struct Running {
-    /// Ended in this order: the workers before what they need.
+    /// Processes in the order in which they end: the workers before the servers.
     processes: Vec<Process>,
     workers: Vec<SocketAddr>,
     _folder: Scratch,
@@ -79,7 +79,7 @@ pub(super) fn start(programs: &Path, runtime: &Runtime) -> Result<Running> {
     Ok(running)
 }
 
-/// Good and bad events, and searches that are computed, remembered and refused.
+/// Sends good and bad events, and searches that are computed, cached and refused.
 fn exercise(nats_url: &str) -> Result<()> {
     let mut nats = Connection::open(nats_url)?;
     let mut revision = 0;
@@ -104,14 +104,14 @@ fn exercise(nats_url: &str) -> Result<()> {
     Ok(())
 }
 
-/// Publishes to a stream; JetStream answers with the sequence.
+/// Publishes to a stream and returns the sequence, which JetStream answers with.
 fn published(nats: &mut Connection, subject: &str, event: &Value) -> Result<u64> {
     let stored = nats.request(subject, event)?;
     stored["seq"].as_u64().with_context(|| format!("{subject} was not stored: {stored}"))
 }
 
 impl Running {
-    /// The page of metrics of each worker.
+    /// Returns the page of metrics of each worker.
     pub(super) fn scrape(&self) -> Result<Vec<String>> {
         self.workers.iter().map(|address| get(*address, "/metrics")).collect()
     }
@@ -178,7 +178,7 @@ fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-/// The body of an answer 200.
+/// Returns the body of a response 200.
 fn get(address: SocketAddr, path: &str) -> Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(WAIT_MAX))?;

@@ -1,4 +1,5 @@
-//! Hosting of a set over NATS: all workers started here for one set and thrown away, or workers running elsewhere.
+//! Hosting of a set over NATS: all workers started here for one set and thrown away, or workers running
+//! elsewhere.
 //!
 //! One set at a time: a second one beside the first would change nothing of its ranking, but its latencies.
 
@@ -49,8 +50,8 @@ pub(super) struct ThrowAway {
     _folder: TempDir,
 }
 
-/// Returns the options of the workers that are started here. Nothing outside this process is used, and nothing is cached:
-/// a query asked twice must be computed twice.
+/// Returns the options of the workers that are started here. Nothing outside this process is used, and
+/// nothing is cached: a query asked twice must be computed twice.
 pub(super) fn worker_args(args: &EvalArgs) -> WorkerArgs {
     WorkerArgs {
         streams: StreamsConfig::default(),

@@ -1,6 +1,7 @@
 //! `eval`: evaluates search on workers over NATS, or in this process.
 //!
-//! `hosting` serves a set's tools over NATS for as long as it is measured. The measuring is the crate `toolweaver-eval`'s.
+//! `hosting` serves a set's tools over NATS for as long as it is measured. The measuring is the crate
+//! `toolweaver-eval`'s.
 
 mod hosting;
 
@@ -35,12 +36,13 @@ pub(crate) struct EvalArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 3_600)]
     timeout: u64,
 
-    /// Seconds to wait once they are searchable: workers measure a new catalogue now and then, which costs time, and
-    /// their relevance decisions depend on it
+    /// Seconds to wait once they are searchable: workers measure a new catalogue now and then, which costs
+    /// time, and their relevance decisions depend on it
     #[arg(long, value_name = "SECONDS", default_value_t = 6)]
     settle: u64,
 
-    // Measured are the workers at this NATS; without --nats-url all are started here, and thrown away afterwards.
+    // Measured are the workers at this NATS; without --nats-url all are started here, and thrown away
+    // afterwards.
     #[command(flatten)]
     nats: NatsConfig,
 
