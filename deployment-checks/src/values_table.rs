@@ -1,5 +1,7 @@
 //! Table of the chart's values for its README, made of the comments in values.yaml.
 
+use std::fmt::Write as _;
+
 /// Returns a Markdown table with one row a value. Values are written on one line each, with their comment
 /// above; a key whose value is on the lines below it is the beginning of the names of these. An error is a
 /// sentence.
@@ -24,7 +26,7 @@ pub fn table(values: &str) -> Result<String, String> {
                 let name = path.iter().map(|(_, key)| *key).collect::<Vec<_>>().join(".");
                 let default = if value.trim().is_empty() { "" } else { &format!("`{}`", value.trim()) };
                 let comment = comment.join(" ").replace('|', "\\|");
-                table += &format!("| `{name}` | {default} | {comment} |\n");
+                writeln!(table, "| `{name}` | {default} | {comment} |").expect("a string takes every text");
             }
             comment.clear();
         }

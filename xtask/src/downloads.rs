@@ -67,7 +67,7 @@ fn ensure(
     }
     println!("fetching {name} ({version})");
     let scratch = Scratch::new(&folder(), &format!("fetching-{name}"))?;
-    let made = make(scratch.path())?;
+    let download = make(scratch.path())?;
     for file in [target, &stamp] {
         let parent = file.parent().expect("a download lies in a folder");
         fs::create_dir_all(parent).with_context(|| format!("could not make {}", parent.display()))?;
@@ -76,7 +76,7 @@ fn ensure(
     if target.is_dir() {
         remove(target)?;
     }
-    fs::rename(&made, target).with_context(|| format!("could not put {} into place", target.display()))?;
+    fs::rename(&download, target).with_context(|| format!("could not put {} into place", target.display()))?;
     fs::write(&stamp, version).with_context(|| format!("could not write {}", stamp.display()))?;
     Ok(target.to_path_buf())
 }
