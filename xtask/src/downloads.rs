@@ -76,7 +76,8 @@ fn ensure(
     if target.is_dir() {
         remove(target)?;
     }
-    fs::rename(&download, target).with_context(|| format!("could not put {} into place", target.display()))?;
+    fs::rename(&download, target)
+        .with_context(|| format!("could not put {} into place", target.display()))?;
     fs::write(&stamp, version).with_context(|| format!("could not write {}", stamp.display()))?;
     Ok(target.to_path_buf())
 }
