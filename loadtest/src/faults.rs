@@ -1,4 +1,4 @@
-//! What becomes of traffic while Redis breaks: one fault after the other in one run.
+//! Traffic while Redis breaks: one fault after the other in one run.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
     traffic::{Phase, Traffic},
 };
 
-/// How long a fault lasts.
+/// Duration of a fault.
 const LASTS: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy)]
@@ -39,10 +39,10 @@ const PHASES: [(&str, Fault); 6] = [
     ("recovery", Fault::None),
 ];
 
-/// The command.
+/// Runs `loadtest faults`.
 pub(crate) async fn run(arguments: FaultsArguments) -> anyhow::Result<()> {
     let FaultsArguments { run, cluster, phase_seconds } = arguments;
-    let tools = tools::load(&run.source, run.mix.catalogue.get())?;
+    let tools = tools::load(&run.source, run.mix.catalog.get())?;
     let mut redis = if cluster {
         Redis::start_cluster(&run.redis_server).await?
     } else {
@@ -80,14 +80,14 @@ impl Fault {
         let mut masters = redis.masters().await?;
         if matches!(self, Self::Flush) {
             for master in &masters {
-                master.must("FLUSHALL").await?;
+                master.expect_ok("FLUSHALL").await?;
             }
             return Ok(());
         }
         let master: &mut Node = masters.first_mut().context("there is no master")?;
         match self {
             Self::None | Self::Flush => {}
-            Self::Sleep => master.must(&format!("DEBUG SLEEP {}", LASTS.as_secs())).await?,
+            Self::Sleep => master.expect_ok(&format!("DEBUG SLEEP {}", LASTS.as_secs())).await?,
             Self::Freeze => {
                 master.signal("STOP")?;
                 sleep(LASTS).await;

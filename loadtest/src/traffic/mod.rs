@@ -1,4 +1,4 @@
-//! Traffic as agents make it, on a catalogue that changes, with every reply checked.
+//! Traffic as agents make it, on a catalog that changes, with every reply checked.
 
 mod changes;
 mod kept;
@@ -36,14 +36,14 @@ use self::{
 };
 use crate::{
     arguments::{MixArguments, TrafficArguments},
-    catalogue,
+    catalog,
     client::Client,
     load, metrics,
     system::{Setup, System},
     tools,
 };
 
-/// Caches are empty at first; what they do is told from here on.
+/// Time after which cache statistics begin: caches are empty at first.
 const WARM_UP: Duration = Duration::from_secs(10);
 
 /// Traffic that is ready to run.
@@ -54,17 +54,17 @@ pub(crate) struct Traffic {
     mix: MixArguments,
 }
 
-/// Which stretch of a run it is, and whether the run is over; the replies of each are added up apart.
+/// Current phase of a run, and its end; the replies of each phase are added up apart.
 #[derive(Debug, Default)]
 pub(crate) struct Phase {
     place: AtomicUsize,
     is_over: watch::Sender<bool>,
 }
 
-/// The command.
+/// Runs `loadtest traffic`.
 pub(crate) async fn run(arguments: TrafficArguments) -> anyhow::Result<()> {
     let (tenant, duration) = (arguments.tenant, Duration::from_secs(arguments.seconds));
-    let tools = tools::load(&arguments.source, arguments.mix.catalogue.get())?;
+    let tools = tools::load(&arguments.source, arguments.mix.catalog.get())?;
     // Held until the end: the system ends with it.
     let mut fresh = None;
     let (client, workers) = if let Some(url) = &arguments.nats_url {
@@ -91,7 +91,7 @@ pub(crate) async fn run(arguments: TrafficArguments) -> anyhow::Result<()> {
 }
 
 impl Traffic {
-    /// Fills the catalogue with the first tools; the others are what is registered while traffic runs.
+    /// Fills the catalog with the first tools; the others are registered while traffic runs.
     pub(crate) async fn prepare(
         client: Client,
         mut tools: Vec<Tool>,
@@ -100,10 +100,10 @@ impl Traffic {
     ) -> anyhow::Result<Self> {
         ensure!(changes_per_second >= 0.0, "changes a second must not be negative");
         let zipf = Zipf::new(tools.len().max(mix.distinct.get()));
-        let held_back = tools.split_off(mix.catalogue.get());
+        let held_back = tools.split_off(mix.catalog.get());
         let mut rng = StdRng::seed_from_u64(mix.seed);
         let queries = queries::make(&tools, &held_back, mix.distinct.get(), &mut rng)?;
-        catalogue::fill(&client, &tools, tools.len()).await?;
+        catalog::fill(&client, &tools, tools.len()).await?;
         let changes = Changes::new(tools, held_back, queries.clone(), mix.seed);
         let (shown, truth) = (Shown::default(), Truth::default());
         truth.learn(Fact::Added, client.domains().await?.catalog_version);
@@ -111,7 +111,7 @@ impl Traffic {
         Ok(Self { shared, changes, changes_per_second, mix })
     }
 
-    /// Runs until `phase` ends, looks whether every change is there, and tells what each phase showed.
+    /// Runs until `phase` ends, checks that every change is there, and reports each phase.
     pub(crate) async fn run(self, phases: &[&str], phase: &Phase) -> anyhow::Result<Report> {
         let Self { shared, changes, changes_per_second, mix } = self;
         let mut rng = StdRng::seed_from_u64(mix.seed);
@@ -148,7 +148,7 @@ impl Phase {
         self.place.store(place, Ordering::Relaxed);
     }
 
-    /// Nothing more is asked or published.
+    /// Ends the run: nothing more is asked or published.
     pub(crate) fn end(&self) {
         self.is_over.send_replace(true);
     }
@@ -163,7 +163,7 @@ impl Phase {
     }
 }
 
-/// Whoever panicked while holding the lock has ended the run.
+/// Locks a mutex; whoever panicked while holding it has ended the run.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

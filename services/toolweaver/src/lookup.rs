@@ -146,7 +146,7 @@ fn words(result: &SearchResult, detail: DetailName) -> String {
 }
 
 /// Why a result stands where it stands, in words; none where nobody asked for it.
-pub(crate) fn explained(result: &SearchResult) -> Option<String> {
+fn explained(result: &SearchResult) -> Option<String> {
     let explanation = result.explain.as_ref()?;
     let arm = |name: &str, score: Option<toolweaver_contracts::ArmScore>| match score {
         Some(score) => format!("{name} #{} ({:.3})", score.rank, score.score),

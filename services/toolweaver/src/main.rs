@@ -14,7 +14,6 @@ mod eval;
 mod exit;
 mod lookup;
 mod model_pull;
-mod openapi;
 mod output;
 mod progress;
 mod publishing;

@@ -60,14 +60,19 @@ pub(crate) fn told(fault: &Fault) -> String {
     format!("{}{place}{hint}", fault.message)
 }
 
+/// Width of the terminal, in columns.
+pub(crate) fn columns() -> u16 {
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    columns.unwrap_or(COLUMNS_DEFAULT)
+}
+
 /// A table with these column heads.
 pub(crate) fn table<const N: usize>(heads: [&str; N]) -> Table {
-    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let mut table = Table::new();
     table
         .load_preset(presets::UTF8_HORIZONTAL_ONLY)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(columns.unwrap_or(COLUMNS_DEFAULT))
+        .set_width(columns())
         .set_header(heads);
     table
 }

@@ -10,13 +10,13 @@ use std::{
 
 use serde::Serialize;
 use toolweaver_contracts::{ErrorCode, Fault, encode};
+use toolweaver_openapi_import as openapi;
 
 use crate::{
     cli::{Common, Connection, OpenapiArgs, RegisterArgs, WaitArgs},
     client::Client,
     data_dir::DataDir,
     exit::Exit,
-    openapi,
     output::{Output, line, note, told},
     progress::bar,
     publishing::{Published, Refused, publish_all},

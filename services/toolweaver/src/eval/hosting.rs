@@ -1,4 +1,5 @@
-//! Where the measured system comes from: started here for one set and thrown away, or running elsewhere.
+//! Hosting of a set over NATS: all workers started here for one set and thrown away, or workers running
+//! elsewhere.
 //!
 //! One set at a time: a second one beside the first would change nothing of its ranking, but its latencies.
 
@@ -13,11 +14,12 @@ use tempfile::TempDir;
 use toolweaver_cache_invalidator::InvalidationSettings;
 use toolweaver_catalog_cache::CacheConfig;
 use toolweaver_contracts::{ErrorCode, Fault, Tenant, ToolEvent, ToolKey, encode, subjects};
+use toolweaver_eval::Set;
 use toolweaver_messaging::{LocalServer, NatsConfig, Outgoing, StreamsConfig, publish};
 use toolweaver_service_runtime::{DrainConfig, Runtime};
 use toolweaver_vector_store::QdrantConfig;
 
-use super::{EvalArgs, set::Set};
+use super::EvalArgs;
 use crate::{
     cli::Connection,
     client::Client,
@@ -32,24 +34,24 @@ use crate::{
     waiting::{Rejections, until_searchable},
 };
 
-/// How long the parts may take to end when they are thrown away.
+/// Drain timeout of the workers when they are thrown away.
 const DRAIN_SECONDS: u64 = 10;
-/// Nobody reads the versions that are raised; more at once cost less.
+/// Versions raised at a time: nobody reads them, and more at once cost less.
 const INVALIDATION_BATCH_MAX: NonZeroUsize = NonZeroUsize::new(4_096).expect("4,096 is not zero");
-/// Removals that wait for their acknowledgement at a time.
+/// Removals in flight at a time.
 const REMOVALS_IN_FLIGHT: usize = 256;
-/// Longest tenant, less what makes it this run's own.
+/// Longest part of a set's name in the tenant's, less the suffix that makes it this run's own.
 const NAME_CHARS_MAX: usize = 40;
 
-/// All parts, in this process, on a folder that disappears with them.
+/// NATS and all workers in this process, on a folder that disappears with them.
 pub(super) struct ThrowAway {
     runtime: Runtime,
     server: Arc<LocalServer>,
     _folder: TempDir,
 }
 
-/// The options of the workers that are started here. Nothing outside this process is used, and nothing is remembered:
-/// a query asked twice must be computed twice.
+/// Returns the options of the workers that are started here. Nothing outside this process is used, and
+/// nothing is cached: a query asked twice must be computed twice.
 pub(super) fn worker_args(args: &EvalArgs) -> WorkerArgs {
     WorkerArgs {
         streams: StreamsConfig::default(),
@@ -100,14 +102,14 @@ impl ThrowAway {
         NatsConfig::for_url(self.server.url())
     }
 
-    /// Does something with the running parts; ends early where one of them dies.
+    /// Runs `work` beside the workers; ends early where one of them dies.
     pub(super) async fn during<T>(self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
         let outcome = self.runtime.shutdown.soft().run_until_cancelled(work).await;
         let ended = self.end().await;
         match outcome {
             Some(outcome) => outcome,
             None => Err(ended.err().unwrap_or_else(|| {
-                Fault::new(ErrorCode::Internal, "the parts ended before the measurement")
+                Fault::new(ErrorCode::Internal, "the workers ended before the measurement")
             })),
         }
     }
@@ -122,7 +124,7 @@ impl ThrowAway {
     }
 }
 
-/// Connects as a tenant that nobody else is.
+/// Connects as a tenant of this run alone.
 pub(super) async fn connect(nats: NatsConfig, set: &Set, data_dir: &DataDir) -> Result<Client, Fault> {
     let connection = Connection { tenant: tenant(&set.name)?, nats, otlp_endpoint: None };
     Client::connect(&connection, data_dir).await
@@ -184,7 +186,7 @@ pub(super) async fn unregister(client: &Client, set: &Set) -> Result<(), Fault> 
     outcome
 }
 
-/// A name for the catalogue of this run alone: of the set, and of the moment.
+/// Names the tenant of this run alone: after the set and the moment.
 fn tenant(set: &str) -> Result<Tenant, Fault> {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let name: String = set.chars().take(NAME_CHARS_MAX).map(plain).collect();
