@@ -46,7 +46,7 @@ fn the_commands_of_every_page_run() {
 
 fn faults_of(page: &Page) -> Vec<String> {
     // Started by the first command that needs it, and kept: a page is read from the top.
-    let workspace = LazyCell::new(Workspace::start);
+    let workspace: LazyCell<Workspace> = LazyCell::new(Workspace::start);
     documented(page).iter().filter_map(|command| fault_of(command, &workspace)).collect()
 }
 
