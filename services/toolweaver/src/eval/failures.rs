@@ -7,7 +7,7 @@ use super::{
     quality::{Explained, Quality, Shown},
     set::{Query, Set},
 };
-use crate::output::shortened;
+use crate::terminal::shortened;
 
 /// Characters of a description that are shown.
 const DESCRIPTION_SHOWN: usize = 160;

@@ -19,17 +19,12 @@ use toolweaver_vector_store::QdrantConfig;
 
 use super::{EvalArgs, set::Set};
 use crate::{
-    cli::Connection,
-    client::Client,
+    client::{Client, Rejections, no_connection, not_stored, until_searchable},
     data_dir::DataDir,
-    exit::{no_connection, not_stored},
-    output::told,
-    progress::bar,
-    publishing::publish_all,
-    remove::TOMBSTONE_KEPT,
-    source::{Entry, prepare},
-    up::{self, WorkerArgs},
-    waiting::{Rejections, until_searchable},
+    options::Connection,
+    registration::{Entry, TOMBSTONE_KEPT, prepare, publish_all},
+    terminal::{bar, told},
+    workers::{self, WorkerArgs},
 };
 
 /// How long the parts may take to end when they are thrown away.
@@ -71,7 +66,7 @@ impl ThrowAway {
         let folder = tempfile::tempdir().map_err(|error| {
             Fault::new(ErrorCode::Internal, format!("cannot make a temporary folder: {error}"))
         })?;
-        let server = Arc::new(up::start_server(folder.path(), 0).await?);
+        let server = Arc::new(workers::start_server(folder.path(), 0).await?);
         let runtime = Runtime::new(DrainConfig { drain_timeout_seconds: DRAIN_SECONDS });
         let host = Self { runtime, server, _folder: folder };
         match host.begin(workers).await {
@@ -88,9 +83,9 @@ impl ThrowAway {
         let nats = toolweaver_messaging::connect(&config, "toolweaver eval")
             .await
             .map_err(|error| no_connection(&error))?;
-        Box::pin(up::start_workers(workers, nats, &self.runtime))
+        Box::pin(workers::start_workers(workers, nats, &self.runtime))
             .await
-            .map_err(|error| up::failed(&error))?;
+            .map_err(|error| workers::failed(&error))?;
         // None: a worker has died, and the end says which.
         self.runtime.shutdown.soft().run_until_cancelled(self.runtime.health.ready()).await;
         Ok(())
@@ -118,7 +113,7 @@ impl ThrowAway {
         if let Some(server) = Arc::into_inner(self.server) {
             server.shutdown().await;
         }
-        joined.map_err(|error| up::failed(&error.into()))
+        joined.map_err(|error| workers::failed(&error.into()))
     }
 }
 

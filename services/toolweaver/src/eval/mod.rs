@@ -49,12 +49,11 @@ use self::{
     system::System,
 };
 use crate::{
-    cli::Common,
     client::Client,
     data_dir::DataDir,
-    exit::Exit,
-    output::{Output, note},
-    up::{WorkerArgs, faulty},
+    options::Common,
+    terminal::{Exit, Output, note},
+    workers::{WorkerArgs, faulty},
 };
 
 /// Everything, as `--json` prints it.
@@ -110,7 +109,7 @@ pub(crate) async fn eval(args: EvalArgs, common: &Common) -> Result<Exit, Fault>
     }
     let sets = run.sets.into_iter().map(|set| set.summary).collect();
     let report = Report { sets, comparison };
-    Output { json: common.json }.result(&report, || report::human(&report));
+    Output { json: common.json }.result(&report, || report::human(&report))?;
     Ok(Exit::Done)
 }
 

@@ -14,7 +14,7 @@ use toolweaver_embedding::{Embedder, Limits, Model, template};
 use toolweaver_query_worker::offline::Engine;
 
 use super::set::Set;
-use crate::{output::note, progress::bar};
+use crate::terminal::{bar, note};
 
 /// Memory for the vectors of queries, in bytes: a query asked twice is embedded once, but its answer is computed twice.
 const CACHE_BYTES_MAX: u64 = 64 << 20;

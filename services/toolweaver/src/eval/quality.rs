@@ -18,7 +18,7 @@ use super::{
     statistics::Paired,
     system::{Answer, System},
 };
-use crate::lookup::explained;
+use crate::terminal::explained;
 
 /// Results of a query that are kept to be read.
 const SHOWN: usize = 5;

@@ -1,7 +1,5 @@
 //! What `eval` prints for humans: one block of tables for each set, then all sets together.
 
-use comfy_table::Table;
-
 use super::{
     Report,
     compare::Comparison,
@@ -12,7 +10,7 @@ use super::{
     run::{ArmSummary, Scores, Summary},
     statistics::{Estimate, Paired, mean},
 };
-use crate::output::table;
+use crate::terminal::{Table, table};
 
 const HEADS: [&str; 5] = ["", Metrics::NAMES[0], Metrics::NAMES[1], Metrics::NAMES[2], Metrics::NAMES[3]];
 

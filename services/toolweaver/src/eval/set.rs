@@ -17,7 +17,7 @@ use serde::Deserialize;
 use toolweaver_contracts::{Domain, ErrorCode, Fault, SearchRequest, Tenant, Tool, ToolId, decode};
 
 use super::{lines, random::Random};
-use crate::source::{BadTool, prepare};
+use crate::registration::{BadTool, prepare};
 
 /// A set in memory.
 #[derive(Debug)]

@@ -14,8 +14,7 @@ use toolweaver_contracts::{Fault, SearchReply, SearchRequest, subjects};
 use super::offline::Offline;
 use crate::{
     client::{ANSWER_TIMEOUT, Client},
-    output::shortened,
-    progress::bar,
+    terminal::{bar, shortened},
 };
 
 /// A question is asked so often before a fault that may pass ends the run.
