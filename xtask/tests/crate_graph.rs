@@ -1,23 +1,50 @@
-//! The directions in which crates may depend on each other, and the top level that everyone relies on.
+//! Crate graph: which crate may depend on which, and the top level that everyone relies on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
-const SERVICES: [&str; 3] =
-    ["toolweaver-cache-invalidator", "toolweaver-embedding-worker", "toolweaver-query-worker"];
-const SHARED: [&str; 7] = [
-    "toolweaver-catalog-cache",
-    "toolweaver-contracts",
-    "toolweaver-embedding",
-    "toolweaver-messaging",
-    "toolweaver-service-runtime",
-    "toolweaver-testkit",
-    "toolweaver-vector-store",
+/// Levels of the workspace, lowest first: a crate depends on lower levels only, and on nothing beside it.
+///
+/// A crate that does not exist yet may stand here; one that exists and does not stand here fails the test.
+const LEVELS: [&[&str]; 5] = [
+    &["toolweaver-contracts", "toolweaver-resilience"],
+    &[
+        "toolweaver-catalog-cache",
+        "toolweaver-embedding",
+        "toolweaver-mcp-import",
+        "toolweaver-messaging",
+        "toolweaver-openapi-import",
+        "toolweaver-prompt-format",
+        "toolweaver-ranking",
+        "toolweaver-service-runtime",
+        "toolweaver-vector-store",
+    ],
+    &["toolweaver-cache-invalidator", "toolweaver-embedding-worker", "toolweaver-query-worker"],
+    // Judges the ranking that the query worker computes; joined to the product by the command line alone.
+    &["toolweaver-eval"],
+    &["toolweaver"],
 ];
-const CONTRACTS: &str = "toolweaver-contracts";
+
+/// Crates beside the levels, each with all of ours that it may depend on.
+const BESIDE: [(&str, &[&str]); 5] = [
+    // Outside clients: they know a running system by its contract alone.
+    ("toolweaver-clients", &["toolweaver-contracts"]),
+    ("toolweaver-loadtest", &["toolweaver-contracts"]),
+    // Real servers and doubles for tests.
+    ("toolweaver-testkit", &["toolweaver-contracts"]),
+    // They see built programs, charts and pages, and no Rust of ours.
+    ("toolweaver-dashboards", &[]),
+    ("xtask", &[]),
+];
+
+/// Crate that only tests depend on.
 const TESTKIT: &str = "toolweaver-testkit";
+
+/// Only crate that may use `backoff`.
+const RESILIENCE: &str = "toolweaver-resilience";
+
 const TOP_LEVEL: [&str; 16] = [
     "ARCHITECTURE.md",
     "CHANGELOG.md",
@@ -41,7 +68,7 @@ fn workspace() -> Metadata {
     MetadataCommand::new().no_deps().other_options(["--locked".to_owned()]).exec().expect("cargo metadata")
 }
 
-/// The workspace crates that a crate depends on, by kind of dependency.
+/// Returns the workspace crates that a crate depends on, by kind of dependency.
 fn ours<'a>(metadata: &Metadata, package: &'a Package, development: bool) -> BTreeSet<&'a str> {
     let members: BTreeSet<_> = metadata.packages.iter().map(|member| member.name.as_str()).collect();
     let wanted = |kind| (kind == DependencyKind::Development) == development;
@@ -49,59 +76,58 @@ fn ours<'a>(metadata: &Metadata, package: &'a Package, development: bool) -> BTr
     names.map(|dependency| dependency.name.as_str()).filter(|name| members.contains(name)).collect()
 }
 
-/// What a crate may depend on among the crates of the workspace, apart from tests.
-fn allowed(package: &str) -> BTreeSet<&'static str> {
-    let shared = SHARED.into_iter().filter(|name| *name != TESTKIT);
-    match package {
-        "xtask" | CONTRACTS => BTreeSet::new(),
-        // The command line is what joins the services in one process.
-        "toolweaver" => shared.chain(SERVICES).collect(),
-        service if SERVICES.contains(&service) => shared.collect(),
-        // An outside client, and the shared crates beside the contracts.
-        _ => BTreeSet::from([CONTRACTS]),
+/// Returns, for each crate of the table, all of ours that it may depend on apart from its tests.
+fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
+    let mut allowed = BTreeMap::new();
+    let mut lower = BTreeSet::new();
+    for level in LEVELS {
+        allowed.extend(level.iter().map(|name| (*name, lower.clone())));
+        lower.extend(level);
     }
+    allowed.extend(BESIDE.map(|(name, uses)| (name, uses.iter().copied().collect())));
+    allowed
 }
 
 #[test]
-fn crates_depend_on_each_other_in_one_direction() {
-    let metadata = workspace();
+fn every_crate_has_a_place_in_the_table() {
+    let (metadata, allowed) = (workspace(), allowed());
+    let names = metadata.packages.iter().map(|package| package.name.as_str());
+    let strangers: Vec<_> = names.filter(|name| !allowed.contains_key(name)).collect();
+    assert!(strangers.is_empty(), "no level is given for {strangers:?}");
+}
+
+#[test]
+fn crates_depend_on_lower_levels_only() {
+    let (metadata, allowed) = (workspace(), allowed());
     for package in &metadata.packages {
-        let forbidden: Vec<_> = ours(&metadata, package, false)
-            .difference(&allowed(&package.name))
-            .map(|name| (*name).to_owned())
-            .collect();
+        let used = ours(&metadata, package, false);
+        let forbidden: Vec<_> = used.difference(&allowed[package.name.as_str()]).collect();
         assert!(forbidden.is_empty(), "{} must not depend on {forbidden:?}", package.name);
     }
 }
 
 #[test]
 fn tests_may_use_the_test_kit_and_nothing_else_of_ours() {
-    let metadata = workspace();
+    let (metadata, allowed) = (workspace(), allowed());
     for package in &metadata.packages {
         let mut used = ours(&metadata, package, true);
         used.remove(TESTKIT);
-        let allowed = allowed(&package.name);
-        let forbidden: Vec<_> = used.difference(&allowed).collect();
+        let forbidden: Vec<_> = used.difference(&allowed[package.name.as_str()]).collect();
         assert!(forbidden.is_empty(), "the tests of {} must not depend on {forbidden:?}", package.name);
     }
 }
 
 #[test]
-fn only_the_service_runtime_retries_with_backoff() {
+fn only_the_ground_floor_uses_backoff() {
     for package in workspace().packages {
         let uses = package.dependencies.iter().any(|dependency| dependency.name == "backoff");
-        assert!(!uses || package.name == "toolweaver-service-runtime", "{} depends on backoff", package.name);
+        assert!(!uses || package.name == RESILIENCE, "{} depends on backoff", package.name);
     }
 }
 
 #[test]
-fn the_expected_crates_and_folders_are_there() {
+fn the_expected_folders_are_there() {
     let metadata = workspace();
-    let members: BTreeSet<_> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
-    let expected = SHARED.into_iter().chain(SERVICES).chain(["toolweaver", "toolweaver-loadtest", "xtask"]);
-    let missing: Vec<_> = expected.filter(|name| !members.contains(name)).collect();
-    assert!(missing.is_empty(), "no member is named {missing:?}");
-
     let root = Path::new(metadata.workspace_root.as_std_path());
     let missing: Vec<_> = TOP_LEVEL.into_iter().filter(|name| !root.join(name).exists()).collect();
     assert!(missing.is_empty(), "the top level lacks {missing:?}");

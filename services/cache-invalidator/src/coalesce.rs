@@ -10,7 +10,7 @@ use toolweaver_contracts::{Domain, Fault, Tenant, ToolKey, subjects};
 pub(crate) struct Raise {
     /// The version of the tenant.
     pub(crate) version: u64,
-    /// Those of its domains that changed.
+    /// Newest change of each of its domains; announced, and kept nowhere.
     pub(crate) domains: BTreeMap<Domain, u64>,
     /// What changed.
     pub(crate) tools: BTreeSet<ToolKey>,

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use toolweaver_catalog_cache::{Scope, Store, StoreError, Versions, drop_tools};
+use toolweaver_catalog_cache::{Store, StoreError, Versions, drop_tools};
 use toolweaver_contracts::{Tenant, ToolKey, VersionsAnnounced, encode, subjects};
 use toolweaver_messaging::{BatchHandler, Delivery, Nats, Outcome};
-use toolweaver_service_runtime::retry::{Policy, RetryError, retry};
+use toolweaver_resilience::{Retry, RetryError};
 use tracing::{Instrument as _, debug, error, info_span, warn};
 
 use crate::coalesce::{Raise, coalesce};
@@ -51,23 +51,17 @@ impl Invalidator {
     async fn raise(&self, tenant: &Tenant, raise: Raise) -> Result<(), RetryError<StoreError>> {
         // Before the versions: who sees a new version must not find, and keep, what was known under the old one.
         let tools: Vec<ToolKey> = raise.tools.into_iter().collect();
-        self.patiently("drop changed tools", || drop_tools(&self.store, &self.incarnation, &tools)).await?;
-        let mut announced = VersionsAnnounced { tenant: tenant.clone(), version: 0, domains: raise.domains };
-        // The domains first: who sees the tenant's new version must not find an old one of a domain.
-        for (domain, version) in &mut announced.domains {
-            *version = self.raise_scope(&Scope::domain(tenant, domain), *version).await?;
-        }
-        announced.version = self.raise_scope(&Scope::tenant(tenant), raise.version).await?;
-        metrics::raised(announced.domains.len() + 1);
-        self.announce(&announced).await;
+        self.retry_forever("drop changed tools", || drop_tools(&self.store, &self.incarnation, &tools))
+            .await?;
+        let version =
+            self.retry_forever("raise versions", || self.versions.raise(tenant, raise.version)).await?;
+        metrics::raised(1);
+        let (tenant, domains) = (tenant.clone(), raise.domains);
+        self.announce(&VersionsAnnounced { tenant, version, domains }).await;
         Ok(())
     }
 
-    async fn raise_scope(&self, scope: &Scope, version: u64) -> Result<u64, RetryError<StoreError>> {
-        self.patiently("raise versions", || self.versions.raise(scope, version)).await
-    }
-
-    async fn patiently<T, A>(
+    async fn retry_forever<T, A>(
         &self,
         what: &str,
         attempt: impl FnMut() -> A,
@@ -75,7 +69,7 @@ impl Invalidator {
     where
         A: Future<Output = Result<T, StoreError>>,
     {
-        retry(&Policy::for_ever(), &self.stop, what, StoreError::is_transient, attempt).await
+        Retry::new(what, &self.stop).run(StoreError::is_transient, attempt).await
     }
 
     /// Tells everybody who listens. Nobody relies on it: an announcement makes things faster, not right.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! INDEXED ─▶ consumer: batches, 1 at a time ─▶ pace ─▶ invalidator ─▶ store: less metadata of changed tools,
-//!                                                           │                then versions of domains and tenants
+//!                                                           │                then versions of tenants
 //!                                                           └───────▶ versions.v1.<tenant>
 //! ```
 //! A version is a sequence of INDEXED, which gets an event only after the change is searchable: so a version never
@@ -30,8 +30,8 @@ use toolweaver_contracts::subjects::INDEXED_STREAM;
 use toolweaver_messaging::consumer::ConsumerError;
 use toolweaver_messaging::streams::{self, EnsureError};
 use toolweaver_messaging::{Consumer, ConsumerConfig, StreamsConfig};
+use toolweaver_resilience::Retry;
 use toolweaver_service_runtime::Runtime;
-use toolweaver_service_runtime::retry::{Policy, retry};
 use tracing::warn;
 
 pub use self::config::{Config, InvalidationSettings};
@@ -60,13 +60,16 @@ pub async fn run(
     let [streams_gate, consumer_gate, store_gate] = gates;
     let Parts { nats, store } = parts;
     metrics::declare();
-    let (patience, stop) = (Policy::for_ever(), runtime.shutdown.soft());
+    let stop = runtime.shutdown.soft();
 
     let make_streams = async || {
         streams::ensure(&nats, streams_config).await?;
         streams::state(&nats, INDEXED_STREAM).await
     };
-    let indexed = retry(&patience, stop, "make the streams", EnsureError::is_transient, make_streams)
+    let indexed = Retry::new("make the streams", stop)
+        .at(nats.address())
+        .observe(|failed| streams_gate.not_ready(failed.to_string()))
+        .run(EnsureError::is_transient, make_streams)
         .await
         .context("cannot make the streams")?;
     streams_gate.ready();
@@ -81,7 +84,10 @@ pub async fn run(
             ..ConsumerConfig::new(INDEXED_STREAM, DURABLE)
         },
     );
-    retry(&patience, stop, "make the consumer", ConsumerError::is_transient, || consumer.ensure())
+    Retry::new("make the consumer", stop)
+        .at(nats.address())
+        .observe(|failed| consumer_gate.not_ready(failed.to_string()))
+        .run(ConsumerError::is_transient, || consumer.ensure())
         .await
         .context("cannot make the consumer")?;
 

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 use toolweaver_catalog_cache::Store;
 use toolweaver_messaging::{ConnectError, Nats, connect};
-use toolweaver_service_runtime::retry::{Policy, retry};
+use toolweaver_resilience::Retry;
 
 use crate::Config;
 
@@ -22,11 +22,11 @@ impl Parts {
     /// connected in the background.
     pub async fn connect(config: &Config, stop: &CancellationToken) -> anyhow::Result<Self> {
         let store = Store::open(&config.cache).context("cannot set up the cache store")?;
-        let nats = retry(&Policy::for_ever(), stop, "reach NATS", ConnectError::is_transient, || {
-            connect(&config.nats, "cache-invalidator")
-        })
-        .await
-        .context("cannot connect to NATS")?;
+        let nats = Retry::new("reach NATS", stop)
+            .at(config.nats.url_redacted())
+            .run(ConnectError::is_transient, || connect(&config.nats, "cache-invalidator"))
+            .await
+            .context("cannot connect to NATS")?;
         Ok(Self { nats, store })
     }
 }

@@ -8,14 +8,13 @@ use toolweaver_contracts::{ErrorCode, Fault};
 use toolweaver_embedding::EmbedError;
 use toolweaver_messaging::Outcome;
 use toolweaver_messaging::PublishError;
+use toolweaver_resilience::{BackoffPolicy, error_chain};
 use toolweaver_vector_store::StoreError;
 
 use crate::indexed::WriteError;
 
-/// The pause before the second attempt; each later one is twice as long.
-const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
-/// The longest pause between two attempts.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
+/// Pauses between two attempts at a change: 1, 2, 4, 8, 16, 30, 30, … seconds.
+const RETRY_BACKOFF: BackoffPolicy = BackoffPolicy::new(Duration::from_secs(1), Duration::from_secs(30));
 /// A change whose own content fails so often goes to REJECTED. The first failures may be somebody else's fault.
 const ATTEMPTS_MAX: u64 = 5;
 
@@ -31,7 +30,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// Something else is at fault; the change may pass later.
     pub(crate) fn passing(error: &dyn Error) -> Self {
-        Self { reason: chain(error), own_fault: false }
+        Self { reason: error_chain(error).to_string(), own_fault: false }
     }
 
     /// The text could not be embedded alone.
@@ -69,21 +68,9 @@ impl Failure {
     }
 }
 
-/// The pause after so many attempts: 1, 2, 4, 8, 16, 30, 30, … seconds.
+/// Returns the pause after so many attempts.
 pub(crate) fn retry_after(attempts: u64) -> Duration {
-    let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
-    RETRY_AFTER_MIN.saturating_mul(2_u32.saturating_pow(doublings)).min(RETRY_AFTER_MAX)
-}
-
-/// An error and everything below it, in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
+    RETRY_BACKOFF.interval(attempts)
 }
 
 #[cfg(test)]
@@ -93,17 +80,10 @@ mod tests {
     const SUBJECT: &str = "indexed.v1.a.b.c";
 
     #[test]
-    fn pauses_grow_to_half_a_minute() {
-        let pauses: Vec<u64> = (0..9).map(|attempts| retry_after(attempts).as_secs()).collect();
-        assert_eq!(pauses, [1, 1, 2, 4, 8, 16, 30, 30, 30]);
-        assert_eq!(retry_after(u64::MAX), RETRY_AFTER_MAX);
-    }
-
-    #[test]
     fn a_change_is_given_up_only_for_its_own_fault_and_not_at_once() {
         let passing =
             Failure::publish(&WriteError::Publish(PublishError::TimedOut { subject: SUBJECT.to_owned() }));
-        assert_eq!(passing.outcome(1_000), Outcome::RetryAfter(RETRY_AFTER_MAX));
+        assert_eq!(passing.outcome(1_000), Outcome::RetryAfter(RETRY_BACKOFF.interval_max));
 
         let own =
             Failure::publish(&WriteError::Publish(PublishError::TooLarge { subject: SUBJECT.to_owned() }));

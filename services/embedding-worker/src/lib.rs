@@ -34,8 +34,8 @@ use toolweaver_embedding::Embedder;
 use toolweaver_messaging::consumer::ConsumerError;
 use toolweaver_messaging::streams::{self, EnsureError};
 use toolweaver_messaging::{Consumer, ConsumerConfig, StreamsConfig};
+use toolweaver_resilience::Retry;
 use toolweaver_service_runtime::Runtime;
-use toolweaver_service_runtime::retry::{Policy, retry};
 use toolweaver_vector_store::{Ensured, StoreError};
 
 pub use self::config::{Config, IndexingSettings};
@@ -60,7 +60,7 @@ pub async fn run(
         ["streams", "vectors", "consumer"].map(|part| runtime.health.gate(format!("indexing: {part}")));
     let [streams_gate, vectors_gate, consumer_gate] = gates;
     let Parts { nats, embedder, vectors } = parts;
-    let (patience, stop) = (Policy::for_ever(), runtime.shutdown.soft());
+    let stop = runtime.shutdown.soft();
     metrics::declare();
     toolweaver_embedding::metrics::observe(&embedder, "tools");
 
@@ -68,7 +68,10 @@ pub async fn run(
         streams::ensure(&nats, streams_config).await?;
         streams::state(&nats, INDEXED_STREAM).await
     };
-    let log = retry(&patience, stop, "make the streams", EnsureError::is_transient, make_streams)
+    let log = Retry::new("make the streams", stop)
+        .at(nats.address())
+        .observe(|failed| streams_gate.not_ready(failed.to_string()))
+        .run(EnsureError::is_transient, make_streams)
         .await
         .context("cannot make the streams")?;
     streams_gate.ready();
@@ -76,10 +79,12 @@ pub async fn run(
     // Whichever is new misses what was acknowledged before.
     let mut incomplete = log.messages == 0;
     if let Some(vectors) = &vectors {
-        let ensured =
-            retry(&patience, stop, "make the collection", StoreError::is_transient, || vectors.ensure())
-                .await
-                .context("cannot make the collection")?;
+        let ensured = Retry::new("make the collection", stop)
+            .at(vectors.url())
+            .observe(|failed| vectors_gate.not_ready(failed.to_string()))
+            .run(StoreError::is_transient, || vectors.ensure())
+            .await
+            .context("cannot make the collection")?;
         incomplete |= ensured == Ensured::Created;
     }
     vectors_gate.ready();
@@ -90,7 +95,10 @@ pub async fn run(
         // Costs no embedding where only the collection is new: INDEXED has the vectors.
         if incomplete { consumer.start_over().await } else { consumer.ensure().await }
     };
-    retry(&patience, stop, "make the consumer", ConsumerError::is_transient, make_consumer)
+    Retry::new("make the consumer", stop)
+        .at(nats.address())
+        .observe(|failed| consumer_gate.not_ready(failed.to_string()))
+        .run(ConsumerError::is_transient, make_consumer)
         .await
         .context("cannot make the consumer")?;
 

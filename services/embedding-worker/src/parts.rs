@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 use toolweaver_embedding::Embedder;
 use toolweaver_messaging::{ConnectError, Nats, connect};
-use toolweaver_service_runtime::retry::{Policy, retry};
+use toolweaver_resilience::Retry;
 use toolweaver_vector_store::Qdrant;
 
 use crate::Config;
@@ -39,11 +39,11 @@ impl Parts {
         } else {
             None
         };
-        let nats = retry(&Policy::for_ever(), stop, "reach NATS", ConnectError::is_transient, || {
-            connect(&config.nats, "embedding-worker")
-        })
-        .await
-        .context("cannot connect to NATS")?;
+        let nats = Retry::new("reach NATS", stop)
+            .at(config.nats.url_redacted())
+            .run(ConnectError::is_transient, || connect(&config.nats, "embedding-worker"))
+            .await
+            .context("cannot connect to NATS")?;
         Ok(Self { nats, embedder, vectors })
     }
 }

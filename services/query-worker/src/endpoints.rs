@@ -3,39 +3,40 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use serde::Serialize;
 use toolweaver_contracts::{
     DomainsRequest, ErrorCode, Fault, GetRequest, SearchRequest, Tenant, decode, encode, subjects,
 };
-use toolweaver_messaging::service::Request;
+use toolweaver_messaging::{Accepted, Request};
 
 use crate::{freshness::Freshness, searcher::Searcher, shards::ShardRequest, status::Status};
 
-/// What a search waits for, if its caller names a version or a revision that it must hold.
-pub(crate) fn wait(
+/// Search, decoded and valid.
+pub(crate) type Search = (Tenant, SearchRequest);
+
+/// Decodes `search.v1.<tenant>` and `search.v1.<tenant>.<domain>`; the second is a request with that `domain`. The search
+/// waits for the version or revision that its caller names.
+pub(crate) fn accept_search(
     freshness: &Arc<Freshness>,
     request: &Request,
-) -> Option<BoxFuture<'static, Result<(), Fault>>> {
-    // What is wrong with it is said by who answers it.
-    let body: SearchRequest = decode(&request.payload).ok()?;
-    if body.validate().is_err() || (body.min_version.is_none() && body.min_revision.is_none()) {
-        return None;
-    }
-    let freshness = Arc::clone(freshness);
-    Some(Box::pin(async move { freshness.wait(&body).await }))
-}
-
-/// `search.v1.<tenant>` and `search.v1.<tenant>.<domain>`; the second is a request with that `domain`.
-pub(crate) async fn search(
-    searcher: Arc<Searcher>,
-    freshness: Arc<Freshness>,
-    request: Request,
-) -> Result<Bytes, Fault> {
+) -> Result<Accepted<Search>, Fault> {
     let (tenant, domain) = subjects::parse_search(&request.subject)?;
     let mut body: SearchRequest = decode(&request.payload)?;
     body.domain = domain.or(body.domain);
     body.validate()?;
+    if body.min_version.is_none() && body.min_revision.is_none() {
+        return Ok(Accepted::new((tenant, body)));
+    }
+    let (freshness, awaited) = (Arc::clone(freshness), body.clone());
+    Ok(Accepted::new((tenant, body)).after(async move { freshness.wait(&awaited).await }))
+}
+
+/// Answers a search.
+pub(crate) async fn search(
+    searcher: Arc<Searcher>,
+    freshness: Arc<Freshness>,
+    (tenant, body): Search,
+) -> Result<Bytes, Fault> {
     let keeps_up = freshness.keep_up(&tenant).await;
     Ok(reply(&Box::pin(searcher.search(tenant, body, keeps_up)).await?))
 }

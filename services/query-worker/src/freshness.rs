@@ -3,7 +3,6 @@
 
 use std::{
     collections::HashMap,
-    error::Error,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -11,12 +10,13 @@ use std::{
 use futures_util::StreamExt as _;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
-use toolweaver_catalog_cache::{Scope, Versions};
+use toolweaver_catalog_cache::Versions;
 use toolweaver_contracts::{
     ErrorCode, Fault, SearchRequest, Tenant, VersionsAnnounced, decode,
-    subjects::{INDEXED_STREAM, TOOLS_STREAM, VERSIONS_SUBJECTS},
+    subjects::{INDEXED_STREAM, VERSIONS_SUBJECTS},
 };
-use toolweaver_messaging::{Nats, consumer, streams};
+use toolweaver_messaging::{Nats, Settled, settled, streams};
+use toolweaver_resilience::error_chain;
 use tracing::{debug, warn};
 
 use crate::projection::Projection;
@@ -91,7 +91,7 @@ impl Floor {
 
     /// The newest version of a tenant that anybody can know; 0 where nothing is known. `held` is what is applied here.
     pub(crate) async fn of(&self, tenant: &Tenant, held: u64) -> u64 {
-        let readable = self.versions.current_or_told(&Scope::tenant(tenant), held).await;
+        let readable = self.versions.current_or_restore(tenant, held).await;
         let announced = self.announced().get(tenant).copied();
         readable.max(announced).unwrap_or_default()
     }
@@ -163,28 +163,13 @@ async fn until_indexed(revision: u64, projection: &Projection, nats: &Nats, cons
 /// Waits until every event in TOOLS up to `revision` is settled; returns a version of INDEXED that holds them all.
 async fn settled_version(revision: u64, nats: &Nats, consumer: &str) -> u64 {
     loop {
-        match version_if_settled(revision, nats, consumer).await {
-            Ok(Some(version)) => return version,
-            Ok(None) => {}
-            Err(error) => debug!(error, "cannot ask how far the indexing is"),
+        match settled(nats, consumer, revision).await {
+            Ok(Settled::AtVersion(version)) => return version,
+            Ok(Settled::NotYet { .. }) => {}
+            Err(error) => debug!(error = %error_chain(&error), "cannot ask how far the indexing is"),
         }
         sleep(POLL_EVERY).await;
     }
-}
-
-async fn version_if_settled(
-    revision: u64,
-    nats: &Nats,
-    consumer: &str,
-) -> Result<Option<u64>, Box<dyn Error + Send + Sync>> {
-    let lag = consumer::lag(nats, TOOLS_STREAM, consumer).await?;
-    let all_settled = lag.pending == 0 && lag.ack_pending == 0;
-    let is_settled = lag.ack_floor_stream_sequence >= revision
-        || (all_settled && streams::state(nats, TOOLS_STREAM).await?.last_sequence >= revision);
-    if !is_settled {
-        return Ok(None);
-    }
-    Ok(Some(streams::state(nats, INDEXED_STREAM).await?.last_sequence))
 }
 
 fn not_yet(pointer: &str, message: &str, request: &SearchRequest, projection: &Projection) -> Fault {

@@ -211,9 +211,9 @@ async fn serve_search(
     freshness: &Arc<Freshness>,
 ) -> Result<(), ServiceError> {
     let (searcher, freshness, awaited) = (Arc::clone(searcher), Arc::clone(freshness), Arc::clone(freshness));
-    let wait = move |request: &Request| endpoints::wait(&awaited, request);
-    let search = move |request| endpoints::search(Arc::clone(&searcher), Arc::clone(&freshness), request);
-    service.endpoint_after(endpoint, wait, search).await
+    let accept = move |request: &Request| endpoints::accept_search(&awaited, request);
+    let search = move |_, search| endpoints::search(Arc::clone(&searcher), Arc::clone(&freshness), search);
+    service.typed_endpoint(endpoint, accept, search).await
 }
 
 /// Applies INDEXED for ever: one batch is applied while the next one is read. Ends with an error when the stream was made

@@ -9,7 +9,7 @@ use std::{env, num::NonZeroU64, ops::Range, sync::Arc, time::Instant};
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 use serde_json::json;
-use toolweaver_catalog_cache::{CacheConfig, CatalogCache, Local, Scope, Store, Versions};
+use toolweaver_catalog_cache::{CacheConfig, CatalogCache, Local, Store, Versions};
 use toolweaver_contracts::{
     IndexedEvent, Predicate, SearchReply, SearchRequest, ServedFrom, Tenant, Tool, ToolKey,
 };
@@ -220,10 +220,8 @@ impl History {
     /// listen hear of it, or miss it.
     async fn invalidate(&mut self, world: &mut World) {
         let version = self.states.choose(&mut self.rng).unwrap().version;
-        let raised = Versions::new(world.versions.clone(), "test")
-            .raise(&Scope::tenant(&self.tenant), version)
-            .await
-            .unwrap();
+        let raised =
+            Versions::new(world.versions.clone(), "test").raise(&self.tenant, version).await.unwrap();
         for worker in &world.workers {
             if self.rng.random_bool(0.7) {
                 worker.floor.note(self.tenant.clone(), raised);

@@ -8,7 +8,7 @@ use toolweaver_catalog_cache::{CatalogCache, Store};
 use toolweaver_contracts::subjects::INDEXED_STREAM;
 use toolweaver_embedding::{Embedder, Limits};
 use toolweaver_messaging::{ConnectError, Nats, connect, streams};
-use toolweaver_service_runtime::retry::{Policy, retry};
+use toolweaver_resilience::Retry;
 use toolweaver_vector_store::Qdrant;
 use tracing::warn;
 
@@ -49,21 +49,17 @@ impl Parts {
         } else {
             None
         };
-        let nats = retry(&Policy::for_ever(), stop, "reach NATS", ConnectError::is_transient, || {
-            connect(&config.nats, "query-worker")
-        })
-        .await
-        .context("cannot connect to NATS")?;
+        let nats = Retry::new("reach NATS", stop)
+            .at(config.nats.url_redacted())
+            .run(ConnectError::is_transient, || connect(&config.nats, "query-worker"))
+            .await
+            .context("cannot connect to NATS")?;
         // Whatever the error: a stream that is not there is made by the embedding worker.
-        let indexed = retry(
-            &Policy::for_ever(),
-            stop,
-            "find INDEXED",
-            |_| true,
-            || streams::state(&nats, INDEXED_STREAM),
-        )
-        .await
-        .context("cannot find INDEXED")?;
+        let indexed = Retry::new("find INDEXED", stop)
+            .at(config.nats.url_redacted())
+            .run(|_| true, || streams::state(&nats, INDEXED_STREAM))
+            .await
+            .context("cannot find INDEXED")?;
         let store = Store::open(&config.cache).context("cannot set up the cache")?;
         if !store.connected(config.cache.redis.connect_timeout()).await {
             warn!("Redis cannot be reached yet: starting without it");

@@ -13,7 +13,6 @@ mod client;
 mod commands;
 mod data_dir;
 mod default_model;
-mod error_chain;
 mod eval;
 mod openapi;
 mod options;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use serde::Serialize;
 use tracing::error;
 
-use crate::breaker::Breaker;
 use crate::catalog_snapshots::CatalogSnapshots;
 use crate::config::CacheConfig;
 use crate::embeddings::Embeddings;
@@ -16,6 +15,7 @@ use crate::store::{self, Files, Store};
 use crate::tiers::{FileTier, Tiers};
 use crate::tool_metadata::ToolMetadata;
 use crate::versions::Versions;
+use toolweaver_resilience::Breaker;
 
 /// The caches that a query worker reads through. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ impl CatalogCache {
     pub fn new(store: Store, config: &CacheConfig, incarnation: &str) -> Self {
         let kind = store.kind();
         let incarnation: Arc<str> = Arc::from(incarnation);
-        let breaker = Arc::new(Breaker::new(store::PART));
+        let breaker = Arc::new(Breaker::new(store::DEPENDENCY));
         let versions = Versions::behind(store.clone(), Arc::clone(&incarnation), Arc::clone(&breaker));
         let popularity = Popularity::new(store.clone(), Arc::clone(&breaker));
         let local_bytes_max = config.cache_local_bytes_max.get();

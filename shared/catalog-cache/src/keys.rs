@@ -10,17 +10,10 @@ use sha2::{Digest, Sha256};
 use toolweaver_contracts::{Tenant, ToolKey};
 
 use crate::popularity::PopularityKind;
-use crate::versions::Scope;
 
-/// `version:{tenant}:incarnation` and `version:{tenant}:incarnation:domain`.
-///
-/// The braces are a Redis Cluster hash tag: all versions of a tenant are in one slot, so that one script or one
-/// read may touch several of them.
-pub(crate) fn version(incarnation: &str, scope: &Scope) -> String {
-    match &scope.domain {
-        None => format!("version:{{{}}}:{incarnation}", scope.tenant),
-        Some(domain) => format!("version:{{{}}}:{incarnation}:{domain}", scope.tenant),
-    }
+/// `version:{tenant}:incarnation`. The braces are a Redis Cluster hash tag: what belongs to a tenant is in one slot.
+pub(crate) fn version(incarnation: &str, tenant: &Tenant) -> String {
+    format!("version:{{{tenant}}}:{incarnation}")
 }
 
 /// `search:{query_hash}:{top_k}`.
@@ -100,8 +93,7 @@ mod tests {
         };
         let keys = |incarnation| {
             [
-                version(incarnation, &Scope::tenant(&tenant)),
-                version(incarnation, &Scope::domain(&tenant, &key.domain)),
+                version(incarnation, &tenant),
                 search(incarnation, "hash", 10),
                 catalog(incarnation, "hash"),
                 tool(incarnation, &key),
@@ -111,6 +103,5 @@ mod tests {
             assert_ne!(one, two);
         }
         assert_eq!(keys("1")[0], "version:{acme}:1");
-        assert_eq!(keys("1")[1], "version:{acme}:1:chat");
     }
 }

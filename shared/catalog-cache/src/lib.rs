@@ -8,11 +8,10 @@
 //!   then Redis, then files, and writes to all of them;
 //! - [`Popularity`]: which tools and requests are asked for most.
 //!
-//! A cache that cannot answer is a miss, never an error: a [`Breaker`] keeps everybody but the invalidator from
+//! A cache that cannot answer is a miss, never an error: a circuit breaker keeps everybody but the invalidator from
 //! waiting on a Redis that is down, and asks it again within seconds. What a key must tell apart and when an answer
 //! may be stored is decided by who computes it; this crate never looks at NATS or at the catalogue itself.
 
-mod breaker;
 mod cache;
 mod catalog_snapshots;
 mod config;
@@ -27,7 +26,6 @@ mod tiers;
 mod tool_metadata;
 mod versions;
 
-pub use breaker::{Breaker, BreakerError, BreakerState};
 pub use cache::{CacheSnapshot, CatalogCache, LayerSnapshot};
 pub use catalog_snapshots::{CatalogSnapshots, SnapshotKey};
 pub use config::{CacheConfig, RedisConfig, RedisUrl};
@@ -36,4 +34,4 @@ pub use popularity::{Popular, Popularity, PopularityKind};
 pub use search_results::{SearchKey, SearchResults};
 pub use store::{CacheStore, EntryStore, Files, Local, Redis, Store, StoreError};
 pub use tool_metadata::{ToolMetadata, drop_tools};
-pub use versions::{Scope, Versions};
+pub use versions::Versions;

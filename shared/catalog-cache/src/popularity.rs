@@ -12,9 +12,9 @@ use std::time::{Duration, SystemTime};
 use toolweaver_contracts::Tenant;
 use tracing::debug;
 
-use crate::breaker::{Breaker, BreakerError};
 use crate::keys;
 use crate::store::{CacheStore, Store, StoreError};
+use toolweaver_resilience::{Breaker, BreakerError};
 
 const HALF_LIFE: Duration = Duration::from_hours(7 * 24);
 

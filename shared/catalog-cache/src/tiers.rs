@@ -6,9 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use toolweaver_contracts::Tenant;
 
-use crate::breaker::{Breaker, BreakerError, BreakerState};
 use crate::metrics::{LayerMetrics, LayerSnapshot, Outcome, Tier};
 use crate::store::{EntryStore, Files, Local, Redis, Store};
+use toolweaver_resilience::{Breaker, BreakerError, BreakerState};
 
 /// Where the layers of one process look things up.
 #[derive(Debug)]

@@ -7,9 +7,10 @@ use async_nats::connection::State;
 use async_nats::jetstream::{self, context::ContextBuilder};
 use async_nats::{ConnectErrorKind, ConnectOptions, Event, Message, Subscriber};
 use futures_util::{FutureExt as _, StreamExt as _};
-use rand::Rng as _;
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
+
+use toolweaver_resilience::BackoffPolicy;
 
 use crate::config::Credentials;
 use crate::{NatsConfig, metrics};
@@ -18,8 +19,9 @@ use crate::{NatsConfig, metrics};
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a silent server is asked whether it still lives; two unanswered pings drop the connection.
 const PING_INTERVAL: Duration = Duration::from_secs(15);
-/// Longest pause between two attempts to connect again.
-const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// Waits between attempts to connect again; about a second at most, so that a restarted server is found fast.
+const RECONNECT_BACKOFF: BackoffPolicy =
+    BackoffPolicy::new(Duration::from_millis(10), Duration::from_millis(700));
 /// Most publishes that wait for JetStream's acknowledgement at a time; more wait their turn.
 const PUBLISHES_IN_FLIGHT_MAX: usize = 1_024;
 
@@ -36,6 +38,7 @@ pub struct Nats {
     client: async_nats::Client,
     jetstream: jetstream::Context,
     connections: Arc<watch::Sender<u64>>,
+    address: Arc<str>,
 }
 
 /// Why there is no connection.
@@ -109,6 +112,7 @@ pub async fn connect(config: &NatsConfig, client_name: &str) -> Result<Nats, Con
         Credentials::User { name, password } => options.user_and_password(name, password),
     };
     let server = config.url_redacted();
+    let address = Arc::from(server.as_str());
     let client = options.connect(servers).await.map_err(|source| match source.kind() {
         ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
             ConnectError::Refused { server, source }
@@ -121,7 +125,7 @@ pub async fn connect(config: &NatsConfig, client_name: &str) -> Result<Nats, Con
         .max_ack_inflight(PUBLISHES_IN_FLIGHT_MAX)
         .backpressure_on_inflight(true)
         .build(client.clone());
-    Ok(Nats { client, jetstream, connections })
+    Ok(Nats { client, jetstream, connections, address })
 }
 
 impl Nats {
@@ -133,6 +137,11 @@ impl Nats {
     /// The JetStream API over this connection.
     pub fn jetstream(&self) -> &jetstream::Context {
         &self.jetstream
+    }
+
+    /// Returns the configured servers, without credentials.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// Whether the connection stands right now.
@@ -185,14 +194,12 @@ impl Nats {
     }
 }
 
-/// The first attempt at once, then doubling up to a second, so that a restarted server is found fast.
+/// Returns the pause before an attempt to connect again; the first is made at once.
 fn reconnect_pause(attempts: usize) -> Duration {
     if attempts <= 1 {
         return Duration::ZERO;
     }
-    let doublings = u32::try_from(attempts - 2).unwrap_or(u32::MAX).min(10);
-    let full = (Duration::from_millis(10) * 2_u32.pow(doublings)).min(RECONNECT_PAUSE_MAX);
-    full.mul_f64(rand::rng().random_range(0.5..=1.0))
+    RECONNECT_BACKOFF.wait_after(attempts as u64 - 1)
 }
 
 fn observe(event: &Event, connections: &watch::Sender<u64>, client_name: &str) {
@@ -231,9 +238,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_before_reconnecting_start_at_nothing_and_stay_under_a_second() {
+    fn pauses_before_reconnecting_start_at_nothing_and_stay_near_a_second() {
         assert_eq!(reconnect_pause(1), Duration::ZERO);
-        assert!(reconnect_pause(2) <= Duration::from_millis(10));
-        assert!((1..200).map(reconnect_pause).all(|pause| pause <= RECONNECT_PAUSE_MAX));
+        assert!(reconnect_pause(2) <= Duration::from_millis(15));
+        assert!((1..200).map(reconnect_pause).all(|pause| pause <= Duration::from_millis(1_050)));
     }
 }

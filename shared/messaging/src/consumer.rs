@@ -22,12 +22,11 @@ use tracing::{Instrument as _, Span, error};
 
 use toolweaver_contracts::Fault;
 
-use crate::backoff::Backoff;
+use crate::ack::AckBatch;
+use crate::outage_log::OutageLog;
 use crate::pull::Puller;
-use crate::settle::Settlement;
 use crate::trace::BatchSpans;
-use crate::trouble::Trouble;
-use crate::{Nats, metrics, settle, trace};
+use crate::{Nats, ack, metrics, trace};
 
 /// When a batch is tried again whose handler broke its contract.
 const BROKEN_HANDLER_PAUSE: Duration = Duration::from_secs(5);
@@ -91,9 +90,6 @@ pub struct ConsumerConfig {
     pub ack_wait: Duration,
     /// Most messages delivered and not yet acknowledged, over all processes that share the consumer.
     pub ack_pending_max: usize,
-    /// Whether a rejected message is removed from its stream once REJECTED has it, so that a rebuild from the stream
-    /// sees accepted messages only.
-    pub delete_rejected: bool,
 }
 
 impl ConsumerConfig {
@@ -106,7 +102,6 @@ impl ConsumerConfig {
             linger: Duration::from_millis(5),
             ack_wait: Duration::from_secs(30),
             ack_pending_max: 4_096,
-            delete_rejected: false,
         }
     }
 }
@@ -182,26 +177,24 @@ impl Consumer {
     ///
     /// Survives lost connections, restarted servers and a deleted consumer; it logs when such trouble begins and ends.
     pub async fn run(&self, handler: impl BatchHandler, stop: CancellationToken) {
-        let mut trouble = Trouble::new(&self.config.stream, &self.config.durable);
-        let mut backoff = Backoff::new();
+        let mut outages = OutageLog::new(&self.config.stream, &self.config.durable);
         while !stop.is_cancelled() {
             let Some(opened) = stop.run_until_cancelled(self.open_puller()).await else { return };
             let problem = match opened {
                 Ok(mut puller) => {
-                    let problem =
-                        self.pull_batches(&mut puller, &handler, &stop, &mut trouble, &mut backoff).await;
+                    let problem = self.pull_batches(&mut puller, &handler, &stop, &mut outages).await;
                     let late = puller.close().await;
-                    settle::give_back(&self.nats, &late).await;
+                    ack::return_unhandled(&self.nats, &late).await;
                     problem
                 }
                 Err(problem) => Some(problem),
             };
             let Some(problem) = problem else { return };
-            trouble.begins(problem.as_ref());
+            let wait = outages.failed(problem.as_ref());
             let mut connections = self.nats.connections();
             let pause = async {
                 tokio::select! {
-                    () = tokio::time::sleep(backoff.pause()) => {}
+                    () = tokio::time::sleep(wait) => {}
                     _ = connections.changed() => {}
                 }
             };
@@ -220,16 +213,14 @@ impl Consumer {
         puller: &mut Puller,
         handler: &impl BatchHandler,
         stop: &CancellationToken,
-        trouble: &mut Trouble,
-        backoff: &mut Backoff,
+        outages: &mut OutageLog,
     ) -> Option<Box<dyn std::error::Error + Send + Sync>> {
         loop {
             let first = match stop.run_until_cancelled(puller.first()).await? {
                 Ok(message) => message,
                 Err(problem) => return Some(problem.into()),
             };
-            trouble.ends();
-            backoff.reset();
+            outages.succeeded();
             let mut messages = puller.rest(self.config.batch_max.get() - 1, self.config.linger).await;
             messages.insert(0, first);
             // Outside the token: a batch is never cancelled half-way.
@@ -244,7 +235,7 @@ impl Consumer {
             return;
         }
         async {
-            let settlement = Settlement {
+            let ack_batch = AckBatch {
                 nats: &self.nats,
                 config: &self.config,
                 deliveries: &deliveries,
@@ -263,15 +254,15 @@ impl Consumer {
                     );
                     outcomes = vec![Outcome::RetryAfter(BROKEN_HANDLER_PAUSE); deliveries.len()];
                 }
-                settlement.store_rejections(outcomes).await
+                ack_batch.store_rejections(outcomes).await
             };
             let mut work = pin!(work);
             let mut extend = pin!(self.extend_deadlines(&replies));
-            let verdicts = tokio::select! {
-                verdicts = &mut work => verdicts,
+            let acks = tokio::select! {
+                acks = &mut work => acks,
                 never = &mut extend => match never {},
             };
-            settlement.acknowledge(&verdicts).await;
+            ack_batch.ack(&acks).await;
         }
         .instrument(batch)
         .await;

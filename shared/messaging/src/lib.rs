@@ -9,21 +9,21 @@
 //! Here does **not** live: what an event means, how it is stored, or when to try a failed start again. A handler gets
 //! a batch and returns outcomes; it never sees an acknowledgement.
 
-mod backoff;
+mod ack;
 mod config;
 mod connection;
 pub mod consumer;
 pub mod local_server;
 mod metrics;
+mod outage_log;
 pub mod publish;
 mod pull;
 pub mod replay;
 pub mod request;
 pub mod service;
-mod settle;
+mod settled;
 pub mod streams;
 pub mod trace;
-mod trouble;
 
 pub use config::NatsConfig;
 pub use connection::{ConnectError, Nats, connect};
@@ -32,5 +32,6 @@ pub use local_server::{LocalServer, LocalServerConfig};
 pub use publish::{Outgoing, PublishError, Stored, publish};
 pub use replay::{Replay, ReplayBatch, Replayed};
 pub use request::{RequestError, request};
-pub use service::{Endpoint, Limits, Request, Service, ServiceConfig, ServiceError, TenantRate};
+pub use service::{Accepted, Endpoint, Limits, Request, Service, ServiceConfig, ServiceError, TenantRate};
+pub use settled::{Settled, SettledError, settled};
 pub use streams::StreamsConfig;

@@ -14,9 +14,9 @@ struct Instruments {
     request_seconds: Histogram<f64>,
     request_queue_seconds: Histogram<f64>,
     requests_shed: Counter<u64>,
-    requests_in_work: Gauge<u64>,
+    requests_in_flight: Gauge<u64>,
     requests_queued: Gauge<u64>,
-    requests_in_work_max: Gauge<u64>,
+    requests_in_flight_max: Gauge<u64>,
     nats_connected: Gauge<u64>,
     nats_reconnects: Counter<u64>,
 }
@@ -46,8 +46,6 @@ const REASONS: [&str; 16] = [
 // Made at first use: by then the process has set its meter provider.
 static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
     let meter = global::meter("toolweaver_messaging");
-    let buckets =
-        [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
     Instruments {
         deliveries: meter
             .u64_counter("toolweaver_deliveries_total")
@@ -60,7 +58,6 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
         batch_seconds: meter
             .f64_histogram("toolweaver_batch_seconds")
             .with_description("Time from a whole batch to its last acknowledgement, by stream.")
-            .with_boundaries(buckets.to_vec())
             .build(),
         requests: meter
             .u64_counter("toolweaver_requests_total")
@@ -69,27 +66,25 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
         request_seconds: meter
             .f64_histogram("toolweaver_request_seconds")
             .with_description("Time from a request's arrival to its answer, by endpoint.")
-            .with_boundaries(buckets.to_vec())
             .build(),
         request_queue_seconds: meter
             .f64_histogram("toolweaver_request_queue_seconds")
             .with_description("Time that a request waited before it was worked on, by endpoint.")
-            .with_boundaries(buckets.to_vec())
             .build(),
         requests_shed: meter
             .u64_counter("toolweaver_requests_shed_total")
             .with_description("Requests refused unread, by endpoint and reason.")
             .build(),
-        requests_in_work: meter
-            .u64_gauge("toolweaver_requests_in_work")
+        requests_in_flight: meter
+            .u64_gauge("toolweaver_requests_in_flight")
             .with_description("Requests being worked on, by endpoint.")
             .build(),
         requests_queued: meter
             .u64_gauge("toolweaver_requests_queued")
             .with_description("Requests waiting to be worked on, by endpoint.")
             .build(),
-        requests_in_work_max: meter
-            .u64_gauge("toolweaver_requests_in_work_max")
+        requests_in_flight_max: meter
+            .u64_gauge("toolweaver_requests_in_flight_max")
             .with_description("Most requests worked on at a time, as adapted to the machine, by endpoint.")
             .build(),
         nats_connected: meter
@@ -186,11 +181,11 @@ pub(crate) fn shed(endpoint: &str, reason: &'static str) {
 }
 
 /// Says how much an endpoint has to do now, and how much it would work on at a time.
-pub(crate) fn load(endpoint: &str, in_work: usize, queued: usize, in_work_max: usize) {
+pub(crate) fn load(endpoint: &str, in_flight: usize, queued: usize, in_flight_max: usize) {
     let name = [KeyValue::new("endpoint", endpoint.to_owned())];
-    INSTRUMENTS.requests_in_work.record(in_work as u64, &name);
+    INSTRUMENTS.requests_in_flight.record(in_flight as u64, &name);
     INSTRUMENTS.requests_queued.record(queued as u64, &name);
-    INSTRUMENTS.requests_in_work_max.record(in_work_max as u64, &name);
+    INSTRUMENTS.requests_in_flight_max.record(in_flight_max as u64, &name);
 }
 
 #[cfg(test)]

@@ -11,9 +11,8 @@ use opentelemetry::Context;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
-use crate::backoff::Backoff;
+use crate::outage_log::OutageLog;
 use crate::trace::BatchSpans;
-use crate::trouble::Trouble;
 use crate::{Nats, streams, trace};
 
 /// Silence before the end of the stream makes us look where the end is: its last messages may have expired meanwhile.
@@ -79,8 +78,7 @@ pub struct Replay {
     caught_up: bool,
     /// Whether the end was reached before.
     follows: bool,
-    trouble: Trouble,
-    backoff: Backoff,
+    outages: OutageLog,
 }
 
 impl Replay {
@@ -96,8 +94,7 @@ impl Replay {
             senders: Vec::new(),
             caught_up: false,
             follows: false,
-            trouble: Trouble::new(&stream, "replay"),
-            backoff: Backoff::new(),
+            outages: OutageLog::new(&stream, "replay"),
             stream,
         }
     }
@@ -133,7 +130,8 @@ impl Replay {
                         self.read.extend(message);
                     }
                     Some(Err(problem)) => {
-                        self.trouble.begins(&problem);
+                        // Opening it again makes the pause, if one is needed.
+                        self.outages.failed(&problem);
                         self.source = None;
                     }
                     None => self.source = None,
@@ -204,8 +202,7 @@ impl Replay {
             self.connections.mark_unchanged();
             match self.try_open().await {
                 Ok(pending) => {
-                    self.trouble.ends();
-                    self.backoff.reset();
+                    self.outages.succeeded();
                     return Ok(pending);
                 }
                 Err(Failure::Reset { last_sequence }) => {
@@ -216,9 +213,9 @@ impl Replay {
                     });
                 }
                 Err(Failure::Later(problem)) => {
-                    self.trouble.begins(problem.as_ref());
+                    let wait = self.outages.failed(problem.as_ref());
                     tokio::select! {
-                        () = tokio::time::sleep(self.backoff.pause()) => {}
+                        () = tokio::time::sleep(wait) => {}
                         _ = self.connections.changed() => {}
                     }
                 }

@@ -3,6 +3,7 @@
 //! What is published to them and who reads them is not here.
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use async_nats::jetstream::context::RequestError;
 use async_nats::jetstream::{self, ErrorCode, response::Response};
@@ -15,15 +16,18 @@ use toolweaver_contracts::subjects::{
     INDEXED_STREAM, INDEXED_SUBJECTS, REJECTED_STREAM, REJECTED_SUBJECTS, TOOLS_STREAM, TOOLS_SUBJECTS,
 };
 
+use toolweaver_resilience::BackoffPolicy;
+
 use crate::Nats;
-use crate::backoff::Backoff;
 
 /// How long REJECTED keeps an event (30 days), unless an operator said otherwise.
 const REJECTED_AGE_NANOS_MAX: u64 = 30 * 24 * 3_600 * 1_000_000_000;
 /// How much REJECTED holds, unless an operator said otherwise.
 const REJECTED_BYTES_MAX: u64 = 256 * 1024 * 1024;
-/// Several workers may create the same stream at once; one wins, the others look again.
-const ATTEMPTS_MAX: usize = 5;
+/// Attempts at one stream: several workers may create it at once, one wins, the others look again.
+const ATTEMPTS_MAX: u64 = 5;
+/// Waits between them.
+const BACKOFF: BackoffPolicy = BackoffPolicy::new(Duration::from_millis(50), Duration::from_secs(1));
 
 /// How the streams are kept.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -172,20 +176,19 @@ fn wanted(config: &StreamsConfig, message_ttl: bool) -> [Wanted; 3] {
 }
 
 async fn ensure_stream(nats: &Nats, wanted: &Wanted) -> Result<(), EnsureError> {
-    let mut backoff = Backoff::new();
-    let mut attempts_left = ATTEMPTS_MAX;
+    let mut attempts = 0;
     loop {
-        attempts_left -= 1;
+        attempts += 1;
         let outcome = match read(nats, wanted.name).await? {
             None => create(nats, wanted).await?,
             Some(info) => update(nats, wanted, &info["config"]).await?,
         };
         let Err(error) = outcome else { return Ok(()) };
         let raced = matches!(error.error_code(), ErrorCode::STREAM_NAME_EXIST | ErrorCode::STREAM_NOT_FOUND);
-        if !raced || attempts_left == 0 {
+        if !raced || attempts == ATTEMPTS_MAX {
             return Err(refusal(wanted, error));
         }
-        tokio::time::sleep(backoff.pause()).await;
+        tokio::time::sleep(BACKOFF.wait_after(attempts)).await;
     }
 }
 

@@ -105,11 +105,6 @@ impl Gate {
         self.set(Some(reason.into()));
     }
 
-    /// Opens or closes it without telling more than the gate's name does.
-    pub fn set_ready(&self, ready: bool) {
-        self.set((!ready).then(|| "not ready".to_owned()));
-    }
-
     fn set(&self, closed: Option<String>) {
         self.health.state.send_if_modified(|state| {
             let before = state.gates.get(&*self.name);

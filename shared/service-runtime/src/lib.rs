@@ -1,4 +1,4 @@
-//! What every service has, whatever it does: telemetry, health over HTTP, metrics, shutdown, and retrying.
+//! Runtime of every service, whatever it does: telemetry, health over HTTP, metrics, tasks, shutdown.
 //!
 //! A service's `main` is one call of [`service_main`]; its `run` gets a [`Runtime`] and spawns its work as
 //! [`Tasks`]. `toolweaver up` runs several services under one [`Runtime`]. No NATS, no cache and no vectors
@@ -8,7 +8,6 @@ mod health;
 pub mod healthcheck;
 mod http;
 mod main_fn;
-pub mod retry;
 mod runtime;
 mod shutdown;
 mod tasks;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
+use toolweaver_resilience::error_chain;
 use tracing::{error, info};
 
 use crate::http::HttpConfig;
@@ -58,7 +59,7 @@ where
         Ok(exit_code) => exit_code,
         Err(error) => {
             // There is no log yet.
-            print_lines(&[format!("{name}: {error:#}")]);
+            print_lines(&[format!("{name}: {}", error_chain(error.as_ref()))]);
             ExitCode::from(EXIT_FAILED)
         }
     }
@@ -70,7 +71,7 @@ fn answer_healthcheck(http: &HttpConfig) -> ExitCode {
     match healthcheck::ask(http.http_addr) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            print_lines(&[format!("{error:#}")]);
+            print_lines(&[error_chain(error.as_ref()).to_string()]);
             ExitCode::from(EXIT_FAILED)
         }
     }
@@ -88,7 +89,7 @@ where
     let exit_code = match supervise(name, config, &common, run).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            error!(error = format!("{error:#}"), "{name} ends with an error");
+            error!(error = %error_chain(error.as_ref()), "{name} ends with an error");
             ExitCode::from(EXIT_FAILED)
         }
     };
@@ -115,7 +116,8 @@ where
         Some(Ok(())) => {}
         Some(Err(error)) if !soft.is_cancelled() => return Err(error),
         interrupted => {
-            let reason = interrupted.and_then(Result::err).map(|error| format!("{error:#}"));
+            let reason =
+                interrupted.and_then(Result::err).map(|error| error_chain(error.as_ref()).to_string());
             info!(reason, "told to stop before everything was started");
         }
     }

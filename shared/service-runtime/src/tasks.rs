@@ -1,12 +1,12 @@
 //! The long-running tasks of a process. The first one that dies takes the process down in good order.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
+use toolweaver_resilience::error_chain;
 use tracing::{Instrument, warn};
 
 use crate::health::Health;
@@ -130,7 +130,7 @@ impl Tasks {
     }
 
     fn fail(&self, failure: ServiceError) {
-        let text = with_causes(&failure);
+        let text = error_chain(&failure).to_string();
         warn!(error = text, "a task died: stopping the service");
         self.health.die(text);
         self.state().first_failure.get_or_insert(failure);
@@ -149,14 +149,6 @@ impl State {
         self.running.insert(self.next_id, name.to_owned());
         self.next_id
     }
-}
-
-/// The error and everything below it, in one line.
-fn with_causes(error: &dyn Error) -> String {
-    std::iter::successors(Some(error), |&error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }
 
 fn panic_message(error: tokio::task::JoinError) -> String {

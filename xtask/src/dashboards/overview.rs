@@ -293,9 +293,9 @@ fn resources() -> Vec<Panel> {
                 for long: add workers.",
         )
         .wide(6)
-        .query("in work", r#"sum(toolweaver_requests_in_work{$of,endpoint="search"})"#)
+        .query("in work", r#"sum(toolweaver_requests_in_flight{$of,endpoint="search"})"#)
         .query("waiting", r#"sum(toolweaver_requests_queued{$of,endpoint="search"})"#)
-        .query("limit", r#"sum(toolweaver_requests_in_work_max{$of,endpoint="search"})"#),
+        .query("limit", r#"sum(toolweaver_requests_in_flight_max{$of,endpoint="search"})"#),
         lines(
             Unit::Count,
             "Searchable tools",

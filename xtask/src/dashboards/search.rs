@@ -193,11 +193,11 @@ fn limits() -> Vec<Panel> {
         .wide(6)
         .query(
             "in work {{instance}}",
-            r#"max by (instance) (toolweaver_requests_in_work{$of,endpoint="search"})"#,
+            r#"max by (instance) (toolweaver_requests_in_flight{$of,endpoint="search"})"#,
         )
         .query(
             "limit {{instance}}",
-            r#"max by (instance) (toolweaver_requests_in_work_max{$of,endpoint="search"})"#,
+            r#"max by (instance) (toolweaver_requests_in_flight_max{$of,endpoint="search"})"#,
         ),
         lines(
             Unit::Count,

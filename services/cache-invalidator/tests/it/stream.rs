@@ -5,7 +5,7 @@ use toolweaver_contracts::subjects::INDEXED_STREAM;
 use toolweaver_messaging::{StreamsConfig, streams};
 use toolweaver_testkit::wait::until;
 
-use crate::support::{SOON, World, scope, stop};
+use crate::support::{SOON, World, stop};
 
 #[tokio::test]
 async fn the_service_ends_so_that_it_starts_with_the_new_stream() {
@@ -22,6 +22,9 @@ async fn the_service_ends_so_that_it_starts_with_the_new_stream() {
     assert_eq!(sequence, 1);
     let incarnation = streams::state(&world.nats, INDEXED_STREAM).await.unwrap().incarnation();
     let versions = Versions::new(world.store.clone(), &incarnation);
-    until("it counts", SOON, async || versions.current(&scope("acme")).await == Some(sequence)).await;
+    until("it counts", SOON, async || {
+        versions.current_or_restore(&"acme".parse().unwrap(), 0).await == Some(sequence)
+    })
+    .await;
     stop(invalidator).await;
 }

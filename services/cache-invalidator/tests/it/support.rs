@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Parser;
 use tempfile::TempDir;
 use toolweaver_cache_invalidator::{Config, serve};
-use toolweaver_catalog_cache::{CatalogCache, Scope, Store, Versions};
+use toolweaver_catalog_cache::{CatalogCache, Store, Versions};
 use toolweaver_contracts::subjects::INDEXED_STREAM;
 use toolweaver_contracts::{IndexedEvent, ToolKey, encode};
 use toolweaver_messaging::consumer::{self, Lag};
@@ -71,13 +71,13 @@ impl World {
         publish(&self.nats, Outgoing::new(subject, body)).await.unwrap().stream_sequence
     }
 
-    pub(crate) async fn version(&self, scope: &str) -> Option<u64> {
-        self.versions.current(&self::scope(scope)).await
+    pub(crate) async fn version(&self, tenant: &str) -> Option<u64> {
+        self.versions.current_or_restore(&tenant.parse().unwrap(), 0).await
     }
 
-    pub(crate) async fn until_version(&self, scope: &str, version: u64) {
-        until(&format!("{scope} has version {version}"), SOON, async || {
-            self.version(scope).await == Some(version)
+    pub(crate) async fn until_version(&self, tenant: &str, version: u64) {
+        until(&format!("{tenant} has version {version}"), SOON, async || {
+            self.version(tenant).await == Some(version)
         })
         .await;
     }
@@ -104,14 +104,6 @@ impl World {
 pub(crate) async fn stop(runtime: Runtime) {
     runtime.shutdown.begin();
     runtime.join().await.unwrap();
-}
-
-/// `tenant` or `tenant/domain`.
-pub(crate) fn scope(text: &str) -> Scope {
-    match text.split_once('/') {
-        None => Scope::tenant(&text.parse().unwrap()),
-        Some((tenant, domain)) => Scope::domain(&tenant.parse().unwrap(), &domain.parse().unwrap()),
-    }
 }
 
 /// A tool of the tenant `acme`.

@@ -9,22 +9,19 @@ use toolweaver_contracts::{Domain, VersionsAnnounced, decode};
 use toolweaver_messaging::streams;
 use toolweaver_testkit::wait::until;
 
-use crate::support::{SOON, World, scope, stop};
+use crate::support::{SOON, World, stop};
 
 #[tokio::test]
-async fn events_raise_their_tenant_and_domain_and_nothing_else() {
+async fn events_raise_their_tenant_and_nothing_else() {
     let world = World::start().await;
     let invalidator = world.invalidator().await;
-    let first = world.indexed("indexed.v1.acme.github.create_pull_request").await;
+    world.indexed("indexed.v1.acme.github.create_pull_request").await;
     let second = world.indexed("indexed.v1.acme.chat.send_message").await;
     let third = world.indexed("indexed.v1.globex.github.create_pull_request").await;
 
     world.until_version("acme", second).await;
     world.until_version("globex", third).await;
-    assert_eq!(world.version("acme/github").await, Some(first));
-    assert_eq!(world.version("acme/chat").await, Some(second));
-    assert_eq!(world.version("globex/github").await, Some(third));
-    assert_eq!(world.version("globex/chat").await, None);
+    assert_eq!(world.version("initech").await, None);
     stop(invalidator).await;
 }
 
@@ -63,7 +60,7 @@ async fn a_burst_costs_few_writes() {
         .take_while(|message| std::future::ready(message.payload != "end"))
         .count()
         .await;
-    assert!(count <= 30, "300 events cost {count} writes a scope");
+    assert!(count <= 30, "300 events cost {count} writes");
 }
 
 #[tokio::test]
@@ -76,12 +73,11 @@ async fn events_that_come_again_lower_nothing() {
     stop(invalidator).await;
 
     // Somebody was further already, and every event comes again because the consumer is new.
-    world.versions.raise(&scope("acme"), 1_000).await.unwrap();
+    world.versions.raise(&"acme".parse().unwrap(), 1_000).await.unwrap();
     world.nats.jetstream().delete_consumer_from_stream(DURABLE, INDEXED_STREAM).await.unwrap();
     let invalidator = world.invalidator().await;
     world.until_all_acknowledged().await;
     assert_eq!(world.version("acme").await, Some(1_000));
-    assert_eq!(world.version("acme/github").await, Some(last));
     stop(invalidator).await;
 }
 
@@ -96,7 +92,7 @@ async fn what_comes_between_two_runs_is_not_forgotten() {
 }
 
 #[tokio::test]
-async fn two_invalidators_at_once_end_at_the_highest_version_of_every_scope() {
+async fn two_invalidators_at_once_end_at_the_highest_version_of_every_tenant() {
     let world = World::start().await;
     let (one, two) = tokio::join!(world.invalidator(), world.invalidator());
     let mut last: BTreeMap<String, u64> = BTreeMap::new();
@@ -105,14 +101,13 @@ async fn two_invalidators_at_once_end_at_the_highest_version_of_every_scope() {
         let (tenant, domain) = (["acme", "globex"][tool % 2], ["chat", "github", "weather"][tool % 3]);
         let sequence = world.indexed(&format!("indexed.v1.{tenant}.{domain}.tool_{tool}")).await;
         last.insert(tenant.to_owned(), sequence);
-        last.insert(format!("{tenant}/{domain}"), sequence);
         let now = world.version("acme").await.unwrap_or(0);
         assert!(now >= seen, "went from {seen} back to {now}");
         assert!(now <= sequence, "{now} runs ahead of {sequence}");
         seen = now;
     }
-    for (scope, version) in last {
-        world.until_version(&scope, version).await;
+    for (tenant, version) in last {
+        world.until_version(&tenant, version).await;
     }
     world.until_all_acknowledged().await;
     stop(one).await;

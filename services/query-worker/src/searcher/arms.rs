@@ -3,9 +3,9 @@
 use std::error::Error;
 
 use tokio::{task, time::timeout_at};
-use toolweaver_catalog_cache::{Breaker, BreakerError};
 use toolweaver_contracts::Predicate;
 use toolweaver_embedding::{Role, template};
+use toolweaver_resilience::{Breaker, BreakerError, error_chain};
 use toolweaver_vector_store::{Scores, StoreError, VectorStore as _};
 use tracing::{Instrument as _, debug, info_span, warn};
 use uuid::Uuid;
@@ -66,8 +66,7 @@ async fn ask<T, E: Error + 'static>(
         match error {
             BreakerError::Open => debug!(part, "not asked"),
             BreakerError::Failed(error) => {
-                let cause = error.source().map(ToString::to_string).unwrap_or_default();
-                warn!(part, %error, cause, "going on without it");
+                warn!(part, error = %error_chain(&error), "going on without it");
             }
         }
         part

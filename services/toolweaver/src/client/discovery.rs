@@ -5,9 +5,9 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use toolweaver_contracts::{ErrorCode, Fault};
+use toolweaver_resilience::error_chain;
 
 use super::Client;
-use crate::error_chain::error_chain;
 
 /// Time that the first answer may take.
 const FIRST_WITHIN: Duration = Duration::from_secs(1);

@@ -2,12 +2,11 @@
 
 use toolweaver_contracts::{ErrorCode, Fault};
 use toolweaver_messaging::{ConnectError, PublishError, RequestError};
-
-use crate::error_chain::error_chain;
+use toolweaver_resilience::error_chain;
 
 /// Returns the fault of a connection that could not be made.
 pub(crate) fn no_connection(error: &ConnectError) -> Fault {
-    let message = error_chain(error);
+    let message = error_chain(error).to_string();
     match error {
         ConnectError::Config(_) | ConnectError::Credentials(_) => Fault::new(ErrorCode::BadRequest, message),
         ConnectError::Refused { .. } => Fault::new(ErrorCode::Unavailable, message),
@@ -26,15 +25,14 @@ pub(super) fn no_answer(error: RequestError, url: &str) -> Fault {
         }
         RequestError::TimedOut { .. } => Fault::new(ErrorCode::Deadline, error.to_string())
             .hint("look at `toolweaver doctor` and at the logs of the query workers"),
-        RequestError::Send { .. } => {
-            Fault::new(ErrorCode::Unavailable, error_chain(&error)).hint("look at `toolweaver doctor`")
-        }
+        RequestError::Send { .. } => Fault::new(ErrorCode::Unavailable, error_chain(&error).to_string())
+            .hint("look at `toolweaver doctor`"),
     }
 }
 
 /// Returns the fault of an event that was not stored.
 pub(crate) fn not_stored(error: &PublishError) -> Fault {
-    let message = error_chain(error);
+    let message = error_chain(error).to_string();
     match error {
         PublishError::TooLarge { .. } => Fault::new(ErrorCode::BadRequest, message)
             .hint("shorten the tool, or raise max_payload of the NATS server"),

@@ -9,10 +9,10 @@ use toolweaver_contracts::{
     Detail, ErrorCode, Fault, Rejection, SearchReply, SearchRequest, StatusReply, StatusRequest, decode,
     subjects,
 };
-use toolweaver_messaging::{consumer, streams};
+use toolweaver_messaging::{Settled, settled};
+use toolweaver_resilience::error_chain;
 
 use super::{ANSWER_TIMEOUT, Client};
-use crate::error_chain::error_chain;
 
 /// Time that one search waits; between two of them the progress is looked at.
 const SEARCH_WAIT_MS: u64 = 1_000;
@@ -90,20 +90,17 @@ async fn settled_version(
     bar: &ProgressBar,
 ) -> Result<u64, Fault> {
     let unavailable = |error: &dyn std::error::Error| {
-        Fault::new(ErrorCode::Unavailable, error_chain(error)).hint("look at `toolweaver doctor`")
+        Fault::new(ErrorCode::Unavailable, error_chain(error).to_string()).hint("look at `toolweaver doctor`")
     };
     let status: StatusReply = client.ask(subjects::STATUS_SUBJECT, &StatusRequest {}, ANSWER_TIMEOUT).await?;
     let consumer =
         subjects::embedding_consumer(status.model.get(..FINGERPRINT_SHORT).unwrap_or(&status.model));
     loop {
-        let lag = consumer::lag(&client.nats, subjects::TOOLS_STREAM, &consumer)
-            .await
-            .map_err(|error| unavailable(&error))?;
-        let unsettled = lag.pending + lag.ack_pending;
-        if lag.ack_floor_stream_sequence >= revision || unsettled == 0 {
-            let indexed = streams::state(&client.nats, subjects::INDEXED_STREAM).await;
-            return indexed.map(|state| state.last_sequence).map_err(|error| unavailable(&error));
-        }
+        let unsettled = match settled(&client.nats, &consumer, revision).await {
+            Ok(Settled::AtVersion(version)) => return Ok(version),
+            Ok(Settled::NotYet { unsettled }) => unsettled,
+            Err(error) => return Err(unavailable(&error)),
+        };
         if Instant::now() >= deadline {
             return Err(too_late(&format!("{unsettled} events are not indexed yet")));
         }

@@ -13,11 +13,11 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use toolweaver_contracts::{ErrorCode, Fault};
+use toolweaver_resilience::error_chain;
 
 use crate::{
     data_dir::DataDir,
     default_model::{self, FILES, REPOSITORY, REVISION, WEIGHTS_SHA256, hex},
-    error_chain::error_chain,
     options::Common,
     terminal::{Exit, Output, bar},
 };

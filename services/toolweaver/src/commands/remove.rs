@@ -6,11 +6,11 @@ use clap::Args;
 use serde::Serialize;
 use toolweaver_contracts::{ErrorCode, Fault, ToolEvent, ToolId, ToolKey, encode, subjects};
 use toolweaver_messaging::{Outgoing, publish, publish::last_message};
+use toolweaver_resilience::error_chain;
 
 use crate::{
     client::{Client, not_stored, until_searchable},
     data_dir::DataDir,
-    error_chain::error_chain,
     options::{Common, Connection, WaitArgs},
     registration::TOMBSTONE_KEPT,
     terminal::{Exit, Output, bar},
@@ -81,7 +81,7 @@ async fn remove_one(client: &Client, tool_id: &ToolId) -> Result<Option<u64>, Fa
     };
     let subject = subjects::tools(&key);
     let last = last_message(&client.nats, subjects::TOOLS_STREAM, &subject).await.map_err(|error| {
-        Fault::new(ErrorCode::Unavailable, error_chain(&error))
+        Fault::new(ErrorCode::Unavailable, error_chain(&error).to_string())
             .hint("start the workers with `toolweaver up`; they create the streams")
     })?;
     let is_there = last.is_some_and(|message| {

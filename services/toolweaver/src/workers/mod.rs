@@ -5,13 +5,13 @@ mod server;
 mod start;
 
 use toolweaver_contracts::{ErrorCode, Fault};
+use toolweaver_resilience::error_chain;
 
 pub(crate) use self::{args::WorkerArgs, server::start_server, start::start_workers};
-use crate::error_chain::error_chain;
 
 /// Returns the fault of a worker that could not be started, or that died.
 pub(crate) fn failed(error: &anyhow::Error) -> Fault {
-    Fault::new(ErrorCode::Internal, error_chain(error.as_ref()))
+    Fault::new(ErrorCode::Internal, error_chain(error.as_ref()).to_string())
 }
 
 /// Returns all that is wrong with the options of a command, if anything is.

@@ -7,8 +7,7 @@ use std::{
 
 use toolweaver_contracts::{ErrorCode, Fault};
 use toolweaver_messaging::{LocalServer, LocalServerConfig, local_server::LocalServerError};
-
-use crate::error_chain::error_chain;
+use toolweaver_resilience::error_chain;
 
 /// Starts a NATS server on a data folder; port 0 takes a free one.
 pub(crate) async fn start_server(data_dir: &Path, port: u16) -> Result<LocalServer, Fault> {

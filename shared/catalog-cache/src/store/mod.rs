@@ -19,7 +19,7 @@ pub use redis::Redis;
 use crate::config::CacheConfig;
 
 /// What the shared store is called where its health is told.
-pub(crate) const PART: &str = "redis";
+pub(crate) const DEPENDENCY: &str = "redis";
 
 /// How often is looked whether the store is connected, by who waits for it.
 const CONNECTED_LOOK_EVERY: Duration = Duration::from_millis(10);

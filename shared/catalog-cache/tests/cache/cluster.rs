@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use toolweaver_catalog_cache::Scope;
 use toolweaver_contracts::Tenant;
 use toolweaver_testkit::redis::RedisCluster;
 use toolweaver_testkit::wait::until;
@@ -46,16 +45,16 @@ async fn a_lost_master_costs_misses_and_no_version_that_was_acknowledged() {
     let mut cluster = RedisCluster::start().await;
     let config = support::redis(&cluster.url());
     let (cache, other) = (process(&config).await, process(&config).await);
-    let scopes: Vec<Scope> = (0..TENANTS).map(scope).collect();
+    let tenants: Vec<Tenant> = (0..TENANTS).map(tenant).collect();
 
-    let mut acknowledged: BTreeMap<&Scope, u64> = BTreeMap::new();
+    let mut acknowledged: BTreeMap<&Tenant, u64> = BTreeMap::new();
     for version in 1..=100 {
         if version == 50 {
             cluster.kill_master(0);
         }
-        for scope in &scopes {
-            if let Ok(holds) = cache.versions.raise(scope, version).await {
-                acknowledged.insert(scope, holds);
+        for tenant in &tenants {
+            if let Ok(holds) = cache.versions.raise(tenant, version).await {
+                acknowledged.insert(tenant, holds);
             }
         }
         // A miss at worst: this returns, whatever Redis does.
@@ -65,21 +64,21 @@ async fn a_lost_master_costs_misses_and_no_version_that_was_acknowledged() {
     assert_eq!(acknowledged.len(), TENANTS);
 
     cluster.until_settled().await;
-    for scope in &scopes {
+    for tenant in &tenants {
         let current = until("the version can be read again", FAILED_OVER_WITHIN, async || {
-            other.versions.current(scope).await
+            other.versions.current_or_restore(tenant, 0).await
         })
         .await;
         assert!(
-            current >= acknowledged[scope],
-            "{scope} went back from {} to {current}",
-            acknowledged[scope]
+            current >= acknowledged[tenant],
+            "{tenant} went back from {} to {current}",
+            acknowledged[tenant]
         );
         until("a raise comes through", FAILED_OVER_WITHIN, async || {
-            cache.versions.raise(scope, 101).await.is_ok()
+            cache.versions.raise(tenant, 101).await.is_ok()
         })
         .await;
-        assert_eq!(other.versions.current(scope).await, Some(101));
+        assert_eq!(other.versions.current_or_restore(tenant, 0).await, Some(101));
     }
     let mut round = 0;
     until("entries of every shard reach the other process", FAILED_OVER_WITHIN, async || {
@@ -96,6 +95,6 @@ async fn a_lost_master_costs_misses_and_no_version_that_was_acknowledged() {
     .await;
 }
 
-fn scope(number: usize) -> Scope {
-    Scope::tenant(&format!("tenant-{number}").parse::<Tenant>().unwrap())
+fn tenant(number: usize) -> Tenant {
+    format!("tenant-{number}").parse().unwrap()
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use toolweaver_catalog_cache::{CacheConfig, CacheStore, CatalogCache, PopularityKind, Scope, Store};
+use toolweaver_catalog_cache::{CacheConfig, CacheStore, CatalogCache, PopularityKind, Store};
 use toolweaver_contracts::Tenant;
 use toolweaver_testkit::redis::RedisServer;
 use toolweaver_testkit::wait::until;
@@ -56,15 +56,15 @@ async fn a_flushed_redis() {
     let server = RedisServer::start().await;
     let config = support::redis(&server.url());
     let (one, two) = (process(&config).await, process(&config).await);
-    let tenant = Scope::tenant(&Tenant::default());
+    let tenant = Tenant::default();
     one.versions.raise(&tenant, 5).await.unwrap();
     one.embeddings.put(MODEL, "text", &[1.0]).await;
     server.command("FLUSHALL").await.unwrap();
     assert!(two.embeddings.get(MODEL, "text", 1).await.is_none());
-    assert_eq!(two.versions.current(&tenant).await, None, "not known, and not 0");
+    assert_eq!(two.versions.current_or_restore(&tenant, 0).await, None, "not known, and not 0");
     assert!(two.snapshot().healthy);
     assert_eq!(one.versions.raise(&tenant, 6).await.unwrap(), 6);
-    assert_eq!(two.versions.current(&tenant).await, Some(6));
+    assert_eq!(two.versions.current_or_restore(&tenant, 0).await, Some(6));
     heals(&one, &config).await;
 }
 
@@ -103,14 +103,14 @@ async fn a_raise_tells_when_redis_is_down_and_that_it_may_be_tried_again() {
     let mut server = RedisServer::start().await;
     let config = support::redis(&server.url());
     let cache = process(&config).await;
-    let scope = Scope::tenant(&Tenant::default());
-    assert_eq!(cache.versions.raise(&scope, 5).await.unwrap(), 5);
+    let tenant = Tenant::default();
+    assert_eq!(cache.versions.raise(&tenant, 5).await.unwrap(), 5);
     server.kill();
-    let error = cache.versions.raise(&scope, 6).await.unwrap_err();
+    let error = cache.versions.raise(&tenant, 6).await.unwrap_err();
     assert!(error.is_transient(), "{error:?}");
 
     server.restart().await;
-    until("the raise succeeds", SOON, async || cache.versions.raise(&scope, 6).await.is_ok()).await;
+    until("the raise succeeds", SOON, async || cache.versions.raise(&tenant, 6).await.is_ok()).await;
 }
 
 #[tokio::test]
@@ -118,20 +118,20 @@ async fn a_version_that_somebody_overwrote_is_not_known_and_harms_no_other() {
     let server = RedisServer::start().await;
     let config = support::redis(&server.url());
     let cache = process(&config).await;
-    let [mine, other] = ["acme", "globex"].map(|tenant| Scope::tenant(&tenant.parse().unwrap()));
+    let [mine, other] = ["acme", "globex"].map(|tenant| tenant.parse::<Tenant>().unwrap());
     cache.versions.raise(&other, 7).await.unwrap();
     let key = format!("version:{{acme}}:{INCARNATION}");
     server.command(&format!("SET toolweaver:{key} nonsense")).await.unwrap();
     let error = support::open(&config).await.version(&key).await.unwrap_err();
     assert!(!error.is_transient() && error.to_string().contains("nonsense"), "{error}");
     for _ in 0..20 {
-        assert_eq!(cache.versions.current(&mine).await, None);
+        assert_eq!(cache.versions.current_or_restore(&mine, 0).await, None);
     }
-    assert_eq!(cache.versions.current(&other).await, Some(7), "the breaker is closed");
+    assert_eq!(cache.versions.current_or_restore(&other, 0).await, Some(7), "the breaker is closed");
 }
 
 async fn outage_costs_misses_and_no_waiting(cache: &CatalogCache) {
-    let tenant = Scope::tenant(&Tenant::default());
+    let tenant = Tenant::default();
     until("the outage is known", SOON, async || {
         assert!(cache.embeddings.get(MODEL, "never seen", 1).await.is_none(), "a miss, not an error");
         !cache.snapshot().healthy
@@ -144,7 +144,7 @@ async fn outage_costs_misses_and_no_waiting(cache: &CatalogCache) {
         assert!(missed.is_none());
         timed(cache.embeddings.put(MODEL, &text, &[1.0])).await;
         assert!(cache.embeddings.get(MODEL, &text, 1).await.is_some(), "memory still works");
-        assert_eq!(timed(cache.versions.current(&tenant)).await, None, "not known");
+        assert_eq!(timed(cache.versions.current_or_restore(&tenant, 0)).await, None, "not known");
     }
     // 300 calls of up to 100 ms each, if every one of them asked.
     assert!(begun.elapsed() < Duration::from_secs(2), "it took {:?}", begun.elapsed());

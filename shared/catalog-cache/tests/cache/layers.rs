@@ -3,7 +3,7 @@
 use std::slice;
 
 use serde_json::{Value, json};
-use toolweaver_catalog_cache::{CatalogCache, PopularityKind, Scope, SearchKey, SnapshotKey, drop_tools};
+use toolweaver_catalog_cache::{CatalogCache, PopularityKind, SearchKey, SnapshotKey, drop_tools};
 use toolweaver_contracts::{Tenant, ToolKey};
 use toolweaver_testkit::redis::RedisServer;
 use toolweaver_testkit::wait::until;
@@ -94,17 +94,17 @@ async fn another_catalogue_shares_embeddings_and_nothing_else() {
     let config = support::redis(&server.url());
     let one = process(&config).await;
     let two = CatalogCache::new(open(&config).await, &config, "18bb");
-    let scope = Scope::tenant(&Tenant::default());
+    let tenant = Tenant::default();
     let view = SnapshotKey::new(&Tenant::default(), &"all").unwrap();
-    one.versions.raise(&scope, 1_000).await.unwrap();
+    one.versions.raise(&tenant, 1_000).await.unwrap();
     one.embeddings.put(MODEL, "text", &[1.0]).await;
     one.search_results.put(&key(&json!("query")), &json!({})).await;
     one.catalog_snapshots.put(&view, &json!({})).await;
     one.tool_metadata.put(&tool("a"), 1, &json!({})).await;
 
-    assert_eq!(two.versions.current(&scope).await, None);
-    assert_eq!(two.versions.raise(&scope, 1).await.unwrap(), 1, "its sequences begin again");
-    assert_eq!(one.versions.current(&scope).await, Some(1_000));
+    assert_eq!(two.versions.current_or_restore(&tenant, 0).await, None);
+    assert_eq!(two.versions.raise(&tenant, 1).await.unwrap(), 1, "its sequences begin again");
+    assert_eq!(one.versions.current_or_restore(&tenant, 0).await, Some(1_000));
     assert!(two.search_results.get::<Value>(&key(&json!("query"))).await.is_none());
     assert!(two.catalog_snapshots.get::<Value>(&view).await.is_none());
     assert!(two.tool_metadata.get::<Value>(&tool("a"), 1).await.is_none());

@@ -1,72 +1,77 @@
-//! The loop of one endpoint: takes requests, keeps to its limits, has them answered. The protocol's own requests are
-//! not here.
+//! Loop of one endpoint: takes requests, keeps to its limits, has them answered.
+//!
+//! The requests of the micro protocol itself are not here.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_nats::{Message, Subject, Subscriber};
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, error};
+use tracing::Instrument as _;
 
-use toolweaver_contracts::{ErrorCode, Fault, Tenant};
+use toolweaver_contracts::{Fault, Tenant};
+use toolweaver_resilience::{Deadline, DeadlineExceeded};
 
 use super::admission::{Admission, Decision};
-use super::answerer::Answerer;
 use super::micro::EndpointStats;
-use super::refusal::Refusal;
+use super::refusal::{self, Refusal};
+use super::request::{Accepted, Wait};
+use super::responder::Responder;
 use super::{Limits, Request, ServiceError};
 use crate::{Nats, metrics, trace};
 
-pub(super) struct EndpointLoop<H> {
+/// Most requests of one endpoint that wait for a condition at a time.
+const WAITING_MAX: usize = 1_024;
+/// Time after which a request beyond them may find room.
+const WAITING_RETRY: Duration = Duration::from_secs(1);
+
+/// Endpoint that is being served. `Q` is its decoded request.
+pub(super) struct EndpointLoop<Q, H> {
     limits: Limits,
-    admission: Admission<Taken>,
-    /// Requests that wait for something before they are offered; see [`Wait`].
-    waiting: JoinSet<Waited>,
-    /// What is in work; each piece ends with the time of its start.
-    work: JoinSet<Instant>,
-    wait: Box<Wait>,
-    answerer: Arc<Answerer>,
+    admission: Admission<PendingRequest<Q>>,
+    /// Requests that wait for a condition before they are offered to admission.
+    waiting: JoinSet<Waited<Q>>,
+    /// Requests in flight; each ends with the instant of its start.
+    in_flight: JoinSet<Instant>,
+    accept: Box<Accept<Q>>,
     handler: Arc<H>,
+    responder: Arc<Responder>,
     abandon: CancellationToken,
     nats: Nats,
 }
 
-/// What a request waits for before it is worked on, if for anything. Waiting is no work: it counts under no limit but
-/// [`WAITING_MAX`], and says nothing about how fast the machine is.
-pub(super) type Wait = dyn Fn(&Request) -> Option<BoxFuture<'static, Result<(), Fault>>> + Send + Sync;
+/// Decodes a request, or says what is wrong with it.
+pub(super) type Accept<Q> = dyn Fn(&Request) -> Result<Accepted<Q>, Fault> + Send + Sync;
 
-/// Most requests of one endpoint that wait for something at a time.
-const WAITING_MAX: usize = 1_024;
-/// When one more may find room.
-const WAITING_RETRY: Duration = Duration::from_secs(1);
-
-/// A request that is owed an answer.
-struct Taken {
+/// Decoded request that is owed an answer.
+struct PendingRequest<Q> {
     request: Request,
+    query: Q,
+    deadline: Option<Deadline>,
     reply: Subject,
 }
 
-/// A request that has waited for something, and whether it came.
-type Waited = (Taken, Result<(), Fault>);
+/// Request whose wait has ended, and whether its condition holds now.
+type Waited<Q> = (PendingRequest<Q>, Result<(), Fault>);
 
-/// What happens inside the loop, apart from new requests.
-enum Turn {
-    /// A piece of work that began then has ended.
-    Ended(Instant),
-    /// Somebody has waited too long for a turn.
-    Overdue,
-    /// What a request waited for is there, or will not come.
-    Waited(Box<Waited>),
+/// Event inside the loop, apart from a new request.
+enum LoopEvent<Q> {
+    /// A request in flight that was started then has been answered.
+    Completed(Instant),
+    /// A queued request has waited too long.
+    QueueExpired,
+    /// The condition that a request waited for holds, or never will.
+    Waited(Box<Waited<Q>>),
 }
 
-impl<H, F> EndpointLoop<H>
+impl<Q, H, F> EndpointLoop<Q, H>
 where
-    H: Fn(Request) -> F + Send + Sync + 'static,
+    Q: Send + 'static,
+    H: Fn(Request, Q) -> F + Send + Sync + 'static,
     F: Future<Output = Result<Bytes, Fault>> + Send + 'static,
 {
     pub(super) fn new(
@@ -74,17 +79,17 @@ where
         name: String,
         limits: Limits,
         stats: Arc<EndpointStats>,
-        wait: Box<Wait>,
+        accept: Box<Accept<Q>>,
         handler: Arc<H>,
         abandon: CancellationToken,
     ) -> Self {
-        let answerer = Arc::new(Answerer::new(nats.client().clone(), name, stats));
+        let responder = Arc::new(Responder::new(nats.client().clone(), name, stats));
         let admission = Admission::new(&limits, Instant::now());
-        let (waiting, work) = (JoinSet::new(), JoinSet::new());
-        Self { limits, admission, waiting, work, wait, answerer, handler, abandon, nats }
+        let (waiting, in_flight) = (JoinSet::new(), JoinSet::new());
+        Self { limits, admission, waiting, in_flight, accept, handler, responder, abandon, nats }
     }
 
-    /// Answers until stopped; then what the server has already sent and what waits, until the last answer is given.
+    /// Serves until stopped; then answers what the server has already sent and what waits, to the last request.
     pub(super) async fn run(
         mut self,
         mut requests: Subscriber,
@@ -95,10 +100,10 @@ where
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                turn = self.turn() => self.advance(turn).await,
+                event = self.next_event() => self.advance(event).await,
                 next = requests.next() => match next {
                     Some(message) => self.take(message).await,
-                    None => return Err(ServiceError::EndpointEnded { endpoint: self.answerer.endpoint().to_owned() }),
+                    None => return Err(ServiceError::EndpointEnded { endpoint: self.responder.endpoint().to_owned() }),
                 },
             }
         }
@@ -107,49 +112,49 @@ where
         let last = loop {
             tokio::select! {
                 last = &mut draining => break last,
-                turn = self.turn() => self.advance(turn).await,
+                event = self.next_event() => self.advance(event).await,
             }
         };
         for message in last {
             self.take(message).await;
         }
-        while !self.work.is_empty() || !self.waiting.is_empty() {
-            let turn = self.turn().await;
-            self.advance(turn).await;
+        while !self.in_flight.is_empty() || !self.waiting.is_empty() {
+            let event = self.next_event().await;
+            self.advance(event).await;
         }
         Ok(())
     }
 
-    /// Never comes while nothing is in work and nobody waits. Nothing is lost where it is not awaited to its end.
-    async fn turn(&mut self) -> Turn {
-        let due = self.admission.due();
-        let overdue = async {
-            match due {
-                Some(due) => tokio::time::sleep_until(due.into()).await,
+    /// Returns the next event; never while nothing is in flight and nobody waits. Safe to cancel.
+    async fn next_event(&mut self) -> LoopEvent<Q> {
+        let expiry = self.admission.next_expiry();
+        let expired = async {
+            match expiry {
+                Some(expiry) => tokio::time::sleep_until(expiry.into()).await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             biased;
-            Some(ended) = self.work.join_next() => {
-                Turn::Ended(ended.expect("work catches its handler's panics, and nobody aborts it"))
+            Some(completed) = self.in_flight.join_next() => {
+                LoopEvent::Completed(completed.expect("it catches its handler's panics, and nobody aborts it"))
             }
             Some(waited) = self.waiting.join_next() => {
-                Turn::Waited(Box::new(waited.expect("waiting does not panic, and nobody aborts it")))
+                LoopEvent::Waited(Box::new(waited.expect("waiting does not panic, and nobody aborts it")))
             }
-            () = overdue => Turn::Overdue,
+            () = expired => LoopEvent::QueueExpired,
         }
     }
 
-    async fn advance(&mut self, turn: Turn) {
+    async fn advance(&mut self, event: LoopEvent<Q>) {
         let now = Instant::now();
-        let decisions = match turn {
-            Turn::Ended(started_at) => self.admission.ended(started_at, now),
-            Turn::Overdue => self.admission.overdue(now),
-            Turn::Waited(waited) => match *waited {
-                (taken, Ok(())) => self.admission.offer(tenant(&taken.request.subject), taken, now),
-                (Taken { request, reply }, Err(fault)) => {
-                    return self.answerer.answer(reply, Err(fault), request.received_at).await;
+        let decisions = match event {
+            LoopEvent::Completed(started_at) => self.admission.completed(started_at, now),
+            LoopEvent::QueueExpired => self.admission.expire(now),
+            LoopEvent::Waited(waited) => match *waited {
+                (pending, Ok(())) => self.admission.offer(tenant(&pending.request.subject), pending, now),
+                (PendingRequest { request, reply, .. }, Err(fault)) => {
+                    return self.responder.respond(reply, Err(fault), request.received_at).await;
                 }
             },
         };
@@ -157,37 +162,39 @@ where
     }
 
     async fn take(&mut self, message: Message) {
-        let now = Instant::now();
+        let received_at = Instant::now();
         // Nobody waits for an answer that has nowhere to go.
         let Some(reply) = message.reply.clone() else { return };
-        self.answerer.taken();
+        self.responder.begin();
         let tenant = tenant(&message.subject);
-        let refusal = self.refusal(&message, tenant.as_ref(), now);
+        if let Some(refusal) = self.refusal(&message, tenant.as_ref(), received_at) {
+            return self.responder.refuse(reply, refusal, received_at).await;
+        }
         let context = trace::extract(message.headers.as_ref());
         let (subject, payload) = (message.subject.to_string(), message.payload);
-        let request = Request { subject, payload, context, received_at: now, queued_for: Duration::ZERO };
-        let taken = Taken { request, reply };
-        let decisions = match refusal {
-            Some(refusal) => vec![Decision::Refuse(taken, refusal)],
-            None => match (self.wait)(&taken.request) {
-                None => self.admission.offer(tenant, taken, now),
-                Some(_) if self.waiting.len() >= WAITING_MAX => {
-                    vec![Decision::Refuse(taken, Refusal::QueueFull { retry_after: WAITING_RETRY })]
+        let request = Request { subject, payload, context, received_at, queued_for: Duration::ZERO };
+        // Decoding is somebody else's code, and a panic in it must not end the loop.
+        let accepted = catch_unwind(AssertUnwindSafe(|| (self.accept)(&request)));
+        match accepted.unwrap_or_else(|_| Err(refusal::panicked(self.responder.endpoint()))) {
+            Err(fault) => self.responder.respond(reply, Err(fault), received_at).await,
+            Ok(Accepted { query, deadline, wait }) => {
+                let pending = PendingRequest { request, query, deadline, reply };
+                match wait {
+                    None => {
+                        let decisions = self.admission.offer(tenant, pending, received_at);
+                        self.carry_out(decisions).await;
+                    }
+                    Some(_) if self.waiting.len() >= WAITING_MAX => {
+                        let refusal = Refusal::QueueFull { retry_after: WAITING_RETRY };
+                        self.responder.refuse(pending.reply, refusal, received_at).await;
+                    }
+                    Some(wait) => self.wait_for(pending, wait),
                 }
-                Some(waiting) => {
-                    let abandon = self.abandon.clone();
-                    self.waiting.spawn(async move {
-                        let waited = abandon.run_until_cancelled(waiting).await;
-                        (taken, waited.unwrap_or_else(|| Err(stopping())))
-                    });
-                    Vec::new()
-                }
-            },
-        };
-        self.carry_out(decisions).await;
+            }
+        }
     }
 
-    /// Why a request is not even offered.
+    /// Returns the reason to refuse a request unread, if there is one.
     fn refusal(&self, message: &Message, tenant: Option<&Tenant>, now: Instant) -> Option<Refusal> {
         let (bytes, bytes_max) = (message.payload.len(), self.limits.request_bytes_max);
         if bytes > bytes_max {
@@ -198,55 +205,69 @@ where
         Some(Refusal::Rate { per_second: rate.per_second(), retry_after })
     }
 
-    async fn carry_out(&mut self, decisions: Vec<Decision<Taken>>) {
+    /// Lets a request wait for its condition, until its deadline or the end of the service.
+    fn wait_for(&mut self, pending: PendingRequest<Q>, wait: Wait) {
+        let abandon = self.abandon.clone();
+        self.waiting.spawn(async move {
+            let waited = abandon.run_until_cancelled(in_time(pending.deadline, wait)).await;
+            let waited = waited.unwrap_or_else(|| Ok(Err(refusal::stopping())));
+            (pending, waited.unwrap_or_else(|DeadlineExceeded| Err(refusal::too_late())))
+        });
+    }
+
+    async fn carry_out(&mut self, decisions: Vec<Decision<PendingRequest<Q>>>) {
         for decision in decisions {
             match decision {
-                Decision::Work(taken, queued_for) => self.work_on(taken, queued_for),
-                Decision::Refuse(taken, refusal) => {
-                    metrics::shed(self.answerer.endpoint(), refusal.reason());
-                    let received_at = taken.request.received_at;
-                    self.answerer.answer(taken.reply, Err(refusal.fault()), received_at).await;
+                Decision::Admit(pending, queued_for) => self.start(pending, queued_for),
+                Decision::Refuse(PendingRequest { request, reply, .. }, refusal) => {
+                    self.responder.refuse(reply, refusal, request.received_at).await;
                 }
             }
         }
-        let Self { answerer, admission, .. } = self;
-        metrics::load(answerer.endpoint(), admission.in_work(), admission.queued(), admission.limit());
+        let Self { responder, admission, .. } = self;
+        metrics::load(responder.endpoint(), admission.in_flight(), admission.queued(), admission.limit());
     }
 
-    fn work_on(&mut self, taken: Taken, queued_for: Duration) {
-        let Taken { request, reply } = taken;
-        metrics::queued(self.answerer.endpoint(), queued_for.as_secs_f64());
-        let span = trace::answer_span(&request.subject, self.answerer.endpoint(), &request.context);
+    /// Starts to work on a request, in a task of its own.
+    fn start(&mut self, pending: PendingRequest<Q>, queued_for: Duration) {
+        let PendingRequest { request, query, deadline, reply } = pending;
+        metrics::queued(self.responder.endpoint(), queued_for.as_secs_f64());
+        let span = trace::answer_span(&request.subject, self.responder.endpoint(), &request.context);
         let received_at = request.received_at;
         let request = Request { queued_for, ..request };
-        let answerer = Arc::clone(&self.answerer);
+        let responder = Arc::clone(&self.responder);
         let handler = Arc::clone(&self.handler);
         let abandon = self.abandon.clone();
         let started_at = Instant::now();
         let answering = async move {
             // The call itself may panic before it returns a future.
-            let answer = AssertUnwindSafe(async { handler(request).await }).catch_unwind();
-            let result = match abandon.run_until_cancelled(answer).await {
-                Some(Ok(result)) => result,
-                Some(Err(_)) => {
-                    error!(endpoint = answerer.endpoint(), "a request handler panicked");
-                    Err(Fault::new(ErrorCode::Internal, "the request broke its handler")
-                        .hint("this is a bug; report it"))
-                }
-                None => Err(stopping()),
+            let answer = AssertUnwindSafe(async { handler(request, query).await }).catch_unwind();
+            let result = match abandon.run_until_cancelled(in_time(deadline, answer)).await {
+                Some(Ok(Ok(result))) => result,
+                Some(Ok(Err(_))) => Err(refusal::panicked(responder.endpoint())),
+                Some(Err(DeadlineExceeded)) => Err(refusal::too_late()),
+                None => Err(refusal::stopping()),
             };
-            answerer.answer(reply, result, received_at).await;
+            responder.respond(reply, result, received_at).await;
             started_at
         };
-        self.work.spawn(answering.instrument(span));
+        self.in_flight.spawn(answering.instrument(span));
     }
 }
 
-fn stopping() -> Fault {
-    Fault::new(ErrorCode::Unavailable, "the service is stopping").hint("ask again; another worker answers")
+/// Runs `work` until the deadline, where there is one. Work whose deadline is over is not begun.
+async fn in_time<T>(
+    deadline: Option<Deadline>,
+    work: impl Future<Output = T>,
+) -> Result<T, DeadlineExceeded> {
+    match deadline {
+        None => Ok(work.await),
+        Some(deadline) if deadline.is_over() => Err(DeadlineExceeded),
+        Some(deadline) => deadline.run(work).await,
+    }
 }
 
-/// Who asks: the third token of a subject such as `search.v1.<tenant>`, where it is a tenant's name.
+/// Returns the tenant that asks: the third token of a subject such as `search.v1.<tenant>`, where it is a tenant's name.
 fn tenant(subject: &str) -> Option<Tenant> {
     subject.split('.').nth(2)?.parse().ok()
 }

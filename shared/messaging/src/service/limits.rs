@@ -1,26 +1,26 @@
-//! How much an endpoint takes in. How the limits are kept is not here.
+//! Limits of an endpoint. How they are kept is not here.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::TenantRate;
 
-/// What an endpoint works on, lets wait and refuses.
+/// Limits on the requests of one endpoint: concurrency, queue, size and rate.
 ///
-/// The default is for cheap requests: 64 in work whatever their latency, 64 waiting, and no rate.
+/// The default is for cheap requests: 64 in flight whatever their latency, 64 queued, and no rate.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Requests in work that the machine can always take. Their latency is taken for the one without load.
+    /// Least concurrency limit: the machine can always take so many. Their latency counts as that without load.
     pub concurrency_min: NonZeroUsize,
-    /// Most requests in work. Between the two the limit follows the latency; without anything between, it is fixed.
+    /// Greatest concurrency limit. Between the two it follows the latency; where they are equal, it is fixed.
     pub concurrency_max: NonZeroUsize,
-    /// Most requests that wait until one in work is answered; none at 0.
+    /// Most requests queued for one in flight to be answered; none at 0.
     pub queue_max: usize,
-    /// Longest that a request waits; one that would wait longer, or does, is answered 429.
+    /// Longest time in the queue; a request that would wait longer, or does, is answered 429.
     pub queue_wait_max: Duration,
     /// Largest request in bytes; a larger one is answered 400.
     pub request_bytes_max: usize,
-    /// How often each tenant may ask; one that asks more often is answered 429. Endpoints may share it.
+    /// Rate of each tenant; one that is over it is answered 429. Endpoints may share it.
     pub rate: Option<TenantRate>,
 }
 

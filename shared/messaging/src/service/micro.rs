@@ -1,4 +1,4 @@
-//! The discovery part of the NATS *micro* protocol (ADR-32): who is there, what it serves, how it fares.
+//! Discovery in the NATS *micro* protocol (ADR-32): `PING`, `INFO` and `STATS` of a service and its endpoints.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ use toolweaver_contracts::Fault;
 use super::{ServiceConfig, ServiceError};
 use crate::Nats;
 
-/// One process of a service as it describes itself.
+/// Description of one process of a service.
 #[derive(Debug)]
 pub(super) struct Micro {
     name: String,
@@ -29,7 +29,7 @@ pub(super) struct Micro {
     endpoints: Mutex<Vec<Arc<EndpointStats>>>,
 }
 
-/// What one endpoint is and has done.
+/// Description and statistics of one endpoint.
 #[derive(Debug)]
 pub(super) struct EndpointStats {
     name: String,
@@ -133,7 +133,7 @@ impl Micro {
         &self.id
     }
 
-    /// Requests that were taken and are not answered yet.
+    /// Returns the number of requests that were taken and are not answered yet.
     pub(super) fn in_flight(&self) -> usize {
         let endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
         endpoints.iter().map(|endpoint| endpoint.in_flight.load(Ordering::Relaxed)).sum()
@@ -207,11 +207,11 @@ fn json<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).expect("the protocol's types have string keys and no failing serializer")
 }
 
-/// Whether a text is a semantic version: three numbers, then perhaps a pre-release and a build.
+/// Returns whether a text is a semantic version: three numbers, then perhaps a pre-release and a build.
 fn is_version(text: &str) -> bool {
     let end = text.find(['-', '+']).unwrap_or(text.len());
     let numbers: Vec<&str> = text[..end].split('.').collect();
-    let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number = |field: &&str| !field.is_empty() && field.bytes().all(|byte| byte.is_ascii_digit());
     let is_label = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+');
     numbers.len() == 3 && numbers.iter().all(is_number) && text[end..].chars().all(is_label)
 }

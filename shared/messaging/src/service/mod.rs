@@ -1,28 +1,28 @@
 //! Request-reply services in the NATS *micro* protocol, so that stock tools (`nats micro ls | info | stats`) see them.
 //!
 //! ```text
-//! subject ──queue group──▶ endpoint loop ──▶ size, rate ──▶ admission ──▶ one task per request ──▶ answer
-//!                                             └─ 400, 429      └─ 429 busy
+//! subject ──queue group──▶ endpoint loop ──▶ size, rate ──▶ decode ──▶ (wait) ──▶ admission ──▶ one task per request
+//!                                             └─ 400, 429     └─ 400     └─ 409      └─ 429 busy    └─ answer, or 504
 //! ```
-//! An endpoint takes in no more than its [`Limits`]. What it cannot take is answered at once.
+//! An endpoint takes in no more than its [`Limits`]; what it cannot take is answered at once. A request is decoded once,
+//! and its deadline begins when it was received.
 //!
 //! The client library's own service type is not used: it answers errors with an empty body, and its stop drops the
 //! requests that the server has already sent. Its wire types are. What a request means is not here.
 
 mod admission;
-mod answerer;
 mod endpoint;
 mod limits;
 mod micro;
 mod rate;
 mod refusal;
+mod request;
+mod responder;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
-use opentelemetry::Context;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -35,25 +35,26 @@ use micro::Micro;
 
 pub use limits::Limits;
 pub use rate::TenantRate;
+pub use request::{Accepted, Request};
 
 /// The queue group of an endpoint that names none; the protocol's default.
 const QUEUE_GROUP_DEFAULT: &str = "q";
 
-/// Who a service is.
+/// Identity of a service in the micro protocol.
 #[derive(Debug, Clone)]
 pub struct ServiceConfig {
-    /// Its kind, shared by all its processes: letters, digits, `-` and `_`.
+    /// Name, shared by all its processes: letters, digits, `-` and `_`.
     pub name: String,
-    /// A semantic version.
+    /// Semantic version.
     pub version: String,
-    /// For people.
+    /// Description for people.
     pub description: String,
-    /// Group within which each request goes to one process; for endpoints that name none themselves.
+    /// Queue group of endpoints that name none themselves: each request goes to one process of it.
     pub queue_group: String,
 }
 
 impl ServiceConfig {
-    /// A service in the protocol's default queue group.
+    /// Creates a service in the protocol's default queue group.
     pub fn new(name: impl Into<String>, version: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -63,7 +64,7 @@ impl ServiceConfig {
         }
     }
 
-    /// Says what the service is for.
+    /// Sets the description.
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
@@ -78,7 +79,7 @@ impl ServiceConfig {
     }
 }
 
-/// One kind of request a service answers.
+/// One kind of request that a service answers: name, subject, limits.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     name: String,
@@ -88,19 +89,19 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// An endpoint with the default limits.
+    /// Creates an endpoint with the default limits.
     pub fn new(name: impl Into<String>, subject: impl Into<String>) -> Self {
         Self { name: name.into(), subject: subject.into(), queue_group: None, limits: Limits::default() }
     }
 
-    /// Sets its own queue group.
+    /// Sets a queue group of its own.
     #[must_use]
     pub fn queue_group(mut self, group: impl Into<String>) -> Self {
         self.queue_group = Some(group.into());
         self
     }
 
-    /// Sets how much it takes in.
+    /// Sets the limits.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -108,60 +109,45 @@ impl Endpoint {
     }
 }
 
-/// A request to answer.
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// The subject it came on.
-    pub subject: String,
-    /// The body.
-    pub payload: Bytes,
-    /// The caller's trace context; empty where it sent none. The current span is its child already.
-    pub context: Context,
-    /// When it arrived here.
-    pub received_at: Instant,
-    /// How long it then waited for its turn.
-    pub queued_for: Duration,
-}
-
-/// Why a service cannot serve.
+/// Error of a service that cannot serve.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
     /// Name or version do not fit the protocol.
     #[error("invalid service {field} {value:?}: {expected}")]
     Invalid {
-        /// Which field.
+        /// Name of the field.
         field: &'static str,
-        /// What it holds.
+        /// Value of the field.
         value: String,
-        /// What it should be.
+        /// Form that the protocol wants.
         expected: &'static str,
     },
     /// A subject cannot be subscribed to.
     #[error("cannot subscribe to {subject}")]
     Subscribe {
-        /// Which subject.
+        /// Subject to subscribe to.
         subject: String,
-        /// What the client library said.
+        /// Error of the client library.
         #[source]
         source: async_nats::SubscribeError,
     },
     /// The loop of an endpoint ended before it was stopped.
     #[error("endpoint {endpoint} ended by itself")]
     EndpointEnded {
-        /// Which endpoint.
+        /// Name of the endpoint.
         endpoint: String,
     },
     /// Requests were still being answered when the time to drain was over.
     #[error("{count} requests were not answered within {within:?} of the stop")]
     DrainTimedOut {
-        /// How many.
+        /// Number of requests.
         count: usize,
-        /// The time there was.
+        /// Time that there was.
         within: Duration,
     },
 }
 
-/// A running service.
+/// Running service.
 #[derive(Debug)]
 pub struct Service {
     nats: Nats,
@@ -191,32 +177,36 @@ impl Service {
         })
     }
 
-    /// Its id, unique among all processes; `$SRV` replies carry it.
+    /// Returns the id, unique among all processes; `$SRV` replies carry it.
     pub fn id(&self) -> &str {
         self.micro.id()
     }
 
-    /// Adds an endpoint; requests are answered from now on, each in a task of its own. A handler that panics answers
-    /// 500.
+    /// Adds an endpoint whose handler decodes requests itself; see [`Service::typed_endpoint`].
     pub async fn endpoint<H, F>(&mut self, endpoint: Endpoint, handler: H) -> Result<(), ServiceError>
     where
         H: Fn(Request) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Bytes, Fault>> + Send + 'static,
     {
-        self.endpoint_after(endpoint, |_| None, handler).await
+        let accept = |_: &Request| Ok(Accepted::new(()));
+        self.typed_endpoint(endpoint, accept, move |request, ()| handler(request)).await
     }
 
-    /// The same for requests that may have to wait for something before they can be worked on. Waiting counts under no limit
-    /// of work: a thousand may wait while others are answered. `wait` says what for, or why it is in vain.
-    pub async fn endpoint_after<W, H, F>(
+    /// Adds an endpoint; requests are answered from now on, each in a task of its own.
+    ///
+    /// `accept` decodes a request once, for its wait, its deadline and `handler` alike; a request that it refuses never
+    /// takes a place in the queue. It runs in the endpoint's loop and must be quick. Where either of them panics, the
+    /// request is answered 500.
+    pub async fn typed_endpoint<Q, A, H, F>(
         &mut self,
         endpoint: Endpoint,
-        wait: W,
+        accept: A,
         handler: H,
     ) -> Result<(), ServiceError>
     where
-        W: Fn(&Request) -> Option<BoxFuture<'static, Result<(), Fault>>> + Send + Sync + 'static,
-        H: Fn(Request) -> F + Send + Sync + 'static,
+        Q: Send + 'static,
+        A: Fn(&Request) -> Result<Accepted<Q>, Fault> + Send + Sync + 'static,
+        H: Fn(Request, Q) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Bytes, Fault>> + Send + 'static,
     {
         let group = endpoint.queue_group.unwrap_or_else(|| self.config.queue_group.clone());
@@ -233,7 +223,7 @@ impl Service {
             endpoint.name,
             endpoint.limits,
             stats,
-            Box::new(wait),
+            Box::new(accept),
             Arc::new(handler),
             self.abandon.clone(),
         );

@@ -1,4 +1,4 @@
-//! How often each tenant may ask: a token bucket a tenant.
+//! Rate limit: a token bucket for each tenant.
 //!
 //! A bucket is one instant, the *theoretical arrival time* of the generic cell rate algorithm (ITU-T I.371): it says
 //! the same as a count of tokens with the time of their last refill. What is known of a tenant that has not asked for a
@@ -14,10 +14,10 @@ use toolweaver_contracts::Tenant;
 /// Most tenants that have a bucket of their own at a time. The rest share one, so that names made up by the thousand
 /// cost no memory and gain no rate.
 const TENANTS_MAX: usize = 10_000;
-/// How often full buckets are forgotten, at most: it looks at all of them.
+/// Least time between two sweeps that forget full buckets: a sweep looks at all of them.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A rate that each tenant may ask at; clones count together, each process for itself.
+/// Rate that each tenant may ask at; clones count together, each process for itself.
 #[derive(Debug, Clone)]
 pub struct TenantRate {
     buckets: Arc<Mutex<Buckets>>,
@@ -25,7 +25,7 @@ pub struct TenantRate {
 }
 
 impl TenantRate {
-    /// So many requests a second, and `burst` at once after a pause.
+    /// Creates a rate of so many requests a second, and `burst` at once after a pause.
     pub fn new(per_second: NonZeroU32, burst: NonZeroU32) -> Self {
         let buckets = Buckets::new(per_second, burst, TENANTS_MAX, Instant::now());
         Self { buckets: Arc::new(Mutex::new(buckets)), per_second }
@@ -35,7 +35,7 @@ impl TenantRate {
         self.per_second
     }
 
-    /// Takes a token; without one, the time until there is one. Who has no tenant's name shares the bucket `None`.
+    /// Takes a token, or returns the time until there is one. Callers without a tenant's name share the bucket `None`.
     pub(super) fn take(&self, tenant: Option<&Tenant>, now: Instant) -> Result<(), Duration> {
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner).take(tenant, now)
     }
@@ -43,12 +43,12 @@ impl TenantRate {
 
 #[derive(Debug)]
 struct Buckets {
-    /// Between two tokens.
+    /// Time between two tokens.
     interval: Duration,
-    /// How far a tenant may be ahead of its rate.
+    /// Most time by which a tenant may be ahead of its rate.
     ahead_max: Duration,
     tenants_max: usize,
-    /// When each tenant would ask next at exactly its rate.
+    /// Instant at which each tenant would ask next at exactly its rate.
     tenants: HashMap<Tenant, Instant>,
     shared: Instant,
     swept_at: Instant,

@@ -1,20 +1,22 @@
-//! Why a request is not worked on, and how that is said.
+//! Refusals: the reasons for which a request is not worked on, or not to its end, and the fault that its caller gets.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use tracing::error;
+
 use toolweaver_contracts::{ErrorCode, Fault};
 
-/// Why a request is refused before its handler sees it.
+/// Reason to refuse a request before its handler sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// As many wait as may.
+    /// The admission queue is full.
     QueueFull { retry_after: Duration },
-    /// It would have waited longer than any may.
+    /// By the forecast it would wait too long.
     WouldWait { retry_after: Duration },
-    /// It did.
+    /// It has waited too long.
     Waited { retry_after: Duration },
-    /// Its tenant asks too often.
+    /// Its tenant is over its rate.
     Rate { per_second: NonZeroU32, retry_after: Duration },
     /// It is too large.
     Size { bytes: usize, bytes_max: usize },
@@ -24,7 +26,7 @@ pub(super) enum Refusal {
 pub(crate) const REASONS: [&str; 5] = ["queue_full", "would_wait", "waited", "rate", "size"];
 
 impl Refusal {
-    /// The value of the label `reason` in metrics.
+    /// Returns the value of the label `reason` in metrics.
     pub(super) fn reason(self) -> &'static str {
         match self {
             Self::QueueFull { .. } => "queue_full",
@@ -35,7 +37,7 @@ impl Refusal {
         }
     }
 
-    /// What the caller is told.
+    /// Returns the fault that the caller gets.
     pub(super) fn fault(self) -> Fault {
         let busy = |message: &str, retry_after: Duration| {
             Fault::new(ErrorCode::Busy, message).hint(format!("{}, or run more workers", again(retry_after)))
@@ -56,9 +58,26 @@ impl Refusal {
     }
 }
 
-/// Rounded up, so that who obeys is not early.
+/// Returns the hint to come back; rounded up, so that a caller that obeys is not early.
 fn again(retry_after: Duration) -> String {
     format!("try again in {} ms", retry_after.as_micros().div_ceil(1_000).max(1))
+}
+
+/// Returns the fault of a request that a stopping service does not answer any more.
+pub(super) fn stopping() -> Fault {
+    Fault::new(ErrorCode::Unavailable, "the service is stopping").hint("ask again; another worker answers")
+}
+
+/// Returns the fault of a request whose deadline is over.
+pub(super) fn too_late() -> Fault {
+    Fault::new(ErrorCode::Deadline, "no answer could be given in time")
+        .hint("ask again; the status endpoint says which dependency is down")
+}
+
+/// Logs that the code behind an endpoint panicked, and returns the fault of the request that broke it.
+pub(super) fn panicked(endpoint: &str) -> Fault {
+    error!(endpoint, "a request handler panicked");
+    Fault::new(ErrorCode::Internal, "the request broke its handler").hint("this is a bug; report it")
 }
 
 #[cfg(test)]

@@ -176,15 +176,15 @@ async fn under_overload_every_request_is_answered_and_those_taken_have_not_waite
     let limits = Limits { concurrency_max: at_most(4), queue_max: 32, ..Limits::default() };
     let queue_wait_max = limits.queue_wait_max;
     let mut service = service(&nats).await;
-    let (in_work, waits) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
+    let (in_flight, waits) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
     let handler = {
-        let (in_work, waits) = (Arc::clone(&in_work), Arc::clone(&waits));
+        let (in_flight, waits) = (Arc::clone(&in_flight), Arc::clone(&waits));
         move |request: toolweaver_messaging::Request| {
-            waits.lock().unwrap().push((in_work.fetch_add(1, Ordering::SeqCst) + 1, request.queued_for));
-            let in_work = Arc::clone(&in_work);
+            waits.lock().unwrap().push((in_flight.fetch_add(1, Ordering::SeqCst) + 1, request.queued_for));
+            let in_flight = Arc::clone(&in_flight);
             async move {
                 tokio::time::sleep(Duration::from_millis(10)).await;
-                in_work.fetch_sub(1, Ordering::SeqCst);
+                in_flight.fetch_sub(1, Ordering::SeqCst);
                 Ok(Bytes::from_static(b"done"))
             }
         }
@@ -210,7 +210,7 @@ async fn under_overload_every_request_is_answered_and_those_taken_have_not_waite
     let waits = std::mem::take(&mut *waits.lock().unwrap());
     assert_eq!(waits.len(), done);
     assert!(
-        waits.iter().all(|(in_work, queued_for)| *in_work <= 4 && *queued_for < queue_wait_max),
+        waits.iter().all(|(in_flight, queued_for)| *in_flight <= 4 && *queued_for < queue_wait_max),
         "{waits:?}"
     );
     assert!(waits.iter().any(|(_, queued_for)| !queued_for.is_zero()), "some have waited");
@@ -223,15 +223,15 @@ async fn the_limit_grows_while_it_is_in_use_and_costs_no_latency() {
     let nats = server.connect().await;
     let limits = Limits { concurrency_min: at_most(2), concurrency_max: at_most(32), ..Limits::default() };
     let mut service = service(&nats).await;
-    let (in_work, peak) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (in_flight, peak) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let handler = {
         let peak = Arc::clone(&peak);
         move |_| {
-            peak.fetch_max(in_work.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            let in_work = Arc::clone(&in_work);
+            peak.fetch_max(in_flight.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            let in_flight = Arc::clone(&in_flight);
             async move {
                 tokio::time::sleep(Duration::from_millis(5)).await;
-                in_work.fetch_sub(1, Ordering::SeqCst);
+                in_flight.fetch_sub(1, Ordering::SeqCst);
                 Ok(Bytes::from_static(b"done"))
             }
         }
@@ -246,7 +246,7 @@ async fn the_limit_grows_while_it_is_in_use_and_costs_no_latency() {
         peak.load(Ordering::SeqCst) >= 8
     });
     tokio::select! {
-        () = asking => unreachable!("it asks for ever"),
+        () = asking => unreachable!("it asks forever"),
         () = grown => {}
     }
     serving.stop().await.unwrap();

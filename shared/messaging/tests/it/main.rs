@@ -8,6 +8,8 @@ mod local_server;
 mod publish;
 mod replay;
 mod service;
+mod settled;
 mod streams;
 mod support;
 mod trace;
+mod typed;

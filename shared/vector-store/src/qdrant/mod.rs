@@ -81,6 +81,11 @@ impl Qdrant {
         })
     }
 
+    /// Returns the address of the server.
+    pub fn url(&self) -> &str {
+        &self.config.qdrant_url
+    }
+
     /// Name of the collection that this handle reads and writes.
     pub fn collection(&self) -> &str {
         &self.collection

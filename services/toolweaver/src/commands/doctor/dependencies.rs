@@ -7,13 +7,13 @@ use std::{
 };
 
 use toolweaver_catalog_cache::{EntryStore as _, Redis, RedisConfig};
+use toolweaver_resilience::error_chain;
 use toolweaver_vector_store::{Qdrant, QdrantConfig, VectorStore as _};
 
 use super::Finding;
 use crate::{
     data_dir::DataDir,
     default_model::{self, WEIGHTS_SHA256, sha256_of},
-    error_chain::error_chain,
 };
 
 /// Time that Redis may take to connect.
@@ -60,7 +60,7 @@ pub(super) async fn qdrant(config: &QdrantConfig) -> Finding {
     const CHECK: &str = "Qdrant";
     let advice = "check that Qdrant runs there and that QDRANT_URL is its gRPC port (6334)";
     let failed = |error: &dyn std::error::Error| {
-        Finding::fail(CHECK, error_chain(error), advice).at(&config.qdrant_url)
+        Finding::fail(CHECK, error_chain(error).to_string(), advice).at(&config.qdrant_url)
     };
     // Only the server is asked here, no collection: fingerprint and dimensions do not matter.
     let store = match Qdrant::new(config, "doctor", NonZeroUsize::MIN) {
@@ -83,7 +83,7 @@ pub(super) async fn redis(config: &RedisConfig) -> Finding {
     let advice = "check that Redis runs there, and REDIS_URL with its password";
     let store = match Redis::connect(config) {
         Ok(store) => store,
-        Err(error) => return Finding::fail(CHECK, error_chain(&error), advice).at(&url),
+        Err(error) => return Finding::fail(CHECK, error_chain(&error).to_string(), advice).at(&url),
     };
     let deadline = Instant::now() + CONNECT_WITHIN;
     while !store.is_connected() {
@@ -100,6 +100,6 @@ pub(super) async fn redis(config: &RedisConfig) -> Finding {
     let begin = Instant::now();
     match store.get("doctor").await {
         Ok(_) => Finding::pass(CHECK, format!("answers at {url}")).after(begin.elapsed()),
-        Err(error) => Finding::fail(CHECK, error_chain(&error), advice).at(&url),
+        Err(error) => Finding::fail(CHECK, error_chain(&error).to_string(), advice).at(&url),
     }
 }

@@ -8,12 +8,10 @@ use std::{
 use futures_util::TryStreamExt as _;
 use toolweaver_contracts::{Fault, Health, Part, StatusReply, StatusRequest, subjects};
 use toolweaver_messaging::streams;
+use toolweaver_resilience::error_chain;
 
 use super::Finding;
-use crate::{
-    client::{ANSWER_TIMEOUT, Client, instances},
-    error_chain::error_chain,
-};
+use crate::client::{ANSWER_TIMEOUT, Client, instances};
 
 /// Times that a consumer is looked at before it counts as one that nobody pulls from.
 const LOOKS: usize = 5;
@@ -67,7 +65,8 @@ async fn nats(client: &Client) -> Finding {
                 .after(round_trip)
         }
         Err(error) => {
-            Finding::fail("NATS", error_chain(&error), "look at the log of nats-server").at(&client.url)
+            Finding::fail("NATS", error_chain(&error).to_string(), "look at the log of nats-server")
+                .at(&client.url)
         }
     }
 }
@@ -81,7 +80,7 @@ async fn jetstream(client: &Client) -> Finding {
         }
         Err(error) => Finding::fail(
             "JetStream",
-            error_chain(&error),
+            error_chain(&error).to_string(),
             "start nats-server with JetStream: nats-server -js -sd DIR",
         )
         .at(&client.url),
@@ -100,7 +99,7 @@ async fn stream_findings(client: &Client) -> Vec<Finding> {
             }
             Err(error) => Finding::fail(
                 &check,
-                error_chain(&error),
+                error_chain(&error).to_string(),
                 "start a worker, or `toolweaver up`: the workers create the streams",
             ),
         });
@@ -152,11 +151,15 @@ async fn puller(client: &Client, check: &str, stream: &str, consumer_prefix: &st
         }
         let handle = match client.nats.jetstream().get_stream_no_info(stream).await {
             Ok(handle) => handle,
-            Err(error) => return Finding::fail(check, error_chain(&error), "look at JetStream above"),
+            Err(error) => {
+                return Finding::fail(check, error_chain(&error).to_string(), "look at JetStream above");
+            }
         };
         let consumers: Vec<_> = match handle.consumers().try_collect().await {
             Ok(consumers) => consumers,
-            Err(error) => return Finding::fail(check, error_chain(&error), "look at JetStream above"),
+            Err(error) => {
+                return Finding::fail(check, error_chain(&error).to_string(), "look at JetStream above");
+            }
         };
         let ours: Vec<_> =
             consumers.into_iter().filter(|consumer| consumer.name.starts_with(consumer_prefix)).collect();

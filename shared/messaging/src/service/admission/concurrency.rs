@@ -1,6 +1,6 @@
-//! How many requests may be in work: a limit that follows what the machine can do.
+//! Adaptive concurrency limit: the number of requests in flight follows what the machine can do.
 //!
-//! The law is the gradient law of Netflix's concurrency-limits (`Gradient2Limit`), a descendant of TCP Vegas: requests
+//! The control law is the gradient law of Netflix's concurrency-limits (`Gradient2Limit`), a descendant of TCP Vegas: requests
 //! that wait for each other inside the machine take longer than they do without load, so the limit is multiplied by
 //! the ratio of the two latencies, and it grows by its square root while it is in use and latency has not grown.
 //!
@@ -9,7 +9,7 @@
 //! - **Upper quantiles are compared, not means.** A mean follows the mix of the two, so that an emptied cache would look
 //!   like an overload. The latency without load is the upper quantile of the costlier kind as long as the kind is one
 //!   request in twenty now and then; whatever the mix, the recent quantile is then no higher.
-//! - **The latency without load is measured where there is no load:** while no more than the minimum is in work. A long
+//! - **The latency without load is measured where there is no load:** while no more than the minimum is in flight. A long
 //!   average over all requests rises with every long overload. It rises at once, falls slowly, and stays as it is under
 //!   load. Should it be too low, the limit falls until it is measured anew.
 
@@ -17,7 +17,7 @@
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "counts of requests in work and of latencies in a window are small, and none is negative"
+    reason = "counts of requests in flight and of latencies in a window are small, and none is negative"
 )]
 
 use std::time::{Duration, Instant};
@@ -26,18 +26,18 @@ use std::time::{Duration, Instant};
 const WINDOW_MIN: Duration = Duration::from_millis(100);
 /// Fewest latencies in it.
 const WINDOW_COUNT_MIN: usize = 50;
-/// The quantile of the recent latency.
+/// Quantile of the recent latency.
 const RECENT_QUANTILE: f64 = 0.9;
-/// The quantile of the latency without load; further up, so that a kind of request is known before it is frequent.
+/// Quantile of the latency without load; further up, so that a kind of request is known before it is frequent.
 const NO_LOAD_QUANTILE: f64 = 0.95;
-/// How far latency may grow: half of it may be waiting for other requests. Less would punish ordinary spread.
+/// Greatest growth of latency that is tolerated: half of it may be waiting for others. Less would punish ordinary spread.
 const TOLERANCE: f64 = 1.5;
-/// Most that one window takes away.
+/// Least factor by which one window cuts the limit.
 const GRADIENT_MIN: f64 = 0.5;
-/// The time in which a latency without load that is not seen again counts half.
+/// Half-life of a latency without load that is not seen again.
 const HALF_LIFE: Duration = Duration::from_mins(5);
 
-/// The limit of one endpoint. Fixed where minimum and maximum are equal.
+/// Concurrency limit of one endpoint. Fixed where minimum and maximum are equal.
 #[derive(Debug)]
 pub(super) struct ConcurrencyLimit {
     min: usize,
@@ -47,34 +47,34 @@ pub(super) struct ConcurrencyLimit {
     window: Window,
 }
 
-/// What was seen since the limit was last judged.
+/// Latencies since the limit was last judged.
 #[derive(Debug)]
 struct Window {
     opened_at: Instant,
-    /// Most requests in work at a time.
+    /// Most requests in flight at a time.
     peak: usize,
     seconds: Vec<f64>,
 }
 
 impl ConcurrencyLimit {
-    /// Starts at the minimum: the first window then shows the latency without load, even of a worker that starts into an
+    /// Creates a limit at the minimum: the first window then shows the latency without load, even of a worker that starts into an
     /// overload.
     pub(super) fn new(min: usize, max: usize, now: Instant) -> Self {
         let min = min.min(max);
         Self { min, max, limit: min as f64, no_load_seconds: 0.0, window: Window::open(now) }
     }
 
-    /// Most requests to have in work now.
+    /// Returns the limit now in force.
     pub(super) fn get(&self) -> usize {
         self.limit as usize
     }
 
-    /// Takes note of a request that ended; `in_work` counts it still.
-    pub(super) fn ended(&mut self, started_at: Instant, in_work: usize, now: Instant) {
+    /// Counts a request that was completed; `in_flight` still includes it.
+    pub(super) fn completed(&mut self, started_at: Instant, in_flight: usize, now: Instant) {
         if self.min == self.max {
             return;
         }
-        self.window.peak = self.window.peak.max(in_work);
+        self.window.peak = self.window.peak.max(in_flight);
         // A request from before the window tells of the limit from before it: one overload would be punished twice.
         if started_at >= self.window.opened_at {
             self.window.seconds.push(now.saturating_duration_since(started_at).as_secs_f64());
@@ -110,7 +110,7 @@ impl Window {
         Self { opened_at: now, peak: 0, seconds: Vec::new() }
     }
 
-    /// Of sorted latencies, of which there is at least one.
+    /// Returns a quantile of the latencies, which are sorted and at least one.
     fn quantile(&self, share: f64) -> f64 {
         self.seconds[((self.seconds.len() - 1) as f64 * share) as usize]
     }

@@ -1,14 +1,14 @@
-//! Which request is worked on now, which one waits, and which one is told to come back: the state of one endpoint.
+//! Admission control: which request is admitted now, which one is queued, and which one is refused.
 //!
 //! ```text
-//! offer ──▶ limit not reached ──────────────────────────────────────▶ work
-//!    │                                                                 ▲
-//!    └────▶ fair queue, ≤ queue_max, ≤ queue_wait_max ── one ended ────┘
-//!             └─ full, too long foretold, too long waited: refused
+//! offer ──▶ limit not reached ───────────────────────────────────────────▶ admitted
+//!    │                                                                        ▲
+//!    └────▶ fair queue, ≤ queue_max, ≤ queue_wait_max ── one is completed ────┘
+//!             └─ full, too long by the forecast, too long in fact: refused
 //! ```
 //! No clock and no I/O: every call says what time it is and returns what to do.
 
-#![expect(clippy::cast_precision_loss, reason = "counts of requests in work and in the queue are small")]
+#![expect(clippy::cast_precision_loss, reason = "counts of requests in flight and in the queue are small")]
 
 mod concurrency;
 mod queue;
@@ -22,27 +22,27 @@ use self::queue::FairQueue;
 use super::Limits;
 use super::refusal::Refusal;
 
-/// The weight of one more request in the mean time that requests are in work.
+/// Weight of one more request in the mean time in flight.
 const MEAN_WEIGHT: f64 = 0.05;
 
-/// What to do with a request that was offered.
+/// Decision about a request that was offered.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Decision<T> {
-    /// Work on it; so long it has waited.
-    Work(T, Duration),
-    /// Tell its caller so.
+    /// Start it; so long it was queued.
+    Admit(T, Duration),
+    /// Refuse it.
     Refuse(T, Refusal),
 }
 
-/// Who is in work and who waits. Somebody waits only while the limit is reached.
+/// State of one endpoint: requests in flight and queued. Something is queued only while the limit is reached.
 #[derive(Debug)]
 pub(super) struct Admission<T> {
     concurrency: ConcurrencyLimit,
     queue: FairQueue<T>,
     queue_max: usize,
     queue_wait_max: Duration,
-    in_work: usize,
-    /// Mean time in work; nothing until one has ended.
+    in_flight: usize,
+    /// Mean time in flight; none until one request has completed.
     mean_seconds: Option<f64>,
 }
 
@@ -57,34 +57,34 @@ impl<T> Admission<T> {
             queue: FairQueue::new(),
             queue_max: limits.queue_max,
             queue_wait_max: limits.queue_wait_max,
-            in_work: 0,
+            in_flight: 0,
             mean_seconds: None,
         }
     }
 
-    /// Most requests in work now.
+    /// Returns the concurrency limit now in force.
     pub(super) fn limit(&self) -> usize {
         self.concurrency.get()
     }
 
-    pub(super) fn in_work(&self) -> usize {
-        self.in_work
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight
     }
 
     pub(super) fn queued(&self) -> usize {
         self.queue.len()
     }
 
-    /// When the first of those that wait has waited too long.
-    pub(super) fn due(&self) -> Option<Instant> {
+    /// Returns the instant at which the first queued request will have waited too long.
+    pub(super) fn next_expiry(&self) -> Option<Instant> {
         self.queue.oldest().map(|since| since + self.queue_wait_max)
     }
 
-    /// A request has come.
+    /// Offers a new request.
     pub(super) fn offer(&mut self, tenant: Option<Tenant>, item: T, now: Instant) -> Vec<Decision<T>> {
-        if self.in_work < self.limit() {
-            self.in_work += 1;
-            return vec![Decision::Work(item, Duration::ZERO)];
+        if self.in_flight < self.limit() {
+            self.in_flight += 1;
+            return vec![Decision::Admit(item, Duration::ZERO)];
         }
         let retry_after = self.wait_behind(self.queue.ahead_of(tenant.as_ref()));
         if retry_after > self.queue_wait_max {
@@ -102,33 +102,32 @@ impl<T> Admission<T> {
         vec![Decision::Refuse(other, full)]
     }
 
-    /// One that was in work since `started_at` has ended.
-    pub(super) fn ended(&mut self, started_at: Instant, now: Instant) -> Vec<Decision<T>> {
-        self.concurrency.ended(started_at, self.in_work, now);
+    /// Completes a request that was in flight since `started_at`.
+    pub(super) fn completed(&mut self, started_at: Instant, now: Instant) -> Vec<Decision<T>> {
+        self.concurrency.completed(started_at, self.in_flight, now);
         let seconds = now.saturating_duration_since(started_at).as_secs_f64();
         let mean = self.mean_seconds.get_or_insert(seconds);
         *mean += MEAN_WEIGHT * (seconds - *mean);
-        self.in_work -= 1;
-        let mut decisions = self.overdue(now);
-        while self.in_work < self.limit()
+        self.in_flight -= 1;
+        let mut decisions = self.expire(now);
+        while self.in_flight < self.limit()
             && let Some(next) = self.queue.pop()
         {
-            self.in_work += 1;
-            decisions.push(Decision::Work(next.item, now.saturating_duration_since(next.since)));
+            self.in_flight += 1;
+            decisions.push(Decision::Admit(next.item, now.saturating_duration_since(next.since)));
         }
         decisions
     }
 
-    /// Time has passed: refuses those that have waited too long.
-    pub(super) fn overdue(&mut self, now: Instant) -> Vec<Decision<T>> {
+    /// Refuses the requests that have waited too long by now.
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<Decision<T>> {
         let Some(since) = now.checked_sub(self.queue_wait_max) else { return Vec::new() };
         let old = self.queue.take_waiting_since(since);
         let retry_after = self.wait_behind(self.queue.len());
         old.into_iter().map(|item| Decision::Refuse(item, Refusal::Waited { retry_after })).collect()
     }
 
-    /// How long a request waits for its turn behind `ahead` others, by Little's law; nothing is known before the first
-    /// has ended.
+    /// Returns the forecast of the wait behind `ahead` others, by Little's law; zero before the first has completed.
     fn wait_behind(&self, ahead: usize) -> Duration {
         let turns = (ahead + 1) as f64 / self.limit() as f64;
         Duration::from_secs_f64(turns * self.mean_seconds.unwrap_or_default())

@@ -1,4 +1,4 @@
-//! Where requests wait for their turn: one queue a tenant, and the tenants take turns.
+//! Fair queue: one queue for each tenant, served round-robin.
 //!
 //! Within a tenant it is first in, first out. Last in, first out would serve fresher requests under overload, but no
 //! request waits here long enough to be stale, and order is what a tenant expects. Deadlines are not kept here.
@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use toolweaver_contracts::Tenant;
 
-/// Requests that wait, of all tenants. `None` is who has no tenant's name.
+/// Queued requests of all tenants. `None` stands for callers without a tenant's name.
 #[derive(Debug)]
 pub(super) struct FairQueue<T> {
-    /// Tenants with something waiting, the next one first.
+    /// Tenants with something queued, the next one first.
     tenants: VecDeque<(Option<Tenant>, VecDeque<Waiting<T>>)>,
     len: usize,
 }
@@ -31,8 +31,8 @@ impl<T> FairQueue<T> {
         self.len
     }
 
-    /// How many are served before a newcomer of this tenant: its own, and of each other tenant no more than those and
-    /// one.
+    /// Returns how many are served before a newcomer of this tenant: its own, and of each other tenant no more than
+    /// those and one.
     pub(super) fn ahead_of(&self, tenant: Option<&Tenant>) -> usize {
         let own = self.waiting_of(tenant);
         let others = self.tenants.iter().filter(|(other, _)| other.as_ref() != tenant);
@@ -48,7 +48,7 @@ impl<T> FairQueue<T> {
         }
     }
 
-    /// The next one to serve; its tenant then goes to the end of the line.
+    /// Takes the next request to serve; its tenant then goes to the end of the line.
     pub(super) fn pop(&mut self) -> Option<Waiting<T>> {
         let (tenant, mut waiting) = self.tenants.pop_front()?;
         let next = waiting.pop_front();
@@ -71,12 +71,12 @@ impl<T> FairQueue<T> {
         longest.pop_back().map(|waiting| waiting.item)
     }
 
-    /// Since when the one that waits longest does.
+    /// Returns the instant since which the oldest request is queued.
     pub(super) fn oldest(&self) -> Option<Instant> {
         self.tenants.iter().filter_map(|(_, waiting)| waiting.front()).map(|waiting| waiting.since).min()
     }
 
-    /// Takes out those that wait since this instant or longer.
+    /// Takes out the requests that are queued since this instant or longer.
     pub(super) fn take_waiting_since(&mut self, instant: Instant) -> Vec<T> {
         let mut taken = Vec::new();
         for (_, waiting) in &mut self.tenants {

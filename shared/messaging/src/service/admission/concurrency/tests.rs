@@ -26,12 +26,12 @@ impl Told {
         told
     }
 
-    /// One window in which up to so many were in work; the limit after it.
-    fn window(&mut self, in_work: usize, latency_ms: impl Fn(usize) -> u64) -> usize {
+    /// One window in which up to so many were in flight; the limit after it.
+    fn window(&mut self, in_flight: usize, latency_ms: impl Fn(usize) -> u64) -> usize {
         let started_at = self.now + WINDOW_MIN;
         for number in 0..WINDOW_COUNT_MIN {
             self.now = started_at + Duration::from_millis(latency_ms(number));
-            self.limit.ended(started_at, in_work, self.now);
+            self.limit.completed(started_at, in_flight, self.now);
         }
         self.limit.get()
     }
@@ -54,7 +54,7 @@ fn what_began_before_the_limit_changed_says_nothing_about_it() {
     let before = told.window(told.limit.get(), |_| 500);
     for _ in 0..10 * WINDOW_COUNT_MIN {
         told.now += Duration::from_millis(1);
-        told.limit.ended(long_ago, before, told.now);
+        told.limit.completed(long_ago, before, told.now);
     }
     assert_eq!(told.limit.get(), before);
 }
@@ -90,9 +90,9 @@ proptest! {
         let start = Instant::now();
         let mut limit = ConcurrencyLimit::new(min, min + more, start);
         let mut started_at = start;
-        for (gap_us, latency_us, in_work) in steps {
+        for (gap_us, latency_us, in_flight) in steps {
             started_at += Duration::from_micros(gap_us);
-            limit.ended(started_at, in_work, started_at + Duration::from_micros(latency_us));
+            limit.completed(started_at, in_flight, started_at + Duration::from_micros(latency_us));
             prop_assert!((min..=min + more).contains(&limit.get()));
         }
     }

@@ -41,7 +41,7 @@ impl Machine {
         }
     }
 
-    fn in_work(&self) -> usize {
+    fn in_flight(&self) -> usize {
         self.serving.len() + self.inside.len()
     }
 
@@ -53,14 +53,14 @@ impl Machine {
             let ends_at = self.serving.peek().map_or(Duration::MAX, |Reverse((at, _))| *at);
             if arrives_at <= ends_at {
                 self.now = arrives_at;
-                if self.in_work() < self.limit.get() {
+                if self.in_flight() < self.limit.get() {
                     self.inside.push_back(self.now);
                 }
                 arrives_at += self.gap(per_second);
             } else {
                 self.now = ends_at;
                 let Some(Reverse((_, started_at))) = self.serving.pop() else { unreachable!() };
-                self.limit.ended(self.start + started_at, self.in_work() + 1, self.start + self.now);
+                self.limit.completed(self.start + started_at, self.in_flight() + 1, self.start + self.now);
                 self.ended += 1;
                 self.lowest = self.lowest.min(self.limit.get());
                 self.highest = self.highest.max(self.limit.get());

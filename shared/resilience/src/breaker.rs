@@ -1,21 +1,24 @@
-//! Keeps requests from waiting on a part that is down: Redis here, a vector database elsewhere.
+//! Circuit breaker: keeps requests from waiting for a dependency that is known to be down.
 
 use std::error::Error;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use opentelemetry::metrics::Gauge;
 use opentelemetry::{KeyValue, global};
+use tokio::time::Instant;
 use tracing::{info, warn};
 
-/// Failures in a row after which nobody asks any more.
+use crate::error_chain;
+
+/// Consecutive failures that open the breaker.
 const FAILURES_MAX: u32 = 5;
 
-/// How long nobody asks; then one request tries. Also how long that one may take before another may try in its place.
+/// Time for which an open breaker admits nothing; then one request tries. A try that takes longer is followed by another.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A circuit breaker in front of one part. Says in the log when the part goes and when it is back, once each, and
-/// in the metric `toolweaver_breaker_state` how it is.
+/// Circuit breaker in front of one dependency. Logs when the dependency goes and when it is back, once each, and exports its
+/// state as the metric `toolweaver_breaker_state`.
 ///
 /// ```text
 ///            5 failures in a row            1 s                    answer
@@ -25,30 +28,30 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// ```
 #[derive(Debug)]
 pub struct Breaker {
-    part: &'static str,
+    dependency: &'static str,
     phase: Mutex<Phase>,
     gauge: Gauge<u64>,
 }
 
-/// How a [`Breaker`] is. The numbers are those of the metric.
+/// State of a [`Breaker`]. The numbers are those of the metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerState {
-    /// Everybody asks.
+    /// Every call is admitted.
     Closed = 0,
-    /// One request tries whether the part is back; the others do not ask.
+    /// One call tries whether the dependency is back; the others are not admitted.
     HalfOpen = 1,
-    /// Nobody asks.
+    /// No call is admitted.
     Open = 2,
 }
 
-/// Why [`Breaker::guard`] has no value.
+/// Error of a call behind a [`Breaker`].
 #[derive(Debug, thiserror::Error)]
 pub enum BreakerError<E: Error + 'static> {
-    /// The part was not asked.
-    #[error("not asked, because it is known to be down")]
+    /// The call was not made.
+    #[error("not called, because it is known to be down")]
     Open,
-    /// The part was asked.
-    #[error("asked in vain")]
+    /// The call was made and failed.
+    #[error("the call failed")]
     Failed(#[source] E),
 }
 
@@ -60,18 +63,18 @@ enum Phase {
 }
 
 impl Breaker {
-    /// A closed breaker. Create it after telemetry was started. `part` is its name in the log and in the metric.
-    pub fn new(part: &'static str) -> Self {
+    /// Creates a closed breaker, after telemetry was started. `dependency` is its name in logs and in the metric.
+    pub fn new(dependency: &'static str) -> Self {
         let gauge = global::meter("toolweaver.breaker")
             .u64_gauge("toolweaver_breaker_state")
-            .with_description("Whether a part is asked: 0 closed, 1 half-open, 2 open")
+            .with_description("Whether a dependency is called: 0 closed, 1 half-open, 2 open")
             .build();
-        let breaker = Self { part, phase: Mutex::new(Phase::Closed { failures: 0 }), gauge };
+        let breaker = Self { dependency, phase: Mutex::new(Phase::Closed { failures: 0 }), gauge };
         breaker.enter(&mut breaker.phase(), Phase::Closed { failures: 0 });
         breaker
     }
 
-    /// Makes the call if the breaker admits it, and learns from how it ends. A call that is cancelled teaches nothing.
+    /// Makes the call if the breaker admits it, and counts its result. A call that is cancelled counts as neither.
     pub async fn guard<T, E: Error + 'static>(
         &self,
         call: impl Future<Output = Result<T, E>>,
@@ -91,26 +94,26 @@ impl Breaker {
         }
     }
 
-    /// Whether this request may ask. Whoever asks then says how it went: [`Self::succeeded`] or [`Self::failed`].
+    /// Returns whether a call may be made. The caller then reports its result: [`Self::succeeded`] or [`Self::failed`].
     pub fn admits(&self) -> bool {
         self.admits_at(Instant::now())
     }
 
-    /// The part answered.
+    /// Counts a call that the dependency answered.
     pub fn succeeded(&self) {
         let mut phase = self.phase();
         if !matches!(*phase, Phase::Closed { .. }) {
-            info!(part = self.part, "the part answers again");
+            info!(dependency = self.dependency, "the dependency answers again");
         }
         self.enter(&mut phase, Phase::Closed { failures: 0 });
     }
 
-    /// The part did not answer.
+    /// Counts a call that the dependency did not answer.
     pub fn failed(&self, error: &dyn Error) {
         self.failed_at(Instant::now(), error);
     }
 
-    /// How it is.
+    /// Returns the current state.
     pub fn state(&self) -> BreakerState {
         self.phase().state()
     }
@@ -120,7 +123,7 @@ impl Breaker {
         match *phase {
             Phase::Closed { .. } => true,
             Phase::HalfOpen { next_try } | Phase::Open { next_try } if now >= next_try => {
-                // The others keep out until this one knows; but should it never tell, not for ever.
+                // The others keep out until this one knows; but should it never tell, not forever.
                 self.enter(&mut phase, Phase::HalfOpen { next_try: now + PAUSE });
                 true
             }
@@ -135,8 +138,8 @@ impl Breaker {
                 Phase::Closed { failures: failures + 1 }
             }
             Phase::Closed { .. } => {
-                let cause = error.source().map(ToString::to_string).unwrap_or_default();
-                warn!(part = self.part, %error, cause, "the part does not answer: going on without it");
+                let (dependency, error) = (self.dependency, error_chain(error));
+                warn!(dependency, %error, "the dependency does not answer: going on without it");
                 Phase::Open { next_try: now + PAUSE }
             }
             Phase::HalfOpen { .. } => Phase::Open { next_try: now + PAUSE },
@@ -148,7 +151,8 @@ impl Breaker {
 
     fn enter(&self, phase: &mut Phase, next: Phase) {
         *phase = next;
-        self.gauge.record(next.state() as u64, &[KeyValue::new("part", self.part)]);
+        // The label is older than the word: queries and alerts of operators know it.
+        self.gauge.record(next.state() as u64, &[KeyValue::new("part", self.dependency)]);
     }
 
     fn phase(&self) -> MutexGuard<'_, Phase> {
@@ -173,7 +177,7 @@ mod tests {
 
     use super::*;
 
-    /// A breaker that opened at this time.
+    /// Creates a breaker that opened at this time.
     fn open_since(now: Instant) -> Breaker {
         let breaker = Breaker::new("test");
         for _ in 0..FAILURES_MAX {
@@ -233,19 +237,23 @@ mod tests {
         assert!(breaker.admits_at(now + PAUSE));
     }
 
-    #[tokio::test]
-    async fn a_guarded_call_is_not_made_while_the_part_is_down() {
+    #[tokio::test(start_paused = true)]
+    async fn a_guarded_call_is_not_made_while_the_dependency_is_down() {
         let breaker = Breaker::new("test");
         for _ in 0..FAILURES_MAX {
             let failed = breaker.guard(async { Err::<(), _>(Late) }).await;
             assert!(matches!(failed, Err(BreakerError::Failed(Late))));
         }
-        let mut was_asked = false;
+        let mut was_called = false;
         let call = async {
-            was_asked = true;
+            was_called = true;
             Ok::<_, Late>(())
         };
         assert!(matches!(breaker.guard(call).await, Err(BreakerError::Open)));
-        assert!(!was_asked);
+        assert!(!was_called);
+
+        tokio::time::advance(PAUSE).await;
+        assert!(breaker.guard(async { Ok::<_, Late>(()) }).await.is_ok());
+        assert_eq!(breaker.state(), BreakerState::Closed);
     }
 }

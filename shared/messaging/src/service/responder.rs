@@ -1,4 +1,4 @@
-//! Sends the answers of one endpoint, and counts them. Who computed them is not known here.
+//! Responder of one endpoint: sends answers and counts them. How they are computed is not known here.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,35 +11,42 @@ use tracing::warn;
 use toolweaver_contracts::{ErrorBody, ErrorCode, Fault, encode};
 
 use super::micro::EndpointStats;
+use super::refusal::Refusal;
 use crate::metrics;
 
 /// Longest error text in a header, in bytes; the body has all of it.
 const HEADER_TEXT_MAX: usize = 256;
 
-/// What it takes to answer, whoever computed the answer.
-pub(super) struct Answerer {
+/// Sender of the answers of one endpoint.
+pub(super) struct Responder {
     client: Client,
     endpoint: String,
     stats: Arc<EndpointStats>,
 }
 
-impl Answerer {
+impl Responder {
     pub(super) fn new(client: Client, endpoint: String, stats: Arc<EndpointStats>) -> Self {
         Self { client, endpoint, stats }
     }
 
-    /// The name of its endpoint.
+    /// Returns the name of its endpoint.
     pub(super) fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// Takes note of a request that is owed an answer.
-    pub(super) fn taken(&self) {
+    /// Counts a request that is owed an answer from now on.
+    pub(super) fn begin(&self) {
         self.stats.begin();
     }
 
-    /// Gives the answer to a request that was taken.
-    pub(super) async fn answer(&self, reply: Subject, result: Result<Bytes, Fault>, received_at: Instant) {
+    /// Answers a request that is not worked on, and counts why.
+    pub(super) async fn refuse(&self, reply: Subject, refusal: Refusal, received_at: Instant) {
+        metrics::shed(&self.endpoint, refusal.reason());
+        self.respond(reply, Err(refusal.fault()), received_at).await;
+    }
+
+    /// Sends the answer to a request, and counts it.
+    pub(super) async fn respond(&self, reply: Subject, result: Result<Bytes, Fault>, received_at: Instant) {
         let sent = match &result {
             Ok(body) => self.client.publish(reply.clone(), body.clone()).await,
             Err(fault) => self.send_fault(reply.clone(), fault).await,
@@ -70,7 +77,7 @@ impl Answerer {
     }
 }
 
-/// A text that is one header line whatever it quotes.
+/// Returns the text as one header line, whatever it quotes.
 fn header_text(text: &str) -> String {
     let end = text.floor_char_boundary(HEADER_TEXT_MAX);
     text[..end].chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
