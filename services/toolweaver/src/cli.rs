@@ -6,10 +6,9 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::{
     commands::{
-        CompletionsArgs, DoctorArgs, DomainsArgs, GetArgs, HTTP_ADDR_DEFAULT, ImportCommand,
+        CompletionsArgs, DoctorArgs, DomainsArgs, EvalArgs, GetArgs, HTTP_ADDR_DEFAULT, ImportCommand,
         LOG_FILTER_DEFAULT, ManArgs, ModelCommand, RegisterArgs, RemoveArgs, SearchArgs, UpArgs,
     },
-    eval::EvalArgs,
     options::{Common, Connection},
     terminal::{EXIT_CODES, Output, line, note, terminal_width, wrap_help},
 };

@@ -3,7 +3,7 @@
 //! Modules stand in levels, and each uses lower ones only (held by `tests/levels.rs`):
 //!
 //! ```text
-//! main ─▶ cli ─▶ commands, eval ─▶ registration, workers ─▶ client ─▶ data_dir, options, terminal
+//! main ─▶ cli ─▶ commands ─▶ registration, workers ─▶ client ─▶ data_dir, options, terminal
 //! ```
 //! A command prints one result, as a table or as JSON, and ends with an exit code that scripts can use. Here does
 //! **not** live: any work of the workers; the client commands see only what any NATS client sees.
@@ -13,8 +13,6 @@ mod client;
 mod commands;
 mod data_dir;
 mod default_model;
-mod eval;
-mod openapi;
 mod options;
 mod registration;
 mod terminal;
@@ -95,7 +93,7 @@ async fn execute(command: Command, common: &Common) -> Result<Exit, Fault> {
         Command::Domains(args) => commands::domains(args, common).await,
         Command::Status(connection) => commands::status(&connection, common).await,
         Command::Doctor(args) => commands::doctor(&args, common).await,
-        Command::Eval(args) => eval::eval(*args, common).await,
+        Command::Eval(args) => commands::eval(*args, common).await,
         // These block, which nobody minds: nothing else runs then.
         Command::Model(command) => commands::model(&command, common),
         Command::Completions(args) => commands::completions(&args, Cli::program()),

@@ -8,9 +8,9 @@ use std::{
 
 use clap::{Args, Subcommand};
 use toolweaver_contracts::{Domain, Fault, encode};
+use toolweaver_openapi_import as openapi;
 
 use crate::{
-    openapi,
     options::{Common, Connection, WaitArgs},
     registration::{Entry, Job, prepare, unreadable},
     terminal::{Exit, line, note},

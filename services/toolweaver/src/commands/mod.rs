@@ -3,6 +3,7 @@
 mod completions;
 mod doctor;
 mod domains;
+mod eval;
 mod get;
 mod import;
 mod man;
@@ -17,6 +18,7 @@ pub(crate) use self::{
     completions::{CompletionsArgs, completions},
     doctor::{DoctorArgs, doctor},
     domains::{DomainsArgs, domains},
+    eval::{EvalArgs, eval},
     get::{GetArgs, get},
     import::{ImportCommand, import},
     man::{ManArgs, man},
