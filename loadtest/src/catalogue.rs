@@ -1,4 +1,4 @@
-//! Filling a catalogue: registering tools and waiting until all of them can be found.
+//! Filling of a catalog: registers tools and waits until all of them can be found.
 
 use std::time::{Duration, Instant};
 
@@ -8,9 +8,9 @@ use toolweaver_contracts::Tool;
 
 use crate::client::Client;
 
-/// How often is looked how many there are.
+/// Interval between two looks at their number.
 const POLL_EVERY: Duration = Duration::from_millis(20);
-/// Without one more tool for this long, no more will come.
+/// Time without one more tool after which no more will come.
 const STALLED_AFTER: Duration = Duration::from_mins(1);
 
 /// Registers tools and waits until the tenant has `total` searchable ones; returns how long it took.

@@ -1,4 +1,4 @@
-//! The wire as an outside client speaks it: publish with an ack, request with a reply.
+//! Client of the wire from outside: publish with an ack, request with a reply.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use toolweaver_contracts::{
     subjects,
 };
 
-/// Publishes whose ack is still awaited.
+/// Publishes in flight at a time.
 const PUBLISHES_IN_FLIGHT: usize = 256;
 /// Longest time to wait for one reply.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// A connection on behalf of one tenant. Clones share it.
+/// Connection on behalf of one tenant. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Client {
     nats: async_nats::Client,
@@ -71,7 +71,7 @@ impl Client {
         self.request(subjects::STATUS_SUBJECT.to_owned(), &StatusRequest {}).await
     }
 
-    /// The error is the [`Fault`] that was answered, where there was an answer.
+    /// Sends a request. The error is the [`Fault`] of the reply, where there was one.
     async fn request<T: DeserializeOwned>(
         &self,
         subject: String,
@@ -87,12 +87,12 @@ impl Client {
     }
 }
 
-/// A tool's name within its tenant.
+/// Returns a tool's id within its tenant.
 pub(crate) fn tool_id(tool: &Tool) -> ToolId {
     ToolId { domain: tool.domain.clone(), tool_name: tool.tool_name.clone() }
 }
 
-/// The code of an error reply; none where nothing was answered.
+/// Returns the code of an error reply; `None` where there was no reply.
 pub(crate) fn code(error: &anyhow::Error) -> Option<ErrorCode> {
     error.downcast_ref::<Fault>().map(|fault| fault.code)
 }

@@ -1,4 +1,4 @@
-//! What becomes of traffic while Redis breaks: one fault after the other in one run.
+//! Traffic while Redis breaks: one fault after the other in one run.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
     traffic::{Phase, Traffic},
 };
 
-/// How long a fault lasts.
+/// Duration of a fault.
 const LASTS: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +39,7 @@ const PHASES: [(&str, Fault); 6] = [
     ("recovery", Fault::None),
 ];
 
-/// The command.
+/// Runs `loadtest faults`.
 pub(crate) async fn run(arguments: FaultsArguments) -> anyhow::Result<()> {
     let FaultsArguments { run, cluster, phase_seconds } = arguments;
     let tools = tools::load(&run.source, run.mix.catalogue.get())?;

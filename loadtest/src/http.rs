@@ -11,7 +11,7 @@ use tokio::{
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What was answered.
+/// Response to a GET.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: String,

@@ -21,25 +21,25 @@ use crate::{
 const CACHED_QUERIES: usize = 50;
 /// Registrations timed for publish → found.
 const FRESHNESS_SAMPLES: usize = 30;
-/// How long a search may wait for a registration.
+/// Longest time that a search waits for a registration.
 const FOUND_WITHIN_MS: u64 = 30_000;
 
-/// What one step showed.
+/// Results of one step.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Step {
     pub(crate) tools: usize,
-    /// Registered, indexed and searchable, per second, over the tools this step added.
+    /// Tools registered, indexed and searchable per second, over the tools this step added.
     pub(crate) indexed_per_s: f64,
     pub(crate) uncached: Measured,
     pub(crate) cached: Measured,
-    /// From publish to the reply of a search that finds the tool, milliseconds.
+    /// Time from publish to the reply of a search that finds the tool, milliseconds.
     pub(crate) found: Quantiles,
-    /// From process start to a search that sees every tool, milliseconds.
+    /// Time from process start to a search that sees every tool, milliseconds.
     pub(crate) cold_start_ms: f64,
     pub(crate) memory: Memory,
 }
 
-/// Climbs all steps and prints the table.
+/// Runs `loadtest ladder`: climbs all steps and prints the table.
 pub(crate) async fn climb(arguments: &LadderArguments) -> anyhow::Result<()> {
     let mut steps = arguments.steps.clone();
     steps.sort_unstable();
@@ -82,7 +82,7 @@ pub(crate) async fn climb(arguments: &LadderArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Times publish → found on a tool that says something new each time.
+/// Times publish → found on a tool whose description is new each time.
 async fn freshness(client: &Client, like: &Tool) -> anyhow::Result<Quantiles> {
     let mut times = Latencies::default();
     for i in 0..FRESHNESS_SAMPLES {

@@ -1,15 +1,15 @@
-//! How long things took, and the quantiles of it.
+//! Histogram of latencies, and its quantiles.
 
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-/// Latency in microseconds, up to a minute.
+/// Highest latency recorded, in microseconds: a minute.
 const HIGHEST_US: u64 = 60_000_000;
 const SIGNIFICANT_DIGITS: u8 = 3;
 
-/// Latencies of many requests.
+/// Histogram of the latencies of many requests.
 #[derive(Debug, Clone)]
 pub(crate) struct Latencies(Histogram<u64>);
 
@@ -41,7 +41,7 @@ impl Latencies {
         self.0.len()
     }
 
-    /// All zero where nothing was recorded.
+    /// Returns the quantiles; all zero where nothing was recorded.
     pub(crate) fn quantiles(&self) -> Quantiles {
         let at = |quantile| milliseconds(self.0.value_at_quantile(quantile));
         Quantiles { p50_ms: at(0.50), p95_ms: at(0.95), p99_ms: at(0.99) }

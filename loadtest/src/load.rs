@@ -19,12 +19,12 @@ use crate::{
     latencies::{Latencies, Quantiles},
 };
 
-/// What a run of load showed. Times in milliseconds, from when a request was due.
+/// Results of a run of load. Times in milliseconds, from when a request was due.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Measured {
     pub(crate) requests: u64,
     pub(crate) errors: u64,
-    /// Distinct error texts and how often each came.
+    /// Distinct error texts with their counts.
     pub(crate) error_texts: BTreeMap<String, u64>,
     pub(crate) rate_asked: f64,
     pub(crate) rate_reached: f64,
@@ -33,7 +33,7 @@ pub(crate) struct Measured {
     pub(crate) max_ms: f64,
     /// Share of answers that came from a cache.
     pub(crate) cache_hits: f64,
-    /// Answers that lacked a part.
+    /// Degraded replies.
     pub(crate) degraded: u64,
 }
 
@@ -81,14 +81,14 @@ pub(crate) async fn run(
     Ok(measured)
 }
 
-/// How much was sent, until the last answer.
+/// Number of requests, and the time until the last reply.
 pub(crate) struct Sent {
     pub(crate) requests: u64,
     pub(crate) elapsed: Duration,
 }
 
 impl Sent {
-    /// Requests a second.
+    /// Returns the requests a second.
     pub(crate) fn rate(&self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "a count far below 2^52")]
         let requests = self.requests as f64;
@@ -96,8 +96,8 @@ impl Sent {
     }
 }
 
-/// Asks `rate` times a second until `end` and hands over each answer as it comes. `ask` gets the moment that its
-/// request is due: latency counts from there.
+/// Asks `rate` times a second until `end` and hands over each answer as it comes. `ask` gets the moment that
+/// its request is due: latency counts from there.
 pub(crate) async fn open_loop<A, F>(
     rate: f64,
     end: impl Future<Output = ()>,

@@ -1,12 +1,15 @@
 //! Load on a running ToolWeaver, from outside: this crate knows the wire and nothing else.
 //!
-//! - `ladder` fills the table of the README: it starts the real processes, registers ever more real tools and measures
-//!   search, freshness, cold start and memory at each step.
+//! - `ladder` fills the table of the README: it starts the real processes, registers ever more real tools and
+//!   measures search, freshness, cold start and memory at each step.
 //! - `search` puts load on a system that is already there.
-//! - `traffic` asks as agents do, a few queries often and most of them seldom, while the catalogue changes, and checks
-//!   every reply against what was published: no removed tool, no old description, no missing new one.
-//! - `faults` runs the same traffic while Redis is flushed, slow, frozen and killed; with `--cluster`, one of its masters.
-//! - `rolling` runs it while every worker is replaced, one after the other, as a Kubernetes Deployment does it.
+//! - `traffic` asks as agents do, a few queries often and most of them seldom, while the catalogue changes,
+//!   and checks every reply against what was published: no removed tool, no old description, no missing new
+//!   one.
+//! - `faults` runs the same traffic while Redis is flushed, slow, frozen and killed; with `--cluster`, one of
+//!   its masters.
+//! - `rolling` runs it while every worker is replaced, one after the other, as a Kubernetes Deployment does
+//!   it.
 //!
 //! ```text
 //! loadtest traffic --tools tools.jsonl.gz --use-redis redis://127.0.0.1:6379 --registrations-per-second 1
@@ -14,11 +17,11 @@
 //! loadtest rolling --tools tools.jsonl.gz --rate 100 --restart-in-place
 //! ```
 //!
-//! `traffic`, `faults` and `rolling` exit with 1 when a reply was stale, seconds behind or an error, or a change was lost;
-//! `rolling` also when a worker did not end with 0.
+//! `traffic`, `faults` and `rolling` exit with 1 when a reply was stale, seconds behind or an error, or a
+//! change was lost; `rolling` also when a worker did not end with 0.
 //!
-//! Load is open-loop: requests leave when they are due, and latency counts from then, so that a slow answer cannot
-//! hide the ones that should have been sent meanwhile (coordinated omission).
+//! Load is open-loop: requests leave when they are due, and latency counts from then, so that a slow answer
+//! cannot hide the ones that should have been sent meanwhile (coordinated omission).
 
 mod arguments;
 mod catalogue;

@@ -1,4 +1,4 @@
-//! What query workers say of their caches on `/metrics`.
+//! Cache statistics of the query workers, from `/metrics`.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -12,7 +12,7 @@ const SEARCHES: &str = "toolweaver_searches_total{";
 /// Cache lookups since the workers started.
 #[derive(Debug, Default)]
 pub(crate) struct Lookups {
-    /// By layer and tier.
+    /// Counts by layer and tier.
     counts: BTreeMap<(String, String), Count>,
     searches: f64,
 }
@@ -23,7 +23,7 @@ struct Count {
     hits: f64,
 }
 
-/// Asks all workers and adds up what they say.
+/// Scrapes all workers and adds up their counters.
 pub(crate) async fn scrape(workers: &[SocketAddr]) -> anyhow::Result<Lookups> {
     let mut all = Lookups::default();
     for worker in workers {
@@ -51,13 +51,13 @@ impl Lookups {
         self.searches += searches.filter_map(|(_, count)| count.parse::<f64>().ok()).sum::<f64>();
     }
 
-    /// The share of a layer's lookups since `before` that some tier answered; none where nobody looked.
+    /// Returns the hit rate of a layer over all tiers since `before`; `None` where nobody looked.
     pub(crate) fn hit_rate_since(&self, before: &Self, layer: &str) -> Option<f64> {
         let (asked, hits) = self.since(before, layer);
         (asked > 0.0).then(|| hits / asked)
     }
 
-    /// For each search since `before`, how many lookups of a layer no tier answered; none without searches.
+    /// Returns the misses of a layer per search since `before`; `None` without searches.
     pub(crate) fn misses_per_search_since(&self, before: &Self, layer: &str) -> Option<f64> {
         let (asked, hits) = self.since(before, layer);
         let searches = self.searches - before.searches;

@@ -1,4 +1,4 @@
-//! Child processes, and waiting until they are there.
+//! Child processes, and waiting for them.
 
 use std::{
     fs,
@@ -10,9 +10,9 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 
-/// Longest time a process may take to be there.
+/// Longest start of a process.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
-/// How often is looked whether it is.
+/// Interval between two looks at a process.
 const POLL_EVERY: Duration = Duration::from_millis(5);
 
 /// A child process, killed when this is dropped.
@@ -21,7 +21,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts it, with its output in a log file.
+    /// Starts a process, with its output in a log file.
     pub(crate) fn spawn(mut command: Command, log: &Path) -> anyhow::Result<Self> {
         let log = fs::File::options().create(true).append(true).open(log)?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
@@ -34,7 +34,8 @@ impl Process {
         self.child.id()
     }
 
-    /// The standard library sends no signal but SIGKILL, and `unsafe` is denied: the system's `kill` does it.
+    /// Sends a signal by the system's `kill`: the standard library sends none but SIGKILL, and `unsafe` is
+    /// denied.
     pub(crate) fn signal(&self, name: &str) -> anyhow::Result<()> {
         let id = self.id().to_string();
         let status = Command::new("kill").args([&format!("-{name}"), &id]).status()?;
@@ -42,12 +43,12 @@ impl Process {
         Ok(())
     }
 
-    /// How it ended, if it has.
+    /// Returns the exit status, if the process has ended.
     pub(crate) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
     }
 
-    /// Waits until it has ended by itself, for at most so long; none where it has not.
+    /// Waits until the process has ended by itself, for at most `longest`; `None` where it has not.
     pub(crate) async fn end_within(&mut self, longest: Duration) -> anyhow::Result<Option<ExitStatus>> {
         let deadline = Instant::now() + longest;
         loop {
@@ -59,14 +60,14 @@ impl Process {
         }
     }
 
-    /// SIGKILL, as a crash would.
+    /// Sends SIGKILL, as a crash would.
     pub(crate) fn kill(&mut self) {
         // Both fail only when it has ended already, and then there is nothing to do.
         self.child.kill().ok();
         self.child.wait().ok();
     }
 
-    /// `VmRSS`; Linux only.
+    /// Returns the resident memory, `VmRSS`; Linux only.
     pub(crate) fn resident_mib(&self) -> anyhow::Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
         let line = status
@@ -84,7 +85,7 @@ impl Drop for Process {
     }
 }
 
-/// Asks until there is an answer, or the time is up.
+/// Polls `ask` until it returns something, or the time is up.
 pub(crate) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> anyhow::Result<T> {
     let deadline = Instant::now() + START_TIMEOUT;
     loop {
@@ -98,7 +99,7 @@ pub(crate) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>
     }
 }
 
-/// A port of the loopback interface that nobody listens on.
+/// Returns a port of the loopback interface that nobody listens on.
 pub(crate) fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

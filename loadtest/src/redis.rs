@@ -1,4 +1,4 @@
-//! Redis servers of a run's own: one, or a cluster of three masters with a replica each. They keep nothing on disk.
+//! Redis servers of a run's own, without persistence: one, or a cluster of three masters with a replica each.
 
 use std::{
     net::Ipv4Addr,
@@ -17,22 +17,22 @@ use crate::process::{Process, free_port, until};
 
 const MASTERS: usize = 3;
 const SLOTS: usize = 16_384;
-/// A master that is silent for longer is replaced by its replica.
+/// Time after which a silent master is replaced by its replica.
 const NODE_TIMEOUT_MS: &str = "2000";
 
-/// The running servers. They end with this value.
+/// Running servers. They end with this value.
 pub(crate) struct Redis {
     nodes: Vec<Node>,
     is_cluster: bool,
     _folder: TempDir,
 }
 
-/// One server, on one port for its whole life.
+/// Server on one port for its whole life.
 pub(crate) struct Node {
     program: PathBuf,
     folder: PathBuf,
     port: u16,
-    /// Where the nodes of a cluster talk to each other.
+    /// Port of the cluster bus.
     bus_port: Option<u16>,
     process: Process,
 }
@@ -44,7 +44,7 @@ impl Redis {
         Ok(Self { nodes: vec![node], is_cluster: false, _folder: folder })
     }
 
-    /// Does what `redis-cli --cluster create` does, without that program.
+    /// Starts a cluster as `redis-cli --cluster create` does, without that program.
     pub(crate) async fn start_cluster(program: &Path) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let mut nodes: Vec<Node> = Vec::new();
@@ -96,7 +96,7 @@ impl Redis {
         }
     }
 
-    /// The server, or those of the cluster that are masters now.
+    /// Returns the server, or those of the cluster that are masters now.
     pub(crate) async fn masters(&mut self) -> anyhow::Result<Vec<&mut Node>> {
         let mut masters = Vec::new();
         for node in &mut self.nodes {
@@ -142,7 +142,7 @@ impl Node {
         Ok(reply)
     }
 
-    /// A command whose only good reply is OK.
+    /// Sends a command whose only good reply is OK.
     pub(crate) async fn must(&self, line: &str) -> anyhow::Result<()> {
         let reply = self.command(line).await?;
         if !reply.starts_with("+OK") {

@@ -1,4 +1,4 @@
-//! What was measured, for people: one table, with the targets beside it.
+//! Reports of the ladder and of a run of load: a table with the targets beside it, a line.
 
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 

@@ -15,9 +15,9 @@ use toolweaver_contracts::Tool;
 
 use crate::arguments::SourceArguments;
 
-/// Words of a description that make a query.
+/// Length of a query, in words of a description.
 const QUERY_WORDS_MAX: usize = 9;
-/// Shorter descriptions make no query.
+/// Shortest description that makes a query.
 const QUERY_WORDS_MIN: usize = 3;
 
 /// Reads at least `count_min` tools: JSON Lines (plain or .gz), or a folder of `OpenAPI` documents, which the
@@ -38,7 +38,8 @@ pub(crate) fn load(source: &SourceArguments, count_min: usize) -> anyhow::Result
     Ok(tools)
 }
 
-/// As many distinct queries as the tools' descriptions give, in an order that depends on nothing but the tools.
+/// Returns as many distinct queries as the tools' descriptions give, in an order that depends on the tools
+/// alone.
 pub(crate) fn queries(tools: &[Tool]) -> Vec<String> {
     let mut queries: Vec<String> =
         tools.iter().filter_map(query).collect::<HashSet<_>>().into_iter().collect();
@@ -47,7 +48,7 @@ pub(crate) fn queries(tools: &[Tool]) -> Vec<String> {
     queries
 }
 
-/// What somebody who looks for this tool might ask: how its description begins.
+/// Returns the query of somebody who looks for this tool: the beginning of its description.
 pub(crate) fn query(tool: &Tool) -> Option<String> {
     let words: Vec<&str> = tool.description.split_whitespace().take(QUERY_WORDS_MAX).collect();
     (words.len() >= QUERY_WORDS_MIN).then(|| words.join(" "))
@@ -70,8 +71,8 @@ fn from_lines(lines: impl Read) -> anyhow::Result<Vec<Tool>> {
     Ok(tools)
 }
 
-/// Converts documents, in the order of their paths, until there are enough tools. One that cannot be converted is
-/// named and skipped: a directory of thousands always has some.
+/// Converts documents, in the order of their paths, until there are enough tools. One that cannot be
+/// converted is named and skipped: a directory of thousands always has some.
 fn from_documents(folder: &Path, toolweaver: &Path, count_min: usize) -> anyhow::Result<Vec<Tool>> {
     let mut documents = Vec::new();
     collect(folder, &mut documents)?;

@@ -1,10 +1,8 @@
-//! Checks of the chart: that it renders what Kubernetes takes, and that it sets what the programs read.
+//! Checks of the chart: it renders objects that Kubernetes takes, and sets variables that the programs read.
 
-mod audit;
 mod environment;
 mod helm;
 mod nats_conf;
-mod pods;
 mod readme;
 mod refused;
 mod rendered;
@@ -13,5 +11,5 @@ pub(crate) use environment::environment_check;
 pub(crate) use helm::helm_check;
 pub(crate) use readme::helm_readme;
 
-/// Where the chart is, from the root.
+/// Folder of the chart, from the root.
 const CHART: &str = "helm/toolweaver";

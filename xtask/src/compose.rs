@@ -1,19 +1,17 @@
-//! `cargo xtask compose-check`: the compose file, the images, and the configuration of the servers beside the workers.
+//! `cargo xtask compose-check`: the compose file, the images, and the configuration of the servers beside the
+//! workers.
 //!
-//! There is no Docker engine in it: what can be known without one is checked here, and `.github/workflows/images.yml`
-//! starts it all.
-
-mod images;
-mod services;
-mod wiring;
+//! There is no Docker engine in it: all that can be known without one is checked here, and
+//! `.github/workflows/images.yml` starts it all.
 
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use toolweaver_deployment_checks::compose::{images, services, wiring};
 
-use crate::parts;
 use crate::process::{command, output, root, tool};
+use crate::{downloads, yaml};
 
 const FILE: &str = "docker-compose.yml";
 const DOCKERFILES: [&str; 3] =
@@ -23,11 +21,12 @@ const PROMETHEUS: &str = "deploy/prometheus/prometheus.yml";
 const COLLECTOR: &str = "deploy/otel-collector/config.yaml";
 const DATA_SOURCES: &str = "deploy/grafana/provisioning/datasources/datasources.yaml";
 const PROVIDERS: &str = "deploy/grafana/provisioning/dashboards/dashboards.yaml";
-/// What the compose file takes from the environment. A developer's own values are not what is checked.
+/// Variables that the compose file takes from the environment. A developer's own values are not what is
+/// checked.
 const VARIABLES: [&str; 3] = ["GRAFANA_ADMIN_PASSWORD", "HF_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 
 pub(crate) fn compose_check() -> Result<()> {
-    let packages = parts::python_packages()?;
+    let packages = downloads::python_packages()?;
     let without = config(&packages, &["--quiet"], &[]);
     without.context("without a profile")?;
     let all = config(&packages, &["--format", "json"], &["--profile", "observability"])?;
@@ -41,13 +40,13 @@ pub(crate) fn compose_check() -> Result<()> {
     faults.extend(images::program_faults(&services, &read(DOCKERFILES[0])?));
     faults.extend(images::context_faults(&read(".dockerignore")?, |path| root().join(path).exists()));
 
-    output(command(parts::runtime()?.nats_server).args(["-t", "-c", NATS]))?;
-    output(command(parts::promtool()?).args(["check", "config", PROMETHEUS]))?;
-    let collector = yaml(&packages, COLLECTOR)?;
+    output(command(downloads::runtime()?.nats_server).args(["-t", "-c", NATS]))?;
+    output(command(downloads::promtool()?).args(["check", "config", PROMETHEUS]))?;
+    let collector = yaml(COLLECTOR)?;
     faults.extend(wiring::pipeline_faults(&collector));
-    let (prometheus, data_sources) = (yaml(&packages, PROMETHEUS)?, yaml(&packages, DATA_SOURCES)?);
+    let (prometheus, data_sources) = (yaml(PROMETHEUS)?, yaml(DATA_SOURCES)?);
     faults.extend(wiring::target_faults(&prometheus, &services));
-    faults.extend(wiring::dashboard_faults(&yaml(&packages, PROVIDERS)?, &services));
+    faults.extend(wiring::dashboard_faults(&yaml(PROVIDERS)?, &services));
     for (file, content) in [(COLLECTOR, &collector), (DATA_SOURCES, &data_sources), (FILE, &services)] {
         faults.extend(wiring::host_faults(file, content, &services));
     }
@@ -61,7 +60,7 @@ pub(crate) fn compose_check() -> Result<()> {
     Ok(())
 }
 
-/// The compose file as Compose understands it.
+/// Returns the compose file as Compose understands it.
 fn config(packages: &Path, how: &[&str], profile: &[&str]) -> Result<String> {
     let mut compose = tool(packages, "docker-compose");
     for variable in VARIABLES {
@@ -74,9 +73,6 @@ fn read(file: &str) -> Result<String> {
     std::fs::read_to_string(root().join(file)).with_context(|| format!("could not read {file}"))
 }
 
-/// A YAML file. Python reads it, so that this crate needs no parser of its own.
-fn yaml(packages: &Path, file: &str) -> Result<Value> {
-    let program = "import json, sys, yaml; json.dump(yaml.safe_load(open(sys.argv[1])), sys.stdout)";
-    let read = output(parts::python().env("PYTHONPATH", packages).args(["-c", program, file]))?;
-    serde_json::from_str(&read).with_context(|| format!("{file} is not YAML"))
+fn yaml(file: &str) -> Result<Value> {
+    yaml::document(&root().join(file))
 }

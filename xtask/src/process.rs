@@ -1,4 +1,4 @@
-//! Runs other programs: prints what is run, and turns a missing or failed program into an error that names it.
+//! Child processes: prints each command, and turns a missing or failed program into an error that names it.
 
 use std::env;
 use std::fs;
@@ -10,20 +10,20 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// How often is looked whether a process has ended.
+/// Interval between two looks at a process.
 const POLL: Duration = Duration::from_millis(20);
 
-/// The root of the workspace.
+/// Returns the root of the workspace.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace")
 }
 
-/// A command that runs in the workspace's root.
+/// Returns a command that runs in the workspace's root.
 pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());
-    // Cargo describes this crate to its process; build scripts that watch these names would run again because of it,
-    // and half the workspace with them.
+    // Cargo describes this crate to its process; build scripts that watch these names would run again because
+    // of it, and half the workspace with them.
     for (name, _) in env::vars_os() {
         let described = name.to_string_lossy();
         if described.starts_with("CARGO_PKG_") || described.starts_with("CARGO_MANIFEST_") {
@@ -33,14 +33,14 @@ pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
-/// Cargo itself, the one that runs us.
+/// Returns the command for the cargo that runs us.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut cargo = command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(arguments);
     cargo
 }
 
-/// A program of one of the Python packages.
+/// Returns the command for a program of one of the Python packages.
 pub(crate) fn tool(packages: &Path, program: &str) -> Command {
     let mut tool = command(packages.join("bin").join(program));
     tool.env("PYTHONPATH", packages);
@@ -57,7 +57,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs a command and returns what it wrote; an error carries both of its streams.
+/// Runs a command and returns its stdout; an error carries both of its streams.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("could not start {}", shown(command)))?;
     let written = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -68,7 +68,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     Ok(written)
 }
 
-/// Ends a process as an operator would: how it ended, or none where it has not within this time.
+/// Ends a process by SIGTERM and returns its exit status; `None` where it has not ended within this time.
 pub(crate) fn terminate(child: &mut Child, within: Duration) -> Result<Option<ExitStatus>> {
     if child.try_wait()?.is_none() {
         output(command("kill").args(["-TERM", &child.id().to_string()]))?;
@@ -82,12 +82,12 @@ pub(crate) fn terminate(child: &mut Child, within: Duration) -> Result<Option<Ex
     }
 }
 
-/// Where a program is on PATH.
+/// Returns the path of a program on PATH.
 pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-/// A folder of this process only, removed when dropped.
+/// Folder of this process only, removed when dropped.
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {

@@ -1,11 +1,11 @@
-//! `cargo xtask schemas`: the JSON Schemas are written by the contracts themselves; this only says where to.
+//! `cargo xtask schemas`: the JSON Schemas, which the contracts write themselves; this only says where to.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use crate::parts;
+use crate::downloads;
 use crate::process::{self, Scratch, cargo, root};
 
 pub(crate) fn run(check: bool) -> Result<()> {
@@ -13,7 +13,7 @@ pub(crate) fn run(check: bool) -> Result<()> {
     if !check {
         return write(&schemas);
     }
-    let scratch = Scratch::new(&parts::folder(), "schemas")?;
+    let scratch = Scratch::new(&downloads::folder(), "schemas")?;
     write(scratch.path())?;
     for entry in fs::read_dir(scratch.path())? {
         let (written, committed) = (entry?.path(), &schemas);

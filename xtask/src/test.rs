@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use crate::parts;
+use crate::downloads;
 use crate::process::{self, cargo, on_path, root};
-use crate::{charts, compose, dashboards, example, up, workflows};
+use crate::{charts, compose, dashboards, example, exported, up, workflows};
 
 pub(crate) fn run() -> Result<()> {
-    let parts = parts::runtime()?;
+    let runtime = downloads::runtime()?;
     let mut report = Report::default();
     report.check("format", || process::run(&mut cargo(&["fmt", "--all", "--check"])));
     report.check("compose", compose::compose_check);
@@ -41,12 +41,13 @@ pub(crate) fn run() -> Result<()> {
             "warnings",
         ]))
     });
-    // One build for all that follows: the tests' features differ from a plain build's, so that two would be two.
+    // One build for all that follows: the tests' features differ from a plain build's, so that two would be
+    // two.
     report.check("build", || process::run(&mut cargo(&["build", "--workspace", "--bins", "--tests"])));
     report.stop_if_failed("build")?;
     report.check("environment", || charts::environment_check(&up::programs()));
-    report.check("exported metrics", || dashboards::exported_check(&up::programs()));
-    report.check("python example", || example::run(&up::programs().join("toolweaver"), &parts));
+    report.check("exported metrics", || exported::exported_check(&up::programs()));
+    report.check("python example", || example::run(&up::programs().join("toolweaver"), &runtime));
 
     if env::var_os("TOOLWEAVER_TEST_QDRANT_URL").is_none() {
         report
@@ -56,7 +57,7 @@ pub(crate) fn run() -> Result<()> {
         report.skip("real catalogues", "there is no ../shared folder");
     }
     let mut documentation = cargo(&["test", "--workspace", "--doc", "--quiet"]);
-    report.check("doc tests", || process::run(documentation.envs(parts.environment())));
+    report.check("doc tests", || process::run(documentation.envs(runtime.environment())));
     // Last, so that its summary ends the output.
     let mut tests = if on_path("cargo-nextest").is_some() {
         cargo(&["nextest", "run", "--workspace", "--profile", "ci"])
@@ -67,11 +68,11 @@ pub(crate) fn run() -> Result<()> {
         );
         cargo(&["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"])
     };
-    report.check("tests", || process::run(tests.envs(parts.environment())));
+    report.check("tests", || process::run(tests.envs(runtime.environment())));
     report.finish()
 }
 
-/// What was checked, how long it took, and what was not.
+/// Results of the checks, with their durations, and the checks skipped.
 #[derive(Default)]
 struct Report {
     checked: Vec<(&'static str, u64, Result<()>)>,

@@ -1,4 +1,4 @@
-//! A running `toolweaver up` on fresh data: started, waited for, and ended with whoever holds it.
+//! Running `toolweaver up` on fresh data: started, waited for, and ended when dropped.
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::parts::Runtime;
+use crate::downloads::Runtime;
 use crate::process::{cargo, command, root, run, terminate};
 
 const READY_WAIT_MAX: Duration = Duration::from_mins(2);
@@ -18,14 +18,14 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// Builds the command line in the profile that the tests use too.
 pub(crate) fn build() -> Result<PathBuf> {
-    // Cargo chooses the features of shared dependencies by what is selected, so all of the workspace is, and with the
-    // example also what tests depend on: `cargo xtask test` then finds every dependency built.
+    // Cargo chooses the features of shared dependencies by what is selected, so all of the workspace is, and
+    // with the example also what tests depend on: `cargo xtask test` then finds every dependency built.
     let selected = ["--workspace", "--bin", "toolweaver", "--example", "write_schemas"];
     run(cargo(&["build"]).args(selected))?;
     Ok(programs().join("toolweaver"))
 }
 
-/// Where builds leave their programs.
+/// Returns the folder of built programs.
 pub(crate) fn programs() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     root().join(target).join("debug")
@@ -40,15 +40,15 @@ pub(crate) struct Up {
 impl Up {
     /// Starts it with its data in `data` and its log in `data/up.log`, and returns when it is ready.
     ///
-    /// `apart` gives it a process group of its own, out of reach of the terminal's Ctrl-C, which otherwise ends it
-    /// together with us.
-    pub(crate) fn start(program: &Path, data: &Path, parts: &Runtime, apart: bool) -> Result<Self> {
+    /// `apart` gives it a process group of its own, out of reach of the terminal's Ctrl-C, which otherwise
+    /// ends it together with us.
+    pub(crate) fn start(program: &Path, data: &Path, runtime: &Runtime, apart: bool) -> Result<Self> {
         let log = File::create(data.join("up.log")).context("could not make the log file")?;
         let mut up = command(program);
         // Free ports, because something else may run on this machine.
         up.args(["up", "--nats-port", "0", "--http-addr", "127.0.0.1:0", "--data-dir"])
             .arg(data)
-            .envs(parts.environment());
+            .envs(runtime.environment());
         up.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         if apart {
             up.process_group(0);
@@ -76,7 +76,7 @@ impl Up {
         id
     }
 
-    /// It writes the URL of its NATS server to this file when all three workers are ready.
+    /// Waits for the file with the URL of its NATS server, written when all three workers are ready.
     fn wait_until_ready(&mut self) -> Result<String> {
         let file = self.data.join("nats.url");
         let deadline = Instant::now() + READY_WAIT_MAX;
@@ -103,7 +103,7 @@ impl Up {
         }
     }
 
-    /// The end of its log.
+    /// Returns the end of its log.
     fn log(&self) -> String {
         let log = fs::read_to_string(self.data.join("up.log")).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();

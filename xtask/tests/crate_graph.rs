@@ -28,7 +28,7 @@ const LEVELS: [&[&str]; 5] = [
 ];
 
 /// Crates beside the levels, each with all of ours that it may depend on.
-const BESIDE: [(&str, &[&str]); 5] = [
+const BESIDE: [(&str, &[&str]); 6] = [
     // Outside clients: they know a running system by its contract alone.
     ("toolweaver-clients", &["toolweaver-contracts"]),
     ("toolweaver-loadtest", &["toolweaver-contracts"]),
@@ -36,7 +36,8 @@ const BESIDE: [(&str, &[&str]); 5] = [
     ("toolweaver-testkit", &["toolweaver-contracts"]),
     // They see built programs, charts and pages, and no Rust of ours.
     ("toolweaver-dashboards", &[]),
-    ("xtask", &[]),
+    ("toolweaver-deployment-checks", &[]),
+    ("xtask", &["toolweaver-dashboards", "toolweaver-deployment-checks"]),
 ];
 
 /// Crate that only tests depend on.
@@ -45,16 +46,19 @@ const TESTKIT: &str = "toolweaver-testkit";
 /// Only crate that may use `backoff`.
 const RESILIENCE: &str = "toolweaver-resilience";
 
-const TOP_LEVEL: [&str; 16] = [
+const TOP_LEVEL: [&str; 19] = [
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "Cargo.toml",
     "LICENSE",
     "README.md",
+    "dashboards",
     "deny.toml",
     "deploy",
+    "deployment-checks",
     "docker-compose.yml",
+    "eval",
     "examples",
     "helm",
     "loadtest",

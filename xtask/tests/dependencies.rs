@@ -1,16 +1,16 @@
-//! The licences and the bans of deny.toml, held without cargo-deny, which is not installed everywhere.
+//! Licences and bans of deny.toml, held without cargo-deny, which is not installed everywhere.
 
 use std::fs;
 use std::path::Path;
 
 use cargo_metadata::{Metadata, MetadataCommand};
 
-/// Every package of the tree, on all platforms.
+/// Returns every package of the tree, on all platforms.
 fn tree() -> Metadata {
     MetadataCommand::new().other_options(["--locked".to_owned()]).exec().expect("cargo metadata")
 }
 
-/// The quoted strings that open the entries of one list in deny.toml.
+/// Returns the quoted strings that open the entries of one list in deny.toml.
 fn listed(key: &str) -> Vec<String> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deny.toml");
     let text = fs::read_to_string(file).expect("deny.toml is readable");
@@ -19,7 +19,8 @@ fn listed(key: &str) -> Vec<String> {
     entries.map(|line| line.split('"').nth(1).expect("an entry is a quoted string").to_owned()).collect()
 }
 
-/// Whether an SPDX expression can be met with the allowed licences. `/` is the old spelling of `OR`.
+/// Returns true where an SPDX expression can be met with the allowed licences. `/` is the old spelling of
+/// `OR`.
 fn permits(expression: &str, allowed: &[String]) -> bool {
     // Parentheses occur only as `(A OR B) AND C`, so every factor of AND can be read by itself.
     expression.split(" AND ").all(|factor| {

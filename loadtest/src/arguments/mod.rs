@@ -1,4 +1,4 @@
-//! What each command may be told.
+//! Command line of the load test.
 
 mod traffic;
 
@@ -22,7 +22,8 @@ pub(crate) enum Command {
     Ladder(LadderArguments),
     /// Puts search load on a running system.
     Search(SearchArguments),
-    /// Puts Zipf traffic on a system whose catalogue changes, and checks every reply against what was published.
+    /// Puts Zipf traffic on a system whose catalogue changes, and checks every reply against what was
+    /// published.
     Traffic(TrafficArguments),
     /// Breaks Redis in the middle of traffic, in several ways, and checks every reply.
     Faults(FaultsArguments),
@@ -30,7 +31,7 @@ pub(crate) enum Command {
     Rolling(RollingArguments),
 }
 
-/// Where the tools are, and the programs of a fresh system.
+/// Options of the tools and of the programs of a fresh system.
 #[derive(Args)]
 pub(crate) struct SourceArguments {
     /// Tools as JSON Lines (plain or .gz), or a folder of `OpenAPI` documents.
@@ -40,7 +41,7 @@ pub(crate) struct SourceArguments {
     pub(crate) programs: Programs,
 }
 
-/// Where the programs of a fresh system are.
+/// Options of the programs of a fresh system.
 #[derive(Args, Clone)]
 pub(crate) struct Programs {
     /// Folder of the built programs.
@@ -70,10 +71,10 @@ pub(crate) struct LadderArguments {
 
 #[derive(Args)]
 pub(crate) struct SearchArguments {
-    /// Where NATS listens.
+    /// URL of NATS.
     #[arg(long, env = "NATS_URL", default_value = "nats://127.0.0.1:4222")]
     pub(crate) nats_url: String,
-    /// Whose catalogue.
+    /// Tenant whose catalog it is.
     #[arg(long, env = "TOOLWEAVER_TENANT", default_value = "default")]
     pub(crate) tenant: Tenant,
     /// Queries, one a line.
@@ -83,13 +84,13 @@ pub(crate) struct SearchArguments {
     pub(crate) load: LoadArguments,
 }
 
-/// How much load, for how long.
+/// Options of open-loop load.
 #[derive(Args, Clone, Copy)]
 pub(crate) struct LoadArguments {
     /// Searches a second that are not in a cache.
     #[arg(long, default_value_t = 20.0)]
     pub(crate) rate: f64,
-    /// Searches a second that are.
+    /// Searches a second that are in a cache.
     #[arg(long, default_value_t = 200.0)]
     pub(crate) cached_rate: f64,
     /// Seconds of each measurement.

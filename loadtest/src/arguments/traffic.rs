@@ -1,4 +1,4 @@
-//! What the commands that make traffic may be told.
+//! Options of the commands that make traffic.
 
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf};
 
@@ -13,7 +13,7 @@ pub(crate) struct TrafficArguments {
     pub(crate) source: SourceArguments,
     #[command(flatten)]
     pub(crate) mix: MixArguments,
-    /// Changes of the catalogue a second, while traffic runs; 0 leaves it quiet.
+    /// Changes of the catalog a second, while traffic runs; 0 leaves it quiet.
     #[arg(long, default_value_t = 0.0)]
     pub(crate) registrations_per_second: f64,
     /// Seconds of traffic, the first ten of which are shown apart.
@@ -25,13 +25,15 @@ pub(crate) struct TrafficArguments {
     /// Query workers of the fresh system.
     #[arg(long, default_value = "1")]
     pub(crate) query_workers: NonZeroUsize,
-    /// A running system to use instead of a fresh one. Tools of the tenant are registered, changed and removed.
+    /// A running system to use instead of a fresh one. Tools of the tenant are registered, changed and
+    /// removed.
     #[arg(long, conflicts_with_all = ["use_redis", "query_workers"])]
     pub(crate) nats_url: Option<String>,
-    /// Where the query workers of the running system serve `/metrics`; without any, cache layers are not shown.
+    /// Addresses at which the query workers of the running system serve `/metrics`; without any, cache layers
+    /// are not shown.
     #[arg(long, value_name = "ADDR", value_delimiter = ',', requires = "nats_url")]
     pub(crate) metrics: Vec<SocketAddr>,
-    /// Whose catalogue.
+    /// Tenant whose catalog it is.
     #[arg(long, default_value = "loadtest")]
     pub(crate) tenant: Tenant,
     /// Also writes the report as JSON to this file.
@@ -58,14 +60,15 @@ pub(crate) struct RollingArguments {
     /// Query workers; of the other two kinds there are two each.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(2..))]
     pub(crate) query_workers: u16,
-    /// Ends each process before its successor starts, as a node that is drained does. Otherwise the successor is ready
-    /// first, as in a Deployment with maxSurge 1 and maxUnavailable 0.
+    /// Ends each process before its successor starts, as a node that is drained does. Otherwise the successor
+    /// is ready first, as in a Deployment with maxSurge 1 and maxUnavailable 0.
     #[arg(long)]
     pub(crate) restart_in_place: bool,
     /// Seconds between the decision to end a process and its SIGTERM: the chart's preStop.
     #[arg(long, default_value_t = 5)]
     pub(crate) pre_stop_seconds: u64,
-    /// Seconds that a process may take to drain: `DRAIN_TIMEOUT_SECONDS`. Five more after SIGTERM, and it is killed.
+    /// Seconds that a process may take to drain: `DRAIN_TIMEOUT_SECONDS`. Five more after SIGTERM, and it is
+    /// killed.
     #[arg(long, default_value_t = 25)]
     pub(crate) drain_seconds: u64,
     /// Seconds of traffic before the first replacement, and after the last.
@@ -76,14 +79,14 @@ pub(crate) struct RollingArguments {
     pub(crate) logs: Option<PathBuf>,
 }
 
-/// Traffic on a fresh system with a Redis of its own.
+/// Options of traffic on a fresh system with a Redis of its own.
 #[derive(Args)]
 pub(crate) struct OwnRunArguments {
     #[command(flatten)]
     pub(crate) source: SourceArguments,
     #[command(flatten)]
     pub(crate) mix: MixArguments,
-    /// Changes of the catalogue a second.
+    /// Changes of the catalog a second.
     #[arg(long, default_value_t = 1.0)]
     pub(crate) registrations_per_second: f64,
     /// The redis-server (or valkey-server) program.
@@ -94,7 +97,7 @@ pub(crate) struct OwnRunArguments {
     pub(crate) json: Option<PathBuf>,
 }
 
-/// What the traffic is made of.
+/// Options of the mix of requests.
 #[derive(Args, Clone, Copy)]
 pub(crate) struct MixArguments {
     /// Distinct queries, asked with Zipf's frequencies (s = 1).
@@ -103,10 +106,10 @@ pub(crate) struct MixArguments {
     /// Requests a second: nine of ten are searches, the others get a tool that a search returned.
     #[arg(long, default_value_t = 300.0)]
     pub(crate) rate: f64,
-    /// Tools in the catalogue before traffic begins; the rest of the file is what is registered meanwhile.
+    /// Tools in the catalog before traffic begins; the rest of the file is registered meanwhile.
     #[arg(long, default_value = "1000")]
     pub(crate) catalogue: NonZeroUsize,
-    /// Decides what is asked and changed, and in which order.
+    /// Seed of all draws: queries, changes and their order.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
 }

@@ -1,4 +1,4 @@
-//! What becomes of traffic while every worker is replaced, one after the other, with the signals and the grace of the
+//! Traffic while every worker is replaced, one after the other, with the signals and the grace of the
 //! chart. NATS and Redis stay.
 
 mod replace;
@@ -21,12 +21,12 @@ use crate::{
     traffic::{Phase, Traffic},
 };
 
-/// Workers of each kind, but for query workers.
+/// Workers of each kind except query workers.
 const WORKERS: usize = 2;
 const PHASES: [&str; 2 + Kind::ALL.len()] =
     ["before", "embedding workers", "cache invalidators", "query workers", "after"];
 
-/// The command.
+/// Runs `loadtest rolling`.
 pub(crate) async fn run(arguments: RollingArguments) -> anyhow::Result<()> {
     let run = &arguments.run;
     let tools = tools::load(&run.source, run.mix.catalogue.get())?;

@@ -1,4 +1,4 @@
-//! The replacement of one worker.
+//! Replacement of one worker.
 
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,10 @@ use crate::{
     system::{End, Kind, System},
 };
 
-/// How much longer than its drain a process may take: it must still say what it left undone.
+/// Margin over the drain timeout: a process must still report the work it left undone.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// In which order, and with how much patience.
+/// Order and timeouts of the replacements.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Manner {
     in_place: bool,
@@ -21,13 +21,13 @@ pub(super) struct Manner {
     drain_seconds: u64,
 }
 
-/// One worker that took the place of another.
+/// Result of one replacement.
 #[derive(Debug, Serialize)]
 pub(super) struct Replaced {
     pub(super) kind: Kind,
-    /// From the start of the new process to its readiness, milliseconds.
+    /// Time from the start of the new process to its readiness, milliseconds.
     pub(super) ready_ms: f64,
-    /// How the old one ended.
+    /// End of the old process.
     #[serde(flatten)]
     pub(super) end: End,
 }
@@ -53,7 +53,7 @@ pub(super) async fn replace(system: &mut System, kind: Kind, manner: Manner) -> 
     }
 }
 
-/// Milliseconds until it was ready.
+/// Starts a worker and returns the milliseconds until it was ready.
 async fn start(system: &mut System, kind: Kind) -> anyhow::Result<f64> {
     let started = Instant::now();
     let worker = system.launch(kind)?;

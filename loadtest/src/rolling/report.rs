@@ -1,4 +1,4 @@
-//! What the replacements showed, beside what the traffic did.
+//! Report of a rolling replacement: the replacements beside the traffic.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::{
     traffic::{self, write},
 };
 
-/// All of a run.
+/// Results of a run.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     pub(super) manner: Manner,
@@ -22,7 +22,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Prints it, writes it, and fails where traffic does or a process did not end with 0.
+    /// Prints and writes the report, and fails where traffic does or a process did not end with 0.
     pub(super) fn conclude(&self, json: Option<&Path>) -> anyhow::Result<()> {
         self.traffic.print();
         self.print();

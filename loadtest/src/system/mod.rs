@@ -22,16 +22,16 @@ use crate::{
     process::{Process, until},
 };
 
-/// What of the system can be chosen.
+/// Configuration of a system.
 pub(crate) struct Setup {
     /// Redis or Redis Cluster; without it each process has caches of its own.
     pub(crate) redis_url: Option<String>,
     pub(crate) embedding_workers: usize,
     pub(crate) cache_invalidators: usize,
     pub(crate) query_workers: usize,
-    /// `DRAIN_TIMEOUT_SECONDS`, if not the services' own.
+    /// `DRAIN_TIMEOUT_SECONDS`, if not the default of the services.
     pub(crate) drain_seconds: Option<u64>,
-    /// Where logs are kept; without it they end with the system.
+    /// Folder of the logs; without it they end with the system.
     pub(crate) logs: Option<PathBuf>,
 }
 
@@ -62,18 +62,18 @@ impl Setup {
 pub(crate) struct System {
     launcher: Launcher,
     nats: Process,
-    /// The oldest first.
+    /// Workers, the oldest first.
     workers: Vec<Worker>,
     _folder: TempDir,
 }
 
-/// What it takes to start one more worker.
+/// Settings to start one more worker.
 struct Launcher {
     programs: Programs,
     setup: Setup,
     nats_url: String,
     logs: PathBuf,
-    /// Unlike that of any other run.
+    /// Name of the run, unlike that of any other.
     run: String,
 }
 
@@ -104,7 +104,7 @@ impl System {
         Ok(system)
     }
 
-    /// A connection to the system, as soon as it answers searches.
+    /// Connects to the system, as soon as it answers searches.
     pub(crate) async fn client(&self, tenant: Tenant) -> anyhow::Result<Client> {
         let client = Client::connect(&self.launcher.nats_url, tenant).await?;
         until("a query worker is ready", async || client.status().await.ok().filter(|status| status.ready))
@@ -112,12 +112,12 @@ impl System {
         Ok(client)
     }
 
-    /// Where the query workers serve `/metrics`.
+    /// Returns the addresses at which the query workers serve `/metrics`.
     pub(crate) fn metrics(&self) -> Vec<SocketAddr> {
         self.of(Kind::QueryWorker).map(|worker| worker.http).collect()
     }
 
-    /// Returns when every worker says that it is ready.
+    /// Waits until every worker is ready.
     pub(crate) async fn ready(&self) -> anyhow::Result<()> {
         for worker in &self.workers {
             worker.ready().await?;
@@ -139,7 +139,7 @@ impl System {
         self.workers.push(worker);
     }
 
-    /// Hands over the worker of a kind that runs longest.
+    /// Removes and returns the worker of a kind that runs longest.
     pub(crate) fn oldest(&mut self, kind: Kind) -> anyhow::Result<Worker> {
         let place = self.workers.iter().position(|worker| worker.kind == kind);
         Ok(self.workers.remove(place.with_context(|| format!("there is no {} left", kind.name()))?))
@@ -153,7 +153,7 @@ impl System {
         Ok(())
     }
 
-    /// Kills the query workers and starts them again: the time until a search sees all `tools`.
+    /// Kills the query workers, starts them again, and returns the time until a search sees all `tools`.
     pub(crate) async fn cold_start(&mut self, client: &Client, tools: u64) -> anyhow::Result<Duration> {
         self.workers.retain(|worker| worker.kind != Kind::QueryWorker);
         let started = Instant::now();

@@ -1,4 +1,4 @@
-//! One worker as a process: its start, its readiness, its end.
+//! Worker as a process: start, readiness and end.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -15,7 +15,7 @@ use crate::{
     process::{Process, free_port, until},
 };
 
-/// What a worker does.
+/// Kind of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kind {
@@ -24,17 +24,17 @@ pub(crate) enum Kind {
     QueryWorker,
 }
 
-/// A worker and where it serves its health and its metrics.
+/// Worker, and the address of its health and its metrics.
 pub(crate) struct Worker {
     pub(crate) kind: Kind,
     pub(crate) http: SocketAddr,
     process: Process,
 }
 
-/// How a worker ended.
+/// End of a worker.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct End {
-    /// From SIGTERM to the end, milliseconds.
+    /// Time from SIGTERM to the end, milliseconds.
     pub(crate) took_ms: f64,
     /// None where a signal ended it.
     pub(crate) exit_code: Option<i32>,
@@ -55,7 +55,7 @@ impl Kind {
 }
 
 impl Worker {
-    /// Starts one more.
+    /// Starts a worker.
     pub(super) fn start(kind: Kind, launcher: &Launcher) -> anyhow::Result<Self> {
         let Launcher { programs, setup, nats_url, logs, run } = launcher;
         let http = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
@@ -67,7 +67,8 @@ impl Worker {
             .env("USE_VECTOR_DB", "false")
             .env("USE_REDIS", setup.redis_url.is_some().to_string());
         if let Some(url) = &setup.redis_url {
-            // A fresh system counts its versions from 1: under the prefix of an earlier one it would find that one's answers.
+            // A fresh system counts its versions from 1: under the prefix of an earlier one it would find
+            // that one's answers.
             command.env("REDIS_URL", url).env("REDIS_PREFIX", format!("loadtest{run}"));
         }
         if let Some(seconds) = setup.drain_seconds {
@@ -77,14 +78,14 @@ impl Worker {
         Ok(Self { kind, http, process: Process::spawn(command, &log)? })
     }
 
-    /// Returns when it says that it is ready.
+    /// Waits until the worker is ready.
     pub(crate) async fn ready(&self) -> anyhow::Result<()> {
         let is_ready =
             async || http::get(self.http, "/readyz").await.ok().filter(|answer| answer.status == 200);
         until(&format!("a new {} is ready", self.kind.name()), is_ready).await.map(drop)
     }
 
-    /// Tells it to end, and kills it where it has not in time.
+    /// Sends SIGTERM, and kills the worker where it has not ended in time.
     pub(crate) async fn end(mut self, grace: Duration) -> anyhow::Result<End> {
         let told = Instant::now();
         self.process.signal("TERM")?;
@@ -102,7 +103,7 @@ impl Worker {
         })
     }
 
-    /// Whether it has ended without being told to.
+    /// Returns true where the worker has ended by itself.
     pub(crate) fn has_ended(&mut self) -> anyhow::Result<bool> {
         Ok(self.process.ended()?.is_some())
     }

@@ -1,4 +1,4 @@
-//! How the catalogue changes while it is searched.
+//! Publisher of catalog changes while the catalog is searched.
 
 use std::{
     collections::HashMap,
@@ -18,7 +18,7 @@ use toolweaver_contracts::{Tool, ToolEvent, ToolId, identifiers};
 use super::{Phase, kept, learning, queries::Query, requests::Shared, truth::Fact};
 use crate::client::tool_id;
 
-/// What is published in turn: mostly what has nothing to do with most answers, as in a real catalogue.
+/// Kinds of changes in turn: mostly those that have nothing to do with most answers, as in a real catalog.
 const CYCLE: [Kind; 10] = [
     Kind::Add,
     Kind::AnswerByName,
@@ -31,11 +31,11 @@ const CYCLE: [Kind; 10] = [
     Kind::Remove,
     Kind::Add,
 ];
-/// Queries of fewer words are too many tools' words.
+/// Shortest query that a tool is published for, in words: fewer are too many tools' words.
 const ANSWERED_WORDS_MIN: usize = 3;
-/// Precedes the counter in the description of an updated tool.
+/// Text before the counter in the description of an updated tool.
 const EDITION: &str = " (edition ";
-/// Draws of a shown tool that was published here and not removed since.
+/// Attempts to draw a shown tool that was published here and not removed since.
 const DRAWS_MAX: usize = 100;
 
 #[derive(Debug, Clone, Copy)]
@@ -52,19 +52,19 @@ enum Kind {
     Remove,
 }
 
-/// What there is to publish.
+/// Changes that are left to publish.
 pub(super) struct Changes {
     held_back: vec::IntoIter<Tool>,
     /// Queries that no tool was published for yet, the most popular first.
     unanswered: vec::IntoIter<Query>,
     /// Real tools as they were last published, without the removed ones.
     tools: HashMap<ToolId, Tool>,
-    /// Tells apart what is made up here.
+    /// Counter that tells made-up tools apart.
     serial: u64,
     rng: StdRng,
 }
 
-/// What was published, and what became of it.
+/// Changes published, with their outcome.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Published {
     pub(crate) added: u64,
@@ -75,7 +75,7 @@ pub(crate) struct Published {
     pub(crate) removals: u64,
     /// Tools of these that were looked for in the end.
     pub(crate) looked_for: usize,
-    /// How long each took to be found, and in which phase it was published.
+    /// Time that each took to be found, with the phase in which it was published.
     #[serde(skip)]
     pub(super) found: Vec<(usize, Duration)>,
     /// Changes that could not be published, did not become visible or are not there in the end, and why.
@@ -99,8 +99,8 @@ impl Changes {
         }
     }
 
-    /// Publishes so many changes a second until the run is over, tells the truth of each as soon as it is visible, and looks
-    /// for all of them in the end.
+    /// Publishes `per_second` changes until the run is over, adds each to the truth as soon as it is visible,
+    /// and looks for all of them in the end.
     pub(super) async fn publish(mut self, shared: &Arc<Shared>, per_second: f64, phase: &Phase) -> Published {
         let mut published = Published::default();
         if per_second <= 0.0 {
@@ -145,7 +145,7 @@ impl Changes {
         published
     }
 
-    /// None where there is nothing left to publish, or nothing was shown yet.
+    /// Returns the next change; `None` where there is nothing left to publish, or nothing was shown yet.
     fn next(&mut self, kind: Kind, shared: &Shared) -> Option<Change> {
         self.serial += 1;
         let (tool, fact) = match kind {
@@ -186,7 +186,7 @@ impl Changes {
         Some(Change { tool_id: tool_id(&tool), event: ToolEvent::Registered { tool: Box::new(tool) }, fact })
     }
 
-    /// A real tool that some search returned.
+    /// Draws a real tool that some search returned.
     fn shown(&mut self, shared: &Shared) -> Option<ToolId> {
         let mut draws =
             (0..DRAWS_MAX).map_while(|_| shared.shown.pick(|tools| shared.zipf.draw(&mut self.rng, tools)));
@@ -198,7 +198,7 @@ fn is_distinctive(query: &Query) -> bool {
     identifiers::split(&query.text).len() >= ANSWERED_WORDS_MIN
 }
 
-/// A new tool that says what the query asks for, much like the one whose words the query uses.
+/// Makes a tool that answers the query, much like the one whose words the query uses.
 fn answer(query: &Query, tool_name: &str) -> Option<Tool> {
     let description = format!("{}, in one call.", query.text);
     Some(Tool { tool_name: tool_name.parse().ok()?, description, ..query.tool.clone() })

@@ -1,4 +1,5 @@
-//! Whether what was published is there in the end: every tool by its name, with its last words, and no removed one.
+//! Final check of durability: every published tool is found by its name as it was last published, and no
+//! removed one.
 
 use std::collections::HashMap;
 
@@ -15,7 +16,7 @@ use crate::client;
 /// Tools looked for at a time.
 const AT_ONCE: usize = 4;
 
-/// What an event leaves of a tool: its description, or none where it ends.
+/// Returns the description that an event leaves of a tool; `None` after its removal.
 pub(super) fn description(event: &ToolEvent) -> Option<String> {
     match event {
         ToolEvent::Registered { tool } => Some(tool.description.clone()),
@@ -23,7 +24,7 @@ pub(super) fn description(event: &ToolEvent) -> Option<String> {
     }
 }
 
-/// Looks for the tools as they were published last; what is wrong with those that are not so.
+/// Looks for the tools as they were published last; returns a sentence about each that is not so.
 pub(super) async fn missing(shared: &Shared, last: HashMap<ToolId, Option<String>>) -> Vec<String> {
     let looking = stream::iter(last).map(async |(tool_id, description)| {
         let looked = match description {

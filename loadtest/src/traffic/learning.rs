@@ -1,15 +1,15 @@
-//! From when on a change must be seen: the search that waits for it tells.
+//! Catalog version from which on a change must be visible: the search that waits for it returns it.
 
 use toolweaver_contracts::{SearchRequest, ToolId};
 
 use super::{requests::Shared, truth::Fact};
 
-/// How long a change may take to become visible.
+/// Longest time until a change is visible.
 const VISIBLE_WITHIN_MS: u64 = 30_000;
-/// What is asked while waiting; nobody else asks it, so that no measured answer depends on it.
+/// Query asked while waiting; nobody else asks it, so that no measured answer depends on it.
 const PROBE: &str = "is the latest change visible";
 
-/// Waits until a change is visible; the version that holds it.
+/// Waits until a change is visible and returns the version that holds it.
 pub(super) async fn wait(shared: &Shared, revision: u64) -> anyhow::Result<u64> {
     let request = SearchRequest {
         min_revision: Some(revision),
@@ -19,8 +19,8 @@ pub(super) async fn wait(shared: &Shared, revision: u64) -> anyhow::Result<u64> 
     Ok(shared.client.search(&request).await?.catalog_version)
 }
 
-/// Tells that a change must be seen from this version on. The answer is false where other tools outrank one that was meant
-/// to answer a query: that it is missing then proves nothing.
+/// Adds to the truth that a change must be visible from this version on. Returns false where other tools
+/// outrank one that was meant to answer a query: that it is missing then proves nothing.
 pub(super) async fn learn(shared: &Shared, version: u64, fact: Fact) -> anyhow::Result<bool> {
     let (fact, is_certain) = match fact {
         Fact::MayAnswer(query, tool) => {
@@ -36,7 +36,7 @@ pub(super) async fn learn(shared: &Shared, version: u64, fact: Fact) -> anyhow::
     Ok(is_certain)
 }
 
-/// Whether the tool is in an answer that nobody can have remembered: no request before had this exclusion.
+/// Returns true where the tool is in an answer that is in no cache: no request before had this exclusion.
 async fn is_answer(shared: &Shared, query: &str, tool: &ToolId, version: u64) -> anyhow::Result<bool> {
     let request = SearchRequest {
         exclude: vec![format!("loadtest.version_{version}").parse()?],

@@ -1,4 +1,4 @@
-//! Traffic as agents make it, on a catalogue that changes, with every reply checked.
+//! Traffic as agents make it, on a catalog that changes, with every reply checked.
 
 mod changes;
 mod kept;
@@ -43,7 +43,7 @@ use crate::{
     tools,
 };
 
-/// Caches are empty at first; what they do is told from here on.
+/// Time after which cache statistics begin: caches are empty at first.
 const WARM_UP: Duration = Duration::from_secs(10);
 
 /// Traffic that is ready to run.
@@ -54,14 +54,14 @@ pub(crate) struct Traffic {
     mix: MixArguments,
 }
 
-/// Which stretch of a run it is, and whether the run is over; the replies of each are added up apart.
+/// Current phase of a run, and its end; the replies of each phase are added up apart.
 #[derive(Debug, Default)]
 pub(crate) struct Phase {
     place: AtomicUsize,
     is_over: watch::Sender<bool>,
 }
 
-/// The command.
+/// Runs `loadtest traffic`.
 pub(crate) async fn run(arguments: TrafficArguments) -> anyhow::Result<()> {
     let (tenant, duration) = (arguments.tenant, Duration::from_secs(arguments.seconds));
     let tools = tools::load(&arguments.source, arguments.mix.catalogue.get())?;
@@ -91,7 +91,7 @@ pub(crate) async fn run(arguments: TrafficArguments) -> anyhow::Result<()> {
 }
 
 impl Traffic {
-    /// Fills the catalogue with the first tools; the others are what is registered while traffic runs.
+    /// Fills the catalog with the first tools; the others are registered while traffic runs.
     pub(crate) async fn prepare(
         client: Client,
         mut tools: Vec<Tool>,
@@ -111,7 +111,7 @@ impl Traffic {
         Ok(Self { shared, changes, changes_per_second, mix })
     }
 
-    /// Runs until `phase` ends, looks whether every change is there, and tells what each phase showed.
+    /// Runs until `phase` ends, checks that every change is there, and reports each phase.
     pub(crate) async fn run(self, phases: &[&str], phase: &Phase) -> anyhow::Result<Report> {
         let Self { shared, changes, changes_per_second, mix } = self;
         let mut rng = StdRng::seed_from_u64(mix.seed);
@@ -148,7 +148,7 @@ impl Phase {
         self.place.store(place, Ordering::Relaxed);
     }
 
-    /// Nothing more is asked or published.
+    /// Ends the run: nothing more is asked or published.
     pub(crate) fn end(&self) {
         self.is_over.send_replace(true);
     }
@@ -163,7 +163,7 @@ impl Phase {
     }
 }
 
-/// Whoever panicked while holding the lock has ended the run.
+/// Locks a mutex; whoever panicked while holding it has ended the run.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

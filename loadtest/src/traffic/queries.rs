@@ -1,4 +1,4 @@
-//! What is asked: requests in the words of real tools.
+//! Queries in the words of real tools.
 
 use std::collections::HashSet;
 
@@ -8,15 +8,15 @@ use toolweaver_contracts::{Tool, identifiers};
 
 use crate::tools;
 
-/// A request, and the tool whose words it uses.
+/// Query, and the tool whose words it uses.
 #[derive(Debug, Clone)]
 pub(super) struct Query {
     pub(super) text: String,
     pub(super) tool: Tool,
 }
 
-/// Distinct queries, the most popular first. They are made of the descriptions and the names in the catalogue, and,
-/// where these are too few, of tools that are not in it: people ask for those, too.
+/// Makes distinct queries, the most popular first. They are made of the descriptions and the names in the
+/// catalog, and, where these are too few, of tools that are not in it: people ask for those, too.
 pub(super) fn make(
     catalogue: &[Tool],
     others: &[Tool],

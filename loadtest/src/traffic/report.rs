@@ -1,4 +1,4 @@
-//! What a run of traffic showed, for people and for programs, and whether it passed.
+//! Report of a run of traffic, for people and for programs, and its pass criterion.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -9,24 +9,24 @@ use serde::Serialize;
 use super::{changes::Published, tally::Figures};
 use crate::{latencies::Quantiles, metrics::Lookups, report::quantiles};
 
-/// All of a run.
+/// Results of a run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) seed: u64,
     pub(crate) rate_asked: f64,
     pub(crate) rate_reached: f64,
-    /// The last one is all of them together.
+    /// Figures by phase; the last entry is all phases together.
     pub(crate) phases: Vec<Figures>,
     pub(crate) changes: Published,
-    /// How often the layers behind the results helped, after the first ten seconds.
+    /// Hit rates of the cache layers behind the results, after the first ten seconds.
     pub(crate) layers: Option<Layers>,
 }
 
-/// Shares of lookups that some tier answered; none where nobody looked, or where it is not counted.
+/// Hit rates by layer; `None` where nobody looked, or where it is not counted.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Layers {
     pub(crate) embedding: Option<f64>,
-    /// Texts embedded a search. A result that is remembered asks for no embedding, so lookups alone tell little.
+    /// Texts embedded per search. A cached result asks for no embedding, so lookups alone tell little.
     pub(crate) embedded_per_search: Option<f64>,
     pub(crate) metadata: Option<f64>,
 }
@@ -40,7 +40,8 @@ impl Layers {
 }
 
 impl Report {
-    /// Prints it, writes it, and fails where a reply was stale, far behind or an error, or a change was lost.
+    /// Prints and writes the report, and fails where a reply was stale, far behind or an error, or a change
+    /// was lost.
     pub(crate) fn conclude(&self, json: Option<&Path>) -> anyhow::Result<()> {
         self.print();
         write(self, json)?;
@@ -136,7 +137,7 @@ fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", share * 100.0))
 }
 
-/// `12 × cache, 3 × vectors`; 0 where there is nothing.
+/// Formats counts as `12 × cache, 3 × vectors`; 0 where there is nothing.
 fn counts(by_name: &BTreeMap<String, u64>) -> String {
     if by_name.is_empty() {
         return "0".to_owned();

@@ -1,4 +1,4 @@
-//! What is asked, and how each answer is judged.
+//! Requests of the traffic, and the judging of each reply.
 
 use std::time::{Duration, Instant};
 
@@ -18,10 +18,10 @@ use crate::client::{self, Client};
 
 /// Share of requests that get a tool by its id.
 const GETS: f64 = 0.1;
-/// An agent waits no longer, and does not ask again.
+/// Timeout of an agent, which does not ask again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What all requests and changes of a run share.
+/// State shared by all requests and changes of a run.
 pub(super) struct Shared {
     pub(super) client: Client,
     pub(super) queries: Vec<Query>,
@@ -31,7 +31,7 @@ pub(super) struct Shared {
 }
 
 pub(super) enum Request {
-    /// The query of this rank.
+    /// Search for the query of this rank.
     Search(usize),
     Get(ToolId),
 }
@@ -78,7 +78,7 @@ async fn patiently<T>(asking: impl Future<Output = anyhow::Result<T>>) -> anyhow
     timeout(PATIENCE, asking).await.unwrap_or_else(|_| Err(anyhow!("no answer within {PATIENCE:?}")))
 }
 
-/// The code that was answered, or why nothing was.
+/// Returns the code of an error reply, or the reason why there was no reply.
 fn why(error: &anyhow::Error) -> String {
     client::code(error).map_or_else(|| format!("{error:#}"), |code| code.number().to_string())
 }

@@ -1,4 +1,4 @@
-//! The tools that searches have returned, in the order in which they were first seen.
+//! Tools that searches have returned, in the order in which they were first seen.
 
 use std::{collections::HashSet, sync::Mutex};
 
@@ -6,7 +6,7 @@ use toolweaver_contracts::{SearchReply, ToolId};
 
 use super::lock;
 
-/// Shared by all requests of a run.
+/// Set of shown tools, shared by all requests of a run.
 #[derive(Default)]
 pub(super) struct Shown(Mutex<Order>);
 
@@ -26,7 +26,7 @@ impl Shown {
         }
     }
 
-    /// One of them; `draw` chooses its place among as many as there are. None before the first.
+    /// Returns one of them; `draw` chooses its place among as many as there are. `None` before the first.
     pub(super) fn pick(&self, draw: impl FnOnce(usize) -> usize) -> Option<ToolId> {
         let order = lock(&self.0);
         (!order.tools.is_empty()).then(|| order.tools[draw(order.tools.len())].clone())

@@ -1,4 +1,4 @@
-//! What replies showed, added up.
+//! Tally of the replies of a phase.
 
 use std::{
     collections::BTreeMap,
@@ -11,17 +11,17 @@ use toolweaver_contracts::{SearchReply, ServedFrom};
 use super::truth::Verdict;
 use crate::latencies::{Latencies, Quantiles};
 
-/// Stale replies that are told in full.
+/// Stale replies that are reported in full.
 const EXAMPLES_MAX: usize = 5;
 
-/// One answered request.
+/// Outcome of one request.
 pub(super) struct Answer {
     latency: Duration,
     outcome: Outcome,
     verdict: Verdict,
 }
 
-/// What a request was.
+/// Kind of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
     Search,
@@ -40,7 +40,7 @@ impl Answer {
         Self { latency: due.elapsed(), outcome, verdict }
     }
 
-    /// Also that there is no such tool, where that is right.
+    /// Makes the outcome of a get; also of a right 404.
     pub(super) fn got(due: Instant, verdict: Verdict) -> Self {
         Self { latency: due.elapsed(), outcome: Outcome::Got, verdict }
     }
@@ -51,13 +51,13 @@ impl Answer {
     }
 }
 
-/// The answers of one stretch of time.
+/// Counters of the replies of one phase.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tally {
     cached: Latencies,
     uncached: Latencies,
     got: Latencies,
-    /// From the publishing of a change to the answer of a search that waited for it.
+    /// Time from the publishing of a change to the reply of a search that waited for it.
     found: Latencies,
     searches_failed: u64,
     errors: BTreeMap<String, u64>,
@@ -69,37 +69,39 @@ pub(super) struct Tally {
     examples: Vec<String>,
 }
 
-/// The same, ready to be read.
+/// Figures of one phase, ready to be read.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Figures {
     pub(crate) phase: String,
     pub(crate) requests: u64,
-    /// How many of these were searches, and how many of these were not answered or with an error.
+    /// Number of searches among them, and of searches that were not answered or with an error.
     pub(crate) searches_sent: u64,
     pub(crate) searches_failed: u64,
-    /// Share of searches that were remembered; none where none was answered.
+    /// Share of searches answered from a cache; `None` where none was answered.
     pub(crate) hit_rate: Option<f64>,
-    /// Searches, remembered or not.
+    /// Latency of searches, cached or not.
     pub(crate) searches: Option<Quantiles>,
     pub(crate) searches_max_ms: f64,
     pub(crate) cached: Option<Quantiles>,
     pub(crate) uncached: Option<Quantiles>,
     pub(crate) gets: Option<Quantiles>,
-    /// The longest that a change took from its publishing to the answer of a search that waited for it; 0 without changes.
+    /// The longest that a change took from its publishing to the answer of a search that waited for it; 0
+    /// without changes.
     pub(crate) found_max_ms: f64,
-    /// By what was asked and the code, or why there was no answer.
+    /// Errors by kind of request and code, or reason why there was no reply.
     pub(crate) errors: BTreeMap<String, u64>,
-    /// Answers that lacked a part, by its name.
+    /// Degraded replies, by the dependency that was missing.
     pub(crate) degraded: BTreeMap<String, u64>,
     /// Replies that show a change that was published. Without any, that none is stale proves nothing.
     pub(crate) changes_seen: u64,
     /// Replies of a version before one that was known when they were asked for.
     pub(crate) older: u64,
-    /// Of these, of a version before one that had been known for five seconds: the worker had not read the catalogue.
+    /// Of these, of a version before one that had been known for five seconds: the worker had not read the
+    /// catalogue.
     pub(crate) behind: u64,
     /// Replies that contradict what holds in their own version.
     pub(crate) stale: u64,
-    /// The first of them.
+    /// First stale replies.
     pub(crate) stale_examples: Vec<String>,
 }
 
@@ -134,7 +136,7 @@ impl Tally {
         self.exemplify(answer.verdict.stale);
     }
 
-    /// A change was found so long after it was published.
+    /// Adds the time after which a change was found.
     pub(super) fn found(&mut self, took: Duration) {
         self.found.record(took);
     }
@@ -157,7 +159,7 @@ impl Tally {
         self.exemplify(other.examples.iter().cloned());
     }
 
-    /// Keeps the first distinct ones: a popular query is stale in the same way again and again.
+    /// Keeps the first distinct examples: a popular query is stale in the same way again and again.
     fn exemplify(&mut self, stale: impl IntoIterator<Item = String>) {
         for text in stale {
             if self.examples.len() < EXAMPLES_MAX && !self.examples.contains(&text) {
@@ -194,7 +196,7 @@ impl Tally {
     }
 }
 
-/// None where there was nothing to measure.
+/// Returns the quantiles; `None` where there was nothing to measure.
 fn quantiles(latencies: &Latencies) -> Option<Quantiles> {
     (latencies.count() > 0).then(|| latencies.quantiles())
 }

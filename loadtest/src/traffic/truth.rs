@@ -1,7 +1,8 @@
-//! What is known to be true of the catalogue, and whether a reply is.
+//! Oracle of the catalog: facts that replies must agree with.
 //!
-//! A change counts once a search that waited for it has told a version of the catalogue that holds it. From then on a
-//! reply of that version or a later one must show it. A reply may always show more: what was published since.
+//! A change counts once a search that waited for it has told a version of the catalogue that holds it. From
+//! then on a reply of that version or a later one must show it. A reply may always show more: what was
+//! published since.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,13 +17,13 @@ use super::lock;
 #[cfg(test)]
 mod tests;
 
-/// So much later no worker has an excuse not to hold a version.
+/// Time after which every worker must hold a version.
 const SETTLED_AFTER: Duration = Duration::from_secs(5);
 
-/// What a visible change means for replies.
+/// Fact about replies that follows from a visible change.
 #[derive(Debug, Clone)]
 pub(super) enum Fact {
-    /// There is one more tool, which nothing is known to need.
+    /// One more tool is there, which no answer is known to need.
     Added,
     /// The tool is in no answer.
     Removed(ToolId),
@@ -30,21 +31,21 @@ pub(super) enum Fact {
     Outdated(ToolId, String),
     /// The tool is in every answer to this query.
     Answers(String, ToolId),
-    /// The same, if no better tools leave it out.
+    /// The tool is in every answer to this query, if no better tools leave it out.
     MayAnswer(String, ToolId),
 }
 
-/// What is known now. Grows while traffic runs.
+/// Facts known now; they grow while traffic runs.
 #[derive(Default)]
 pub(super) struct Truth {
     known: Mutex<Arc<Known>>,
     /// Tools whose removal was published, whether or not it is visible yet.
     leaving: Mutex<HashSet<ToolId>>,
-    /// When each version became known.
+    /// Moments at which each version became known.
     versions: Mutex<Vec<(Instant, u64)>>,
 }
 
-/// What was known at one moment, each with the version from which it is visible.
+/// Facts known at one moment, each with the version from which it is visible.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Known {
     version: u64,
@@ -53,33 +54,33 @@ pub(super) struct Known {
     answers: HashMap<String, (ToolId, u64)>,
 }
 
-/// What a reply is, measured by the truth.
+/// Judgement of a reply.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Verdict {
-    /// It is of a version before one that was known when it was asked for.
+    /// True for a version before one that was known when the request left.
     pub(super) is_older: bool,
-    /// It is of a version before one that had been known for seconds.
+    /// True for a version before one that had been known for seconds.
     pub(super) is_behind: bool,
-    /// It shows a change: a tool that it must hold, or the newer description of one.
+    /// True where it shows a change: a tool that it must hold, or the newer description of one.
     pub(super) shows_change: bool,
-    /// How it contradicts what holds in its own version.
+    /// Contradiction to the facts of its own version.
     pub(super) stale: Option<String>,
 }
 
 impl Truth {
-    /// What a request that is sent now can be judged by.
+    /// Returns the facts that a request sent now is judged by.
     pub(super) fn known(&self) -> Arc<Known> {
         Arc::clone(&lock(&self.known))
     }
 
-    /// The newest version that every worker should hold by now.
+    /// Returns the newest version that every worker should hold by now.
     pub(super) fn settled(&self) -> u64 {
         let versions = lock(&self.versions);
         let settled = versions.iter().filter(|(since, _)| since.elapsed() >= SETTLED_AFTER);
         settled.map(|(_, version)| *version).max().unwrap_or_default()
     }
 
-    /// A fact is visible from this version on.
+    /// Adds a fact that is visible from this version on.
     pub(super) fn learn(&self, fact: Fact, version: u64) {
         lock(&self.versions).push((Instant::now(), version));
         let mut known = lock(&self.known);
@@ -101,7 +102,7 @@ impl Truth {
         }
     }
 
-    /// The removal of a tool is about to be published: from now on it may be missing.
+    /// Marks a tool whose removal is about to be published: from now on it may be missing.
     pub(super) fn leaves(&self, tool: &ToolId) {
         lock(&self.leaving).insert(tool.clone());
     }
@@ -112,7 +113,7 @@ impl Truth {
 }
 
 impl Known {
-    /// The newest version that anything is known of.
+    /// Returns the newest version that anything is known of.
     pub(super) fn version(&self) -> u64 {
         self.version
     }
@@ -147,7 +148,7 @@ impl Known {
         Verdict { is_older: version < self.version, ..Verdict::default() }
     }
 
-    /// Whether the tool may be shown like this in a reply of this version.
+    /// Returns true where the tool may be shown like this in a reply of this version.
     fn judge_tool(&self, verdict: &mut Verdict, tool: &ToolId, description: &str, version: u64) {
         if let Some(since) = self.removed.get(tool).filter(|since| version >= **since) {
             verdict.stale = Some(format!("{tool}, removed since version {since}, is shown at {version}"));

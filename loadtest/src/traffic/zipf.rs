@@ -1,4 +1,5 @@
-//! How often people ask for what: the second most popular thing half as often as the first, the third a third.
+//! Zipf's law of popularity: the second most popular query is asked half as often as the first, the third a
+//! third.
 
 use rand::Rng;
 
@@ -19,7 +20,7 @@ impl Zipf {
         Self { cumulative: cumulative.collect() }
     }
 
-    /// A rank among the first `ranks`, of which there must be one.
+    /// Draws a rank among the first `ranks`, of which there must be one.
     pub(super) fn draw(&self, rng: &mut impl Rng, ranks: usize) -> usize {
         let cumulative = &self.cumulative[..ranks.min(self.cumulative.len())];
         let point = rng.random_range(0.0..cumulative[cumulative.len() - 1]);

@@ -1,4 +1,5 @@
-//! Every environment variable that is set must be one that its program reads, and each that a worker reads can be set.
+//! `cargo xtask environment-check`: every environment variable that is set is one that its program reads, and
+//! each that a worker reads can be set.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,24 +7,22 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use toolweaver_deployment_checks::chart::{containers, pod};
+use toolweaver_deployment_checks::environment::{WORKERS, listed, program, set_by, words};
 
 use super::CHART;
-use super::rendered::{containers, items, pod, render, text, values_files};
-use crate::parts;
+use super::rendered::{render, values_files};
+use crate::downloads;
 use crate::process::{Scratch, command, output, root, tool};
 
-/// Workers, and where their settings stand in the chart's values.
-const WORKERS: [(&str, &str); 3] = [
-    ("toolweaver-embedding-worker", "embeddingWorkerConfig"),
-    ("toolweaver-cache-invalidator", "cacheInvalidatorConfig"),
-    ("toolweaver-query-worker", "queryWorkerConfig"),
-];
+/// Definitions of the workers' settings in the schema of the chart's values, in the order of [`WORKERS`].
+const CONFIGS: [&str; 3] = ["embeddingWorkerConfig", "cacheInvalidatorConfig", "queryWorkerConfig"];
 
-/// `programs` is where they were built.
+/// Compares the chart and the compose file with the programs built in `programs`.
 pub(crate) fn environment_check(programs: &Path) -> Result<()> {
     compose(programs)?;
     let settable = chart(programs)?;
-    for (program, config) in WORKERS {
+    for (program, config) in WORKERS.into_iter().zip(CONFIGS) {
         let settable = &settable[program];
         let missing: Vec<String> = environment(programs, &[program])?.difference(settable).cloned().collect();
         if !missing.is_empty() {
@@ -37,7 +36,7 @@ pub(crate) fn environment_check(programs: &Path) -> Result<()> {
 }
 
 fn compose(programs: &Path) -> Result<()> {
-    let packages = parts::python_packages()?;
+    let packages = downloads::python_packages()?;
     let mut config = tool(&packages, "docker-compose");
     config.args(["--file", "docker-compose.yml", "--profile", "*", "config", "--format", "json"]);
     let compose: Value = serde_json::from_str(&output(&mut config)?)?;
@@ -58,12 +57,12 @@ fn compose(programs: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What the chart can set for each worker.
+/// Returns the variables that the chart can set for each worker.
 fn chart(programs: &Path) -> Result<BTreeMap<&'static str, BTreeSet<String>>> {
     let schema: Value =
         serde_json::from_str(&fs::read_to_string(root().join(CHART).join("values.schema.json"))?)?;
     let mut settable = BTreeMap::new();
-    for (program, config) in WORKERS {
+    for (program, config) in WORKERS.into_iter().zip(CONFIGS) {
         let names = schema["definitions"][config]["properties"].as_object();
         let names: BTreeSet<String> = names
             .with_context(|| format!("values.schema.json defines no {config}"))?
@@ -73,7 +72,7 @@ fn chart(programs: &Path) -> Result<BTreeMap<&'static str, BTreeSet<String>>> {
         reads_all(config, programs, &[program], names.iter().map(String::as_str))?;
         settable.insert(program, names);
     }
-    let scratch = Scratch::new(&parts::folder(), "environment-check")?;
+    let scratch = Scratch::new(&downloads::folder(), "environment-check")?;
     for values in values_files()? {
         let rendered = render(&scratch, "rendered.yaml", "toolweaver", &["--values", &values])?;
         for container in rendered.documents.iter().filter_map(pod).flat_map(|(_, spec)| containers(spec)) {
@@ -86,39 +85,6 @@ fn chart(programs: &Path) -> Result<BTreeMap<&'static str, BTreeSet<String>>> {
         }
     }
     Ok(settable)
-}
-
-/// The program of a container of ours, and its subcommands.
-fn program(container: &Value) -> Option<Vec<&str>> {
-    let (_, image) = text(&container["image"]).rsplit_once("toolweaver/")?;
-    let service = image.split(':').next()?.trim_end_matches("-cuda");
-    if let Some((program, _)) =
-        WORKERS.iter().find(|(program, _)| program.strip_prefix("toolweaver-") == Some(service))
-    {
-        return Some(vec![*program]);
-    }
-    Some(words("toolweaver", &container["args"]))
-}
-
-/// A program and its subcommands: what stands in its arguments before the first option.
-fn words<'a>(program: &'a str, arguments: &'a Value) -> Vec<&'a str> {
-    let subcommands = items(arguments).iter().map(text).take_while(|word| !word.starts_with('-'));
-    std::iter::once(program).chain(subcommands).collect()
-}
-
-/// The names of a container's variables, from its `ConfigMap`s too.
-fn set_by(container: &Value, documents: &[Value]) -> BTreeSet<String> {
-    let mut names: BTreeSet<String> =
-        items(&container["env"]).iter().map(|variable| text(&variable["name"]).to_owned()).collect();
-    for source in items(&container["envFrom"]) {
-        let map = documents.iter().find(|document| {
-            document["kind"] == "ConfigMap" && document["metadata"]["name"] == source["configMapRef"]["name"]
-        });
-        let keys = map.and_then(|map| map["data"].as_object()).into_iter().flat_map(serde_json::Map::keys);
-        // Files lie beside the variables; Kubernetes passes over keys that are no names of variables.
-        names.extend(keys.filter(|key| !key.contains('.')).cloned());
-    }
-    names
 }
 
 /// Fails for a name that the program's `--help` does not list.
@@ -136,7 +102,7 @@ fn reads_all<'a>(
     Ok(())
 }
 
-/// The names of the variables that a program reads, as its `--help` says.
+/// Returns the names of the variables that a program reads, as its `--help` says.
 fn environment(programs: &Path, words: &[&str]) -> Result<BTreeSet<String>> {
     let help = output(command(programs.join(words[0])).args(&words[1..]).arg("--help"))?;
     let names: BTreeSet<String> = listed(&help);
@@ -144,48 +110,4 @@ fn environment(programs: &Path, words: &[&str]) -> Result<BTreeSet<String>> {
         bail!("{} --help names no environment variable", words.join(" "));
     }
     Ok(names)
-}
-
-/// What stands in `[env: NAME=value]` or `[env: NAME]`.
-fn listed(help: &str) -> BTreeSet<String> {
-    let after = help.split("[env: ").skip(1);
-    after.filter_map(|rest| Some(rest.split([']', '=']).next()?.to_owned())).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::{listed, program, set_by};
-
-    #[test]
-    fn names_are_read_with_and_without_a_value() {
-        assert_eq!(
-            listed("a [env: A_B=] [default: 1]\n [env: C]").into_iter().collect::<Vec<_>>(),
-            ["A_B", "C"]
-        );
-    }
-
-    #[test]
-    fn images_tell_programs() {
-        let of = |image: &str| {
-            program(&json!({ "image": image, "args": ["model", "pull", "--data-dir"] }))
-                .map(|words| words.join(" "))
-        };
-        assert_eq!(
-            of("registry.example.com/toolweaver/query-worker:1").as_deref(),
-            Some("toolweaver-query-worker")
-        );
-        assert_eq!(of("toolweaver/embedding-worker-cuda:1").as_deref(), Some("toolweaver-embedding-worker"));
-        assert_eq!(of("toolweaver/toolweaver:1").as_deref(), Some("toolweaver model pull"));
-        assert_eq!(of("nats:2"), None);
-    }
-
-    #[test]
-    fn config_maps_set_variables_and_hold_files() {
-        let map =
-            json!({ "kind": "ConfigMap", "metadata": { "name": "m" }, "data": { "B": "1", "warm.txt": "" } });
-        let container = json!({ "env": [{ "name": "A" }], "envFrom": [{ "configMapRef": { "name": "m" } }] });
-        assert_eq!(set_by(&container, &[map]).into_iter().collect::<Vec<_>>(), ["A", "B"]);
-    }
 }

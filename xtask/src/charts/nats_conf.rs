@@ -4,19 +4,19 @@ use std::fs;
 
 use anyhow::Result;
 use serde_json::Value;
+use toolweaver_deployment_checks::chart::text;
 
-use super::rendered::text;
-use crate::parts;
+use crate::downloads;
 use crate::process::{Scratch, command, output};
 
-/// Where there is a nats.conf among the documents: is it one that nats-server takes?
+/// Fails where a nats.conf among the documents is not one that nats-server takes.
 pub(super) fn check(scratch: &Scratch, documents: &[Value]) -> Result<()> {
     for conf in
         documents.iter().map(|document| text(&document["data"]["nats.conf"])).filter(|conf| !conf.is_empty())
     {
         let file = scratch.path().join("nats.conf");
         fs::write(&file, without_certificate(conf))?;
-        let mut nats_server = command(parts::runtime()?.nats_server);
+        let mut nats_server = command(downloads::runtime()?.nats_server);
         nats_server.env("POD_NAME", "toolweaver-nats-0");
         for name in ["NATS_TOKEN", "NATS_USER", "NATS_PASSWORD"] {
             nats_server.env(name, "secret");
@@ -26,7 +26,7 @@ pub(super) fn check(scratch: &Scratch, documents: &[Value]) -> Result<()> {
     Ok(())
 }
 
-/// The server would read the certificate, which lies in a Secret.
+/// Removes the certificate, which the server would read and which lies in a Secret.
 fn without_certificate(conf: &str) -> String {
     conf.lines()
         .filter(|line| !line.contains("cert_file:") && !line.contains("key_file:"))

@@ -1,12 +1,12 @@
-//! Values that the chart must refuse, and what it says about them.
+//! Values that the chart must refuse, and its messages about them.
 
 use anyhow::{Context, Result, bail};
 
 use super::CHART;
-use crate::parts;
+use crate::downloads;
 use crate::process::{command, output};
 
-/// What is set, and a part of the message.
+/// Values to set, and a piece of the message expected.
 const REFUSED: [(&[&str], &str); 22] = [
     (&["nats.enabled=false"], "nats.url is required with nats.enabled=false"),
     (&["qdrant.enabled=false"], "qdrant.url is required with qdrant.enabled=false"),
@@ -42,9 +42,9 @@ const REFUSED: [(&[&str], &str); 22] = [
     (&["embeddingWorker.resources.limit.memory=2Gi"], "limit"),
 ];
 
-/// Each of them must fail, and for the reason that is expected.
+/// Fails where the chart takes one of them, or refuses it for another reason.
 pub(super) fn check() -> Result<()> {
-    let helm = parts::helm()?;
+    let helm = downloads::helm()?;
     for (values, expected) in REFUSED {
         let mut template = command(&helm);
         template.args(["template", "toolweaver", CHART]);

@@ -1,19 +1,15 @@
-//! What the chart renders with given values, as text and as documents.
+//! The chart rendered with given values, as text and as documents.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
+use toolweaver_deployment_checks::chart::{text, title};
 
 use super::CHART;
-use crate::parts;
 use crate::process::{Scratch, command, output, root};
-
-/// Reads all documents of a YAML file and writes them as one JSON array.
-const TO_JSON: &str = "import json, sys, yaml
-with open(sys.argv[1]) as file:
-    print(json.dumps([document for document in yaml.safe_load_all(file) if document]))";
+use crate::{downloads, yaml};
 
 /// The chart's templates with one set of values.
 pub(super) struct Rendered {
@@ -24,20 +20,13 @@ pub(super) struct Rendered {
 /// Renders into the file `name` of `scratch`; `arguments` are helm's, after the chart.
 pub(super) fn render(scratch: &Scratch, name: &str, release: &str, arguments: &[&str]) -> Result<Rendered> {
     let file = scratch.path().join(name);
-    let mut template = command(parts::helm()?);
+    let mut template = command(downloads::helm()?);
     fs::write(&file, output(template.args(["template", release, CHART]).args(arguments))?)?;
-    let documents = yaml(&file)?;
+    let documents = yaml::documents(&file)?;
     Ok(Rendered { file, documents })
 }
 
-/// The documents of a YAML file.
-pub(super) fn yaml(file: &Path) -> Result<Vec<Value>> {
-    let mut read = parts::python();
-    read.env("PYTHONPATH", parts::python_packages()?).args(["-c", TO_JSON]).arg(file);
-    Ok(serde_json::from_str(&output(&mut read)?)?)
-}
-
-/// The combinations of values that the chart is checked with, beside its defaults.
+/// Returns the combinations of values that the chart is checked with, beside its defaults.
 pub(super) fn values_files() -> Result<Vec<String>> {
     let folder = root().join(CHART).join("ci");
     let mut files = Vec::new();
@@ -48,34 +37,24 @@ pub(super) fn values_files() -> Result<Vec<String>> {
     Ok(files)
 }
 
-/// Kind and name, to say which document is meant.
-pub(super) fn title(document: &Value) -> String {
-    format!("{} {}", text(&document["kind"]), text(&document["metadata"]["name"]))
-}
-
-/// A string, or "" for anything else.
-pub(super) fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
-/// The items of an array, none of anything else.
-pub(super) fn items(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
-/// The pod that a document describes, itself or by its template: (metadata, spec).
-pub(super) fn pod(document: &Value) -> Option<(&Value, &Value)> {
-    match text(&document["kind"]) {
-        "Pod" => Some((&document["metadata"], &document["spec"])),
-        "Deployment" | "StatefulSet" | "Job" => {
-            let template = &document["spec"]["template"];
-            Some((&template["metadata"], &template["spec"]))
+/// Returns the dashboards and alerts that did not come through the templates as they are: they have braces of
+/// their own.
+pub(super) fn changed_files(documents: &[Value]) -> Result<Vec<String>> {
+    let mut faults = Vec::new();
+    for document in documents.iter().filter(|document| document["kind"] == "PrometheusRule") {
+        let rules = yaml::document(&root().join(CHART).join("alerts/rules.yaml"))?;
+        if rules != document["spec"] {
+            faults.push(format!("{}: it is not what alerts/rules.yaml says", title(document)));
         }
-        _ => None,
     }
-}
-
-/// All containers of a pod.
-pub(super) fn containers(spec: &Value) -> impl Iterator<Item = &Value> {
-    items(&spec["initContainers"]).iter().chain(items(&spec["containers"]))
+    let dashboards = documents
+        .iter()
+        .filter(|document| document["metadata"]["labels"]["app.kubernetes.io/component"] == "dashboards");
+    for (name, json) in dashboards.flat_map(|document| document["data"].as_object().into_iter().flatten()) {
+        let file = root().join(CHART).join("dashboards").join(name.trim_start_matches("toolweaver-"));
+        if fs::read_to_string(&file)?.trim_end() != text(json).trim_end() {
+            faults.push(format!("{name} is not what {} holds", file.display()));
+        }
+    }
+    Ok(faults)
 }

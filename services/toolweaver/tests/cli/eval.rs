@@ -32,7 +32,7 @@ fn a_set_is_measured_from_files_to_figures() {
     assert!(report["comparison"].is_null(), "{report}");
 
     let lost = fs::read_to_string(at("lost.txt")).unwrap();
-    assert!(lost.contains("## lost") && lost.contains("wanted") && lost.contains("words #"), "{lost}");
+    assert!(lost.contains("## lost") && lost.contains("wanted") && lost.contains("lexical #"), "{lost}");
     let saved: Value = serde_json::from_slice(&fs::read(at("run.json")).unwrap()).unwrap();
     assert_eq!(saved["sets"][0]["queries"].as_array().map(Vec::len), Some(TOOLS + 1));
 
