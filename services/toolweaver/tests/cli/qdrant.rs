@@ -35,7 +35,7 @@ async fn indexed(nats: &Nats) -> IndexedEvent {
 }
 
 fn found(up: &Up) -> bool {
-    let reply = up.run(&["search", "send an invoice by mail"]).expect_code(0).json();
+    let reply = up.run(&["search", "send an invoice by mail"]).json();
     assert_eq!(reply["degraded"], json!([]), "Qdrant takes part: {reply}");
     reply["results"].as_array().unwrap().iter().any(|result| result["tool_id"] == ID)
 }
