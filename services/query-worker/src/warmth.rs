@@ -183,7 +183,7 @@ impl Warmth {
                 domain: id.domain,
                 tool_name: id.tool_name,
             });
-            cache.tool_metadata.keep(&tenant, &keys.collect::<Vec<_>>());
+            cache.tool_metadata.pin(&tenant, &keys.collect::<Vec<_>>());
         }
     }
 }

@@ -8,7 +8,8 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use super::*;
 
-/// A machine of `servers` that work on one request each, first come first served; what is admitted beyond waits inside.
+/// A machine of `servers` that work on one request each, first come first served; what is admitted beyond
+/// waits inside.
 struct Machine {
     servers: usize,
     now: Duration,
@@ -101,7 +102,8 @@ fn mixed(share_computed: f64) -> impl Fn(&mut StdRng) -> f64 {
     }
 }
 
-/// With little spread the limit is close. An exponential spread leaves a tail in which waiting hides for longer.
+/// With little spread the limit is close. An exponential spread leaves a tail in which waiting hides for
+/// longer.
 #[test]
 fn under_overload_it_stays_near_the_capacity_and_the_servers_busy() {
     let narrow = |random: &mut StdRng| 0.010 * random.random_range(0.8..1.2);

@@ -1,4 +1,4 @@
-//! Entries that nothing else pushes out of memory.
+//! Pinned entries: nothing else evicts them from memory.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -7,23 +7,23 @@ use std::time::Instant;
 use bytes::Bytes;
 use toolweaver_contracts::Tenant;
 
-/// Which keys each tenant keeps, and what is under them as far as it came by.
+/// Pinned keys of each tenant, and their values as far as they were seen.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
+pub(super) struct Pinned {
     keys: HashMap<Tenant, HashSet<Arc<str>>>,
-    /// One for each key; none until there is a value.
-    entries: HashMap<Arc<str>, Option<KeptEntry>>,
+    /// Value of each pinned key; none until it was seen.
+    entries: HashMap<Arc<str>, Option<PinnedEntry>>,
 }
 
 #[derive(Debug)]
-struct KeptEntry {
+struct PinnedEntry {
     value: Bytes,
     expires: Instant,
 }
 
-impl Kept {
-    /// Keeps these keys for a tenant and no others. Returns those that were not kept before.
-    pub(super) fn keep(&mut self, tenant: &Tenant, keys: HashSet<Arc<str>>) -> Vec<Arc<str>> {
+impl Pinned {
+    /// Pins these keys of a tenant and no others. Returns those that were not pinned before.
+    pub(super) fn pin(&mut self, tenant: &Tenant, keys: HashSet<Arc<str>>) -> Vec<Arc<str>> {
         for gone in self.keys.remove(tenant).unwrap_or_default().difference(&keys) {
             self.entries.remove(gone);
         }
@@ -35,27 +35,27 @@ impl Kept {
         new
     }
 
-    /// Takes the value if its key is kept.
+    /// Stores the value if its key is pinned.
     pub(super) fn insert(&mut self, key: &str, value: &Bytes, expires: Instant) {
         if let Some(entry) = self.entries.get_mut(key) {
-            *entry = Some(KeptEntry { value: value.clone(), expires });
+            *entry = Some(PinnedEntry { value: value.clone(), expires });
         }
     }
 
-    /// The value under a kept key.
+    /// Returns the value of a pinned key.
     pub(super) fn get(&self, key: &str, now: Instant) -> Option<Bytes> {
         let entry = self.entries.get(key)?.as_ref()?;
         (now < entry.expires).then(|| entry.value.clone())
     }
 
-    /// Forgets the value under a key, which stays a kept one.
+    /// Removes the value of a key, which stays pinned.
     pub(super) fn remove(&mut self, key: &str) {
         if let Some(entry) = self.entries.get_mut(key) {
             *entry = None;
         }
     }
 
-    /// Whether there is any key to look for.
+    /// Returns whether any key is pinned.
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -76,22 +76,22 @@ mod tests {
         let (acme, globex): (Tenant, Tenant) = ("acme".parse().unwrap(), "globex".parse().unwrap());
         let (now, value) = (Instant::now(), Bytes::from_static(b"value"));
         let later = now + Duration::from_secs(1);
-        let mut kept = Kept::default();
-        kept.keep(&acme, keys(&["a", "b"]));
-        kept.keep(&globex, keys(&["g"]));
+        let mut pinned = Pinned::default();
+        pinned.pin(&acme, keys(&["a", "b"]));
+        pinned.pin(&globex, keys(&["g"]));
         for key in ["a", "b", "g", "stranger"] {
-            kept.insert(key, &value, later);
+            pinned.insert(key, &value, later);
         }
-        assert_eq!(kept.get("stranger", now), None);
-        assert_eq!(kept.get("a", later), None, "expired");
+        assert_eq!(pinned.get("stranger", now), None);
+        assert_eq!(pinned.get("a", later), None, "expired");
 
-        assert_eq!(kept.keep(&acme, keys(&["b", "c"])), [Arc::from("c")]);
-        assert_eq!(kept.get("a", now), None);
-        assert_eq!(kept.get("b", now), Some(value.clone()), "it stays as it was");
-        assert_eq!(kept.get("g", now), Some(value));
+        assert_eq!(pinned.pin(&acme, keys(&["b", "c"])), [Arc::from("c")]);
+        assert_eq!(pinned.get("a", now), None);
+        assert_eq!(pinned.get("b", now), Some(value.clone()), "it stays as it was");
+        assert_eq!(pinned.get("g", now), Some(value));
 
-        kept.keep(&acme, keys(&[]));
-        kept.keep(&globex, keys(&[]));
-        assert!(kept.is_empty());
+        pinned.pin(&acme, keys(&[]));
+        pinned.pin(&globex, keys(&[]));
+        assert!(pinned.is_empty());
     }
 }
