@@ -1,6 +1,6 @@
 //! Names the commit that the program is built from, for `--version`.
 //!
-//! `GIT_COMMIT` wins, for builds without a repository such as those in a container. Without both it is "unknown".
+//! `GIT_COMMIT` wins, for builds without a repository, as in a container. Without both it is "unknown".
 
 use std::{env, path::Path, process::Command};
 

@@ -18,7 +18,7 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("TOOLWEAVER_
 /// Width of the help at most, and where the terminal does not tell its own: longer lines are hard to read.
 const HELP_WIDTH_MAX: usize = 100;
 
-/// Finds the right tools for an AI agent: registers them, searches them, and runs the workers that make it so.
+/// Finds the right tools for an AI agent: registers and searches them, and runs the workers that make it so.
 #[derive(Debug, Parser)]
 #[command(name = "toolweaver", version = VERSION, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
@@ -70,7 +70,7 @@ impl Cli {
         })
     }
 
-    /// Parses the arguments of this process. An error is the code to end with: all is said then, as for `--help`.
+    /// Parses the arguments of this process. An error is the exit code; its text is written by then.
     pub(crate) fn parse_arguments() -> Result<Self, ExitCode> {
         let parsed = Self::program().try_get_matches().and_then(|matches| Self::from_arg_matches(&matches));
         parsed.map_err(|error| {

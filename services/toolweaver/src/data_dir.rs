@@ -21,7 +21,7 @@ pub(crate) struct DataDir {
     path: PathBuf,
 }
 
-/// Lock of the one `up` that uses a data folder; the system releases it when that process ends, however it ends.
+/// Lock of the one `up` on a data folder; the system releases it when that process ends, however it ends.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: fs::File,

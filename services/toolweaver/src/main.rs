@@ -3,10 +3,10 @@
 //! Modules stand in levels, and each uses lower ones only (held by `tests/levels.rs`):
 //!
 //! ```text
-//! main ─▶ cli ─▶ commands ─▶ registration, workers ─▶ client ─▶ data_dir, options, terminal
+//! main ─▶ cli ─▶ commands ─▶ registration, workers ─▶ client ─▶ data_dir ─▶ options, terminal
 //! ```
-//! A command prints one result, as a table or as JSON, and ends with an exit code that scripts can use. Here does
-//! **not** live: any work of the workers; the client commands see only what any NATS client sees.
+//! A command prints one result, as a table or as JSON, and ends with an exit code that scripts can use. Here
+//! does **not** live: any work of the workers; the client commands see only what any NATS client sees.
 
 mod cli;
 mod client;

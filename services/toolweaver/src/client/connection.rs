@@ -52,7 +52,7 @@ impl Client {
     }
 }
 
-/// Returns the configuration with the address of NATS: as given, else that of the running `up`, else the default.
+/// Returns the configuration with the address of NATS: as given, or of a running `up`, or the default.
 pub(crate) fn located(config: &NatsConfig, data_dir: &DataDir) -> NatsConfig {
     let mut config = config.clone();
     config.nats_url = config.nats_url.or_else(|| data_dir.nats_url());

@@ -1,4 +1,4 @@
-//! `model pull`: download of the default model from the Hugging Face hub or a mirror of it, at one revision, checked.
+//! `model pull`: download of the default model from the Hugging Face hub or a mirror, one revision, checked.
 //!
 //! All files come into a folder beside the final one, which takes its name only when everything is right.
 

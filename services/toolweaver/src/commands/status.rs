@@ -56,7 +56,7 @@ pub(crate) async fn status(connection: &Connection, common: &Common) -> Result<E
     Ok(Exit::Done)
 }
 
-/// Returns the consumers of a stream; none where it cannot be read: the query worker reports that by leaving it out.
+/// Returns the consumers of a stream; none where it cannot be read, which the query worker has reported.
 async fn consumers(client: &Client, stream: &'static str) -> Vec<Consumer> {
     let lags = consumer::lags(&client.nats, stream).await.unwrap_or_default();
     let row = |lag: consumer::Lag| Consumer {

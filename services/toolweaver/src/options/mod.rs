@@ -26,19 +26,19 @@ pub(crate) struct Common {
 /// Options of a command that asks running workers.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Connection {
-    /// Tenant, the owner of a catalogue
+    /// Tenant, the owner of a catalog
     #[arg(long, env = "TOOLWEAVER_TENANT", default_value_t, value_name = "TENANT")]
     pub(crate) tenant: Tenant,
 
     #[command(flatten)]
     pub(crate) nats: NatsConfig,
 
-    /// OTLP/gRPC endpoint that gets the traces of this command, for example `http://localhost:4317`; none without it
+    /// OTLP/gRPC endpoint for the traces of this command, such as `http://localhost:4317`; none without it
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
     pub(crate) otlp_endpoint: Option<String>,
 }
 
-/// Options of a command that changes the catalogue.
+/// Options of a command that changes the catalog.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct WaitArgs {
     /// Return only when searches see the change

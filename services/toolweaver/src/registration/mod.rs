@@ -1,7 +1,7 @@
 //! Registration of tools: reading and checking them, publishing them into TOOLS, and the report of a run.
 //!
 //! ```text
-//! file, stdin or document ─▶ source: checked entries ─▶ publishing ─▶ TOOLS ─▶ wait until searchable ─▶ report
+//! file, stdin ─▶ source: checked entries ─▶ publishing ─▶ TOOLS ─▶ wait until searchable ─▶ report
 //! ```
 
 mod job;
@@ -15,7 +15,7 @@ use toolweaver_contracts::{ErrorCode, Fault};
 pub(crate) use self::{
     job::Job,
     publishing::publish_all,
-    source::{BadTool, Entry, Scope, prepare, read},
+    source::{Entry, Scope, prepare, read},
 };
 
 /// Time that a removal stays in TOOLS, for readers that were away. After that nothing is left of the tool.

@@ -1,4 +1,4 @@
-//! Input of a registration: one JSON object, a JSON array, or JSON Lines, each tool checked as the workers check it.
+//! Input of a registration: a JSON object, a JSON array or JSON Lines, each tool checked as the workers do.
 //!
 //! Here does **not** live: publishing them.
 
@@ -166,7 +166,7 @@ fn bad(pointer: &str, error: &toolweaver_contracts::NameError) -> Fault {
     Fault::bad(pointer, error.to_string())
 }
 
-/// Returns the registration, if the workers would take it: an event they would reject needs no way through the log.
+/// Returns the registration, if the workers would take it: what they reject needs no way through the log.
 fn checked(key: ToolKey, event: Vec<u8>) -> Result<Prepared, BadTool> {
     match ToolEvent::decode(&subjects::tools(&key), &event) {
         Ok(_) => Ok(Prepared { key, event: event.into() }),

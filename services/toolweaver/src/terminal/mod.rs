@@ -13,7 +13,7 @@ pub(crate) use self::{
     exit::{EXIT_CODES, Exit},
     output::{Output, line, note, told},
     progress::bar,
-    table::{Column, Table, table},
+    table::{Column, table},
     tool_text::{arguments, explained, shortened},
     wrap::{terminal_width, wrap_help},
 };

@@ -1,7 +1,7 @@
 //! Tables that fit the terminal and never break a tool id.
 //!
-//! The width is that of the terminal, or `COLUMNS` where it is set. Without either, as in a pipe, nothing is wrapped:
-//! each row is one line for `grep` and its like.
+//! The width is that of the terminal, or `COLUMNS` where it is set. Without either, as in a pipe, nothing is
+//! wrapped: each row is one line for `grep` and its like.
 
 use std::fmt;
 
@@ -65,7 +65,7 @@ impl Table {
         match (width_max, self.text) {
             (Some(width_max), Some(text)) if total > width_max => {
                 let room = width_max.saturating_sub(total - widths[text]);
-                // Where too little room is left, the text stands below the cell before it.
+                // With too little room the text stands below the cell before it.
                 if room < TEXT_WIDTH_MIN && text > 0 {
                     return self.stacked(text, room + widths[text - 1] + GAP).render(None);
                 }

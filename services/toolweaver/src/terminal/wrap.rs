@@ -1,7 +1,7 @@
 //! Line breaking to the width of the terminal.
 //!
-//! clap's own wrapping of `--help` is a feature that needs another crate to ask for the width, and that crate another
-//! feature of a library far below; the one that draws the progress bars can ask too.
+//! clap's own wrapping of `--help` is a feature that brings another crate to ask for the width; `console`,
+//! which draws the progress bars, can ask too.
 
 use std::env;
 
@@ -10,7 +10,7 @@ use console::{Term, measure_text_width};
 /// Columns that running text needs to be read.
 pub(super) const TEXT_WIDTH_MIN: usize = 30;
 
-/// Returns the columns to keep to: `COLUMNS`, or those of the terminal; none where stdout is a file or a pipe.
+/// Returns the columns to keep to: `COLUMNS`, or those of the terminal; none where stdout is file or pipe.
 pub(crate) fn terminal_width() -> Option<usize> {
     let given = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let asked = || Term::stdout().size_checked().map(|(_, columns)| columns.into());

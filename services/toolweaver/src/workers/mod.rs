@@ -1,4 +1,4 @@
-//! All three workers in one process, and the NATS server they may bring along. `up` runs them, and so does `eval`.
+//! All three workers in one process, and the NATS server they may bring along, for `up` and for `eval`.
 
 mod args;
 mod server;

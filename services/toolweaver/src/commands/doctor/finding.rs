@@ -36,7 +36,7 @@ impl Finding {
         Self { ok: false, what_to_do: Some(what_to_do.into()), ..Self::pass(check, detail) }
     }
 
-    /// Returns the finding of a check that ended with a fault; `otherwise` is the advice where the fault has none.
+    /// Returns the finding of a check that ended with a fault; `otherwise` is advice for one without a hint.
     pub(super) fn of_fault(check: &str, fault: Fault, otherwise: &str) -> Self {
         Self::fail(check, fault.message, fault.hint.unwrap_or_else(|| otherwise.to_owned()))
     }

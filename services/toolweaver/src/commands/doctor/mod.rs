@@ -1,4 +1,4 @@
-//! `doctor`: checks of NATS, the streams, the workers and what they depend on, each with what to do if it fails.
+//! `doctor`: checks of NATS, the streams, the workers and their dependencies, with what to do if one fails.
 //!
 //! The running workers are asked first: their model is the one that counts, not one that lies on this disk.
 

@@ -1,12 +1,12 @@
 //! `up`: NATS, the three workers and what they share, in one process.
 //!
 //! ```text
-//! lock ─▶ nats-server (child, unless --nats-url) ─▶ one connection ─┬▶ embedding worker ── embedder 1 ─┐
-//!     └─▶ model, loaded once ──────────────────────────────────────┼▶ query worker ────── embedder 2 ─┴ one set of weights
+//! lock ─▶ nats-server (child, unless --nats-url) ─▶ one connection ─┬▶ embedding worker ── embedder ─┐
+//!     └─▶ model, loaded once ──────────────────────────────────────┼▶ query worker ────── embedder ─┴ weights
 //!                                                                   └▶ cache invalidator
 //! ```
-//! The end goes the other way: the workers drain, then the child stops. A signal ends it well at any time, also while
-//! it still waits for a dependency.
+//! The end goes the other way: the workers drain, then the child stops. A signal ends it well at any time,
+//! also while it still waits for a dependency.
 
 mod pending;
 mod ready;
@@ -120,7 +120,7 @@ async fn work(
     let starting = Box::pin(async {
         start(args, nats_config, runtime).await?;
         runtime.health.ready().await;
-        Ok(())
+        Ok::<_, Fault>(())
     });
     match stop.run_until_cancelled(pending::told_while(&runtime.health, starting)).await {
         None => return Ok(()),

@@ -1,4 +1,4 @@
-//! Remarks of `up` while it is not ready: which dependency is missing, at which address, why, and how often it was tried.
+//! Remarks of `up` while it is not ready: the dependency that is away, its address, the cause, the attempts.
 
 use std::{collections::BTreeSet, time::Duration};
 
