@@ -23,7 +23,7 @@ fn up_on(qdrant: &QdrantDouble, data_dir: &TempDir) -> Up {
     Up::start_with(data_dir, With::Hashing, &["--use-vector-db", "--qdrant-url", &qdrant.url()])
 }
 
-/// What INDEXED holds of the tool.
+/// Returns the event that INDEXED holds of the tool.
 async fn indexed(nats: &Nats) -> IndexedEvent {
     let key = ToolKey {
         tenant: Tenant::default(),
