@@ -1,4 +1,4 @@
-//! The folder that everything of one machine's `up` lives in, and how the other commands find a running one.
+//! Data folder of `up`: its lock, its models, and the address by which the other commands find a running one.
 
 use std::{
     env, fs, io,
@@ -8,34 +8,33 @@ use std::{
 
 use toolweaver_contracts::{ErrorCode, Fault};
 
-/// The folder of the default model below `models`.
-pub(crate) const DEFAULT_MODEL: &str = "all-MiniLM-L6-v2";
+use crate::default_model;
 
-/// How long a process that was killed may take to disappear: it holds the folder until its memory is given back.
+/// Time that a killed process may take to disappear: it holds the folder until its memory is given back.
 const LOCK_WITHIN: Duration = Duration::from_secs(3);
-/// How often the lock is tried.
+/// Interval at which the lock is tried.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// The data folder.
+/// Data folder of one machine's `up`.
 #[derive(Debug, Clone)]
 pub(crate) struct DataDir {
     path: PathBuf,
 }
 
-/// Held by the one `up` that uses a data folder; the system releases it when that process ends, however it ends.
+/// Lock of the one `up` on a data folder; the system releases it when that process ends, however it ends.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: fs::File,
 }
 
-/// The file that says where the running NATS server is; removed when this is dropped.
+/// File with the address of the running NATS server; removed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct NatsUrlFile {
     path: PathBuf,
 }
 
 impl DataDir {
-    /// The folder given, else `$XDG_DATA_HOME/toolweaver`, else `~/.local/share/toolweaver`.
+    /// Returns the folder given, else `$XDG_DATA_HOME/toolweaver`, else `~/.local/share/toolweaver`.
     pub(crate) fn new(given: Option<&Path>) -> Result<Self, Fault> {
         let path = given.map(Path::to_path_buf).or_else(default_path).ok_or_else(|| {
             Fault::new(ErrorCode::BadRequest, "there is no home folder to keep data in")
@@ -50,20 +49,21 @@ impl DataDir {
         &self.path
     }
 
-    /// Where `model pull` puts models.
+    /// Returns the folder that `model pull` puts models into.
     pub(crate) fn models(&self) -> PathBuf {
         self.path.join("models")
     }
 
-    /// The default model's folder: in this data folder, else in the default one, where a pull without `--data-dir` put it.
+    /// Returns the default model's folder: in this data folder, else in the default one, where a pull without
+    /// `--data-dir` put it.
     pub(crate) fn default_model(&self) -> Option<PathBuf> {
         let own = self.models();
         let default = default_path().map(|path| path.join("models"));
-        let candidates = std::iter::once(own).chain(default).map(|models| models.join(DEFAULT_MODEL));
+        let candidates = std::iter::once(own).chain(default).map(|models| models.join(default_model::NAME));
         candidates.into_iter().find(|dir| dir.join("config.json").is_file())
     }
 
-    /// Makes the folder and takes it for this process.
+    /// Makes the folder and locks it for this process.
     pub(crate) async fn lock(&self) -> Result<Lock, Fault> {
         let deadline = Instant::now() + LOCK_WITHIN;
         loop {
@@ -80,7 +80,7 @@ impl DataDir {
         }
     }
 
-    /// The lock, unless another process has it.
+    /// Returns the lock, unless another process has it.
     fn try_lock(&self) -> Result<Option<Lock>, Fault> {
         let fault = |error: io::Error| self.fault("cannot use the data folder", &error);
         fs::create_dir_all(&self.path).map_err(fault)?;
@@ -93,7 +93,7 @@ impl DataDir {
         }
     }
 
-    /// Tells the other commands where NATS is, until the returned value is dropped.
+    /// Publishes the address of NATS to the other commands, until the returned value is dropped.
     pub(crate) fn publish_nats_url(&self, url: &str) -> Result<NatsUrlFile, Fault> {
         let path = self.nats_url_path();
         fs::write(&path, format!("{url}\n"))
@@ -101,7 +101,7 @@ impl DataDir {
         Ok(NatsUrlFile { path })
     }
 
-    /// Where the `up` on this folder said that NATS is.
+    /// Returns the address of NATS that the `up` on this folder published.
     pub(crate) fn nats_url(&self) -> Option<String> {
         let text = fs::read_to_string(self.nats_url_path()).ok()?;
         Some(text.trim().to_owned()).filter(|url| !url.is_empty())

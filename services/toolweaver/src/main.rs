@@ -1,61 +1,44 @@
-//! The command line of ToolWeaver, and all three workers in one process.
+//! Command line of ToolWeaver, and all three workers in one process.
 //!
-//! Every command is a module: `up`, `register` (and `import`, with `openapi`), `remove`, `lookup` (search, get,
-//! domains), `status`, `doctor`, `model_pull`, `eval`. They print one result, as a table or as JSON, and end with an exit code
-//! that scripts can use (`exit`). Here does **not** live: any work of the workers; the client commands see only what
-//! any NATS client sees.
+//! Modules stand in levels, and each uses lower ones only (held by `tests/levels.rs`):
+//!
+//! ```text
+//! main ─▶ cli ─▶ commands ─▶ registration, workers ─▶ client ─▶ data_dir ─▶ options, terminal
+//! ```
+//! A command prints one result, as a table or as JSON, and ends with an exit code that scripts can use. Here
+//! does **not** live: any work of the workers; the client commands see only what any NATS client sees.
 
 mod cli;
 mod client;
+mod commands;
 mod data_dir;
-mod discovery;
-mod doctor;
-mod eval;
-mod exit;
-mod lookup;
-mod model_pull;
-mod output;
-mod progress;
-mod publishing;
-mod register;
-mod remove;
-mod source;
-mod status;
-mod up;
-mod waiting;
+mod default_model;
+mod options;
+mod registration;
+mod terminal;
+mod workers;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, FromArgMatches as _};
 use toolweaver_contracts::{ErrorCode, Fault};
 use toolweaver_service_runtime::{LogFormat, Telemetry, TelemetryConfig, telemetry};
 
 use crate::{
-    cli::{Cli, Command, Common, Connection, Import, ModelCommand},
-    exit::Exit,
-    output::Output,
+    cli::{Cli, Command},
+    options::{Common, Connection},
+    terminal::{Exit, Output},
 };
 
 fn main() -> ExitCode {
-    let Cli { command, common } = parse();
-    let outcome = match command {
-        // Without a runtime: it blocks.
-        Command::Model(ModelCommand::Pull(args)) => model_pull::pull(&args, &common),
-        command => in_runtime(command, &common),
+    let Cli { command, common } = match Cli::parse_arguments() {
+        Ok(cli) => cli,
+        Err(code) => return code,
     };
-    let exit = outcome.unwrap_or_else(|fault| {
+    let exit = in_runtime(command, &common).unwrap_or_else(|fault| {
         Output { json: common.json }.failure(&fault);
         fault.code.into()
     });
     exit.into()
-}
-
-fn parse() -> Cli {
-    let command = Cli::command().mut_subcommand("up", |up| {
-        up.mut_arg("http_addr", |addr| addr.default_value(up::HTTP_ADDR_DEFAULT))
-            .mut_arg("log_filter", |filter| filter.default_value(up::LOG_FILTER_DEFAULT))
-    });
-    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
 }
 
 fn in_runtime(command: Command, common: &Common) -> Result<Exit, Fault> {
@@ -80,7 +63,7 @@ async fn run(command: Command, common: &Common) -> Result<Exit, Fault> {
     outcome
 }
 
-/// Traces of a client command, where they are asked for. It logs nothing: what it has to say is its result.
+/// Starts the traces of a client command, where they are asked for. It logs nothing: its result says it all.
 fn traces(connection: &Connection) -> Result<Option<Telemetry>, Fault> {
     let config = TelemetryConfig {
         log_format: LogFormat::Human,
@@ -101,26 +84,19 @@ fn traces(connection: &Connection) -> Result<Option<Telemetry>, Fault> {
 
 async fn execute(command: Command, common: &Common) -> Result<Exit, Fault> {
     match command {
-        Command::Up(args) => up::up(*args, common).await,
-        Command::Register(args) => register::register(args, common).await,
-        Command::Remove(args) => remove::remove(args, common).await,
-        Command::Import(Import::Openapi(args)) => register::import_openapi(args, common).await,
-        Command::Search(args) => lookup::search(args, common).await,
-        Command::Get(args) => lookup::get(args, common).await,
-        Command::Domains(args) => lookup::domains(args, common).await,
-        Command::Status(connection) => status::status(&connection, common).await,
-        Command::Doctor(args) => doctor::doctor(&args, common).await,
-        Command::Model(ModelCommand::Pull(args)) => model_pull::pull(&args, common),
-        Command::Eval(args) => eval::eval(*args, common).await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
+        Command::Up(args) => commands::up(*args, common).await,
+        Command::Register(args) => commands::register(args, common).await,
+        Command::Remove(args) => commands::remove(args, common).await,
+        Command::Import(command) => commands::import(command, common).await,
+        Command::Search(args) => commands::search(args, common).await,
+        Command::Get(args) => commands::get(args, common).await,
+        Command::Domains(args) => commands::domains(args, common).await,
+        Command::Status(connection) => commands::status(&connection, common).await,
+        Command::Doctor(args) => commands::doctor(&args, common).await,
+        Command::Eval(args) => commands::eval(*args, common).await,
+        // These block, which nobody minds: nothing else runs then.
+        Command::Model(command) => commands::model(&command, common),
+        Command::Completions(args) => commands::completions(&args, Cli::program()),
+        Command::Man(args) => commands::man(&args, Cli::program(), common),
     }
 }

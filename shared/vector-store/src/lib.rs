@@ -4,8 +4,8 @@
 //! for the embedded default) and their errors. Both keep the same promises, held by one conformance suite:
 //!
 //! - A lower or equal revision never changes a point. Equal is a no-op, so a redelivered write is harmless.
-//! - A removal leaves a tombstone: the point is gone from search, count and scroll, and its revision still
-//!   guards against a late, older registration.
+//! - A removal leaves a tombstone: no search finds the point, and its revision still guards against a
+//!   late, older registration.
 //! - The predicate is applied before ranking, and means exactly what `Predicate::admits` says.
 //! - Scores are cosines; stored vectors need not be unit vectors. Every tool found has one for every vector
 //!   asked for.
@@ -27,4 +27,4 @@ pub use error::StoreError;
 pub use memory::Memory;
 pub use qdrant::{Ensured, Qdrant};
 pub use scores::{SAMPLE_MAX, Scores};
-pub use store::{Page, Point, Record, Tombstone, VectorStore};
+pub use store::{Point, Tombstone, VectorStore};

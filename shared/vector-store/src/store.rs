@@ -29,28 +29,6 @@ pub struct Tombstone {
     pub revision: u64,
 }
 
-/// A stored tool without its vector.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Record {
-    /// [`ToolKey::point_id`] of the tool.
-    pub point_id: Uuid,
-    /// Which tool.
-    pub key: ToolKey,
-    /// Sequence of the registration in TOOLS.
-    pub revision: u64,
-    /// The tool as registered.
-    pub tool: Arc<Tool>,
-}
-
-/// Some stored tools in ascending order of their point ids.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Page {
-    /// The tools, at most as many as asked for.
-    pub records: Vec<Record>,
-    /// The start of the next page; `None` after the last one.
-    pub next: Option<Uuid>,
-}
-
 /// Returns the point ids of the tools that a predicate excludes by name.
 pub(crate) fn excluded(predicate: &Predicate) -> impl Iterator<Item = Uuid> {
     predicate.exclude.iter().map(|id| {
@@ -83,18 +61,6 @@ pub trait VectorStore: Send + Sync {
         limit: usize,
         also: &[Uuid],
     ) -> impl Future<Output = Result<Scores, StoreError>> + Send;
-
-    /// Counts the tools that `predicate` admits, exactly.
-    fn count(&self, predicate: &Predicate) -> impl Future<Output = Result<u64, StoreError>> + Send;
-
-    /// Returns the tools that `predicate` admits, page by page: `from` is `None` for the first page and
-    /// [`Page::next`] of the page before for the others. A tool changed meanwhile is in at most one page.
-    fn scroll(
-        &self,
-        predicate: &Predicate,
-        from: Option<Uuid>,
-        limit: usize,
-    ) -> impl Future<Output = Result<Page, StoreError>> + Send;
 
     /// Asks the store whether it answers; gives its name and version.
     fn health(&self) -> impl Future<Output = Result<String, StoreError>> + Send;

@@ -9,7 +9,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 use tonic::Status;
 use toolweaver_contracts::subjects::{self, INDEXED_STREAM, REJECTED_STREAM};
-use toolweaver_contracts::{ErrorCode, IndexedEvent, Predicate, Tool, limits};
+use toolweaver_contracts::{ErrorCode, IndexedEvent, Tool, limits};
 use toolweaver_embedding::{Embedder, Hashing, Limits, Model};
 use toolweaver_embedding_worker::{Dependencies, Indexer, run};
 use toolweaver_messaging::{BatchHandler, Delivery, Outcome, StreamsConfig};
@@ -17,11 +17,11 @@ use toolweaver_service_runtime::telemetry::metrics;
 use toolweaver_service_runtime::{DrainConfig, Runtime};
 use toolweaver_testkit::qdrant::QdrantDouble;
 use toolweaver_testkit::{sample, wait};
-use toolweaver_vector_store::{Qdrant, VectorStore};
+use toolweaver_vector_store::Qdrant;
 use tracing::Span;
 
 use crate::support::{
-    AFTER_REDELIVERY, Rig, SOON, Worker, key, qdrant, qdrant_of, registered, settings, tenant, texts_of, tool,
+    AFTER_REDELIVERY, Rig, SOON, Worker, key, qdrant, qdrant_of, registered, settings, texts_of, tool,
 };
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn while_qdrant_is_down_nothing_is_acknowledged_and_nothing_is_indexed() {
         rig.until_indexed(tool, *revision, AFTER_REDELIVERY).await;
     }
     rig.until_acknowledged(model.fingerprint(), AFTER_REDELIVERY).await;
-    assert_eq!(vectors.count(&Predicate::tenant(tenant())).await.unwrap(), tools.len() as u64);
+    assert_eq!(server.points_with_vectors(), tools.len());
     let texts = texts_of(tools.iter().map(|(_, tool)| tool));
     assert_eq!(worker.embedded(), texts, "the attempts in vain embedded nothing twice");
     worker.stop().await;
@@ -186,7 +186,7 @@ async fn on_qdrant(rig: &Rig, server: &QdrantDouble) -> (Indexer<Qdrant>, Qdrant
 #[tokio::test]
 async fn a_point_that_is_refused_again_and_again_is_rejected_alone() {
     let (rig, server) = (Rig::start().await, QdrantDouble::start().await);
-    let (indexer, vectors, _, deliveries) = on_qdrant(&rig, &server).await;
+    let (indexer, _, _, deliveries) = on_qdrant(&rig, &server).await;
     let refused = Status::invalid_argument("Wrong input: this point is not welcome");
 
     // The whole batch is refused, and then one of its points alone.
@@ -207,7 +207,7 @@ async fn a_point_that_is_refused_again_and_again_is_rejected_alone() {
     });
     let message = &fault.expect("one is rejected").message;
     assert!(message.starts_with("could not be indexed: ") && message.contains("not welcome"), "{message}");
-    assert!(vectors.count(&Predicate::tenant(tenant())).await.unwrap() >= 2);
+    assert!(server.points_with_vectors() >= 2);
 }
 
 #[tokio::test]
@@ -221,7 +221,7 @@ async fn a_lost_collection_is_nobodys_fault_and_rejects_nothing() {
 
     vectors.ensure().await.unwrap();
     assert_eq!(indexer.handle(&deliveries).await, vec![Outcome::Done; tools.len()]);
-    assert_eq!(vectors.count(&Predicate::tenant(tenant())).await.unwrap(), tools.len() as u64);
+    assert_eq!(server.points_with_vectors(), tools.len());
 }
 
 #[tokio::test]

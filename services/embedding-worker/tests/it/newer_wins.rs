@@ -51,8 +51,10 @@ fn indexer(rig: &Rig, embedder: &Embedder, store: &Memory) -> Indexer<Memory> {
     Indexer::new(rig.nats.clone(), embedder.clone(), Some(store.clone()), Duration::from_hours(1))
 }
 
-async fn count(store: &Memory, tenant: Tenant) -> u64 {
-    store.count(&Predicate::tenant(tenant)).await.unwrap()
+/// Returns how many tools of a tenant a search finds.
+async fn count(store: &Memory, tenant: Tenant) -> usize {
+    let anything = vec![1.0; Hashing::new().dimensions().get()];
+    store.search(&[anything], &Predicate::tenant(tenant), 1_000, &[]).await.unwrap().len()
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::support::{Outcome, Up, With, run};
 
 /// Tools of one set: 30 whose names and words nothing else has, in two domains.
 const TOOLS: usize = 30;
-/// What makes them different, three words each.
+/// Words that make them different, three each.
 const WORDS: [&str; 10] =
     ["amber", "birch", "cobalt", "dune", "ember", "fjord", "granite", "harbour", "indigo", "juniper"];
 

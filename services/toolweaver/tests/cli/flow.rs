@@ -1,4 +1,4 @@
-//! What a user does from the first tool to the last, on one `up` with the real model.
+//! Everything a user does, from the first tool to the last, on one `up` with the real model.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use toolweaver_contracts::{Rejection, decode, subjects};
 use toolweaver_messaging::{Nats, NatsConfig, Outgoing, connect, publish, publish::last_message};
 use toolweaver_testkit::wait;
 
-use crate::support::{Up, With, json_lines, run};
+use crate::support::{Up, With, json_lines, run, run_in_columns};
 
 const TOOLS: &str = r#"{"tool_name":"create_pull_request","domain":"github","description":"Open a pull request from one branch to another","tags":["git"],"parameters":{"type":"object","properties":{"title":{"type":"string"}},"required":["title"]}}
 {"tool_name":"list_issues","domain":"github","description":"List the issues of a repository"}
@@ -30,16 +30,33 @@ paths:
 fn tools_from_registration_to_removal() {
     let data_dir = tempfile::tempdir().unwrap();
     let up = Up::start(&data_dir, With::Model);
+    nothing_yet(&up);
     register(&up);
     search_and_look(&up);
     search_for_a_prompt(&up);
     import(&up);
     health(&up);
+    doctor(&up);
+    tables_fit(&up);
     bad_input_blocks_nobody(&up);
     quick_updates(&up);
     remove(&up);
     only_one_on_a_folder(&up, data_dir.path().to_str().unwrap());
     end(up, data_dir.path());
+}
+
+fn nothing_yet(up: &Up) {
+    let connection = ["--nats-url", &up.nats_url];
+    for command in [&["search", "open a pull request"][..], &["domains"]] {
+        let empty = run(&[command, &connection].concat(), "").stdout;
+        assert!(
+            empty.contains("tenant default is empty: register tools with `toolweaver register"),
+            "{empty}"
+        );
+    }
+    let shaped = ["search", "open a pull request", "--shape", "mcp_tool"];
+    let shaped = run(&[&shaped[..], &connection].concat(), "").expect_code(3);
+    assert!(shaped.stdout.trim() == "[]" && shaped.stderr.contains("is empty"), "{shaped:?}");
 }
 
 fn register(up: &Up) {
@@ -84,7 +101,7 @@ fn search_and_look(up: &Up) {
 
     // Without --json the same is a table.
     let table = run(&["search", "open a pull request", "--nats-url", &up.nats_url], "").expect_code(0).stdout;
-    assert!(table.contains("github.create_pull_request") && table.contains("catalogue version"), "{table}");
+    assert!(table.contains("github.create_pull_request") && table.contains("catalog version"), "{table}");
     let table =
         run(&["get", "github.create_pull_request", "--nats-url", &up.nats_url], "").expect_code(0).stdout;
     assert!(table.contains("title") && table.contains("required"), "{table}");
@@ -145,29 +162,70 @@ fn health(up: &Up) {
         .sum();
     assert!(requests > 10, "{status}");
 
-    let model_dir = toolweaver_testkit::parts::model_dir();
-    let model_dir = model_dir.to_str().unwrap();
-    let doctor = up.run(&["doctor", "--model-dir", model_dir]).expect_code(0).json();
-    assert_eq!(doctor["ok"], true);
-    let healthy = ["doctor", "--model-dir", model_dir, "--nats-url", &up.nats_url];
-    let table = run(&healthy, "").expect_code(0).stdout;
-    assert!(table.contains("everything is in order"), "{table}");
     let table = run(&["status", "--nats-url", &up.nats_url], "").expect_code(0).stdout;
     assert!(table.contains("no lag") && table.contains("toolweaver-query"), "{table}");
+}
+
+fn doctor(up: &Up) {
+    // The model is that of the worker, which was found with --model-dir: there is none in the data folder.
+    let doctor = up.run(&["doctor", "--round-trip"]).expect_code(0).json();
+    assert_eq!(doctor["ok"], true, "{doctor}");
+    let findings = doctor["findings"].as_array().unwrap();
+    let of = |check: &str| findings.iter().find(|finding| finding["part"] == check).map(ToString::to_string);
+    assert!(of("its model").is_some_and(|model| model.contains("fingerprint")), "{doctor}");
+    assert!(of("its vectors").is_some() && of("its cache").is_some(), "{doctor}");
+    assert!(of("query worker").is_some_and(|worker| worker.contains(env!("CARGO_PKG_VERSION"))), "{doctor}");
+
+    let model_dir = toolweaver_testkit::parts::model_dir();
+    let model_dir = model_dir.to_str().unwrap();
+    let healthy = ["doctor", "--model-dir", model_dir, "--nats-url", &up.nats_url];
+    let table = run(&healthy, "").expect_code(0).stdout;
+    assert!(table.contains("everything is in order") && table.contains("hash as published"), "{table}");
     let unwell =
         ["doctor", "--model-dir", "/nowhere", "--use-vector-db", "--qdrant-url", "http://127.0.0.1:9"];
-    let unwell = up.run(&unwell).expect_code(1).json();
-    let bad: Vec<&str> = unwell["findings"]
+    let report = up.run(&unwell).expect_code(1).json();
+    let failed: Vec<&str> = report["findings"]
         .as_array()
         .unwrap()
         .iter()
         .filter(|finding| finding["ok"] == false && finding["what_to_do"].is_string())
         .map(|finding| finding["part"].as_str().unwrap())
         .collect();
-    assert_eq!(bad, ["model", "Qdrant"], "{unwell}");
+    assert_eq!(failed, ["model", "Qdrant"], "{report}");
+    let table = run(&[&unwell[..], &["--nats-url", &up.nats_url]].concat(), "").expect_code(1).stdout;
+    assert!(table.contains("FAIL") && table.contains("2 checks failed"), "{table}");
+    assert_eq!(table.matches("refused").count(), 1, "{table}");
 }
 
-/// What goes past the command line's own checks: published by any NATS client.
+fn tables_fit(up: &Up) {
+    for columns in [80, 60] {
+        for command in [
+            &["search", "open a pull request", "--explain"][..],
+            &["get", "github.create_pull_request"],
+            &["domains"],
+            &["status"],
+            &["doctor"],
+        ] {
+            // The id, the widest thing there is, fits into 60; of `status` only 80 is asked.
+            if command == ["status"] && columns < 80 {
+                continue;
+            }
+            let command = [command, &["--nats-url", &up.nats_url]].concat();
+            let text = run_in_columns(columns, &command).expect_code(0).stdout;
+            let rows = text.lines().take_while(|line| !line.contains(" found in "));
+            let widest = rows.max_by_key(|line| line.chars().count()).unwrap();
+            assert!(widest.chars().count() <= columns, "{widest}\n{text}");
+        }
+        let found = ["search", "open a pull request", "--nats-url", &up.nats_url];
+        let found = run_in_columns(columns, &found).stdout;
+        assert!(found.contains("github.create_pull_request"), "{found}");
+    }
+    let narrow = ["search", "open a pull request", "--nats-url", &up.nats_url];
+    let narrow = run_in_columns(10, &narrow).stdout;
+    assert!(narrow.contains("github.create_pull_request"), "an id is never broken: {narrow}");
+}
+
+/// Events that go past the command line's own checks: published by any NATS client.
 fn bad_input_blocks_nobody(up: &Up) {
     let name_too_long = format!("tools.v1.default.raw.{}", "x".repeat(257));
     let tool = |fields: &str| format!("{{\"event\":\"registered\",\"tool\":{{{fields}}}}}").into_bytes();

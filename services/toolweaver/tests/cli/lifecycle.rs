@@ -21,7 +21,7 @@ fn a_killed_up_comes_back_with_everything_and_embeds_nothing_again() {
     let domains = up.run(&["domains"]).expect_code(0).json();
     assert_eq!(domains["tools"], COUNT - 1, "ready means that all of it can be found");
     up.run(&["get", "many.tool_7"]).expect_code(3);
-    // What was in work when it died is delivered again, and found done.
+    // Events that were in flight when it died are delivered again, and found done.
     assert!(up.metric("toolweaver_tool_vectors_total") < 0.5);
     assert_eq!(up.terminate(), Some(0));
     stop_server(data_dir.path());

@@ -10,7 +10,7 @@ use toolweaver_testkit::parts;
 
 use crate::support::{Outcome, run};
 
-/// A hub that serves whatever the function gives for a file of the model, or 404. It ends with the test's process.
+/// A hub that serves what the function gives for a file of the model, or 404. It ends with the test.
 fn hub(file: impl Fn(&str) -> Option<Vec<u8>> + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -56,7 +56,7 @@ fn the_model_is_installed_and_not_fetched_twice() {
     assert!(model_dir.join("1_Pooling/config.json").is_file());
     let again = pull(data_dir.path(), "http://127.0.0.1:9").expect_code(0).json();
     assert_eq!(again["downloaded"], false);
-    // What was damaged since is seen and replaced.
+    // A file that was damaged since is seen and replaced.
     std::fs::write(model_dir.join("tokenizer.json"), "{}").unwrap();
     let repaired = pull(data_dir.path(), &endpoint).expect_code(0).json();
     assert_eq!(repaired["downloaded"], true);

@@ -29,6 +29,42 @@ fn nobody_at_the_url_is_told_with_advice() {
 }
 
 #[test]
+fn arguments_are_checked_before_anybody_is_asked() {
+    let long = "x".repeat(8 * 1024 + 1);
+    for command in [
+        &["search", "x", "--top-k", "0"][..],
+        &["search", "x", "--top-k", "101"],
+        &["search", "x", "--shape", "anthropic-tool"],
+        &["search", "x", "--budget-tokens", "0"],
+        &["search", "x", "--wait-ms", "30001"],
+        &["search", "x", "--domain", "a domain"],
+        &["search", "x", "--exclude", "no-domain"],
+        &["search", " "],
+        &["search", &long],
+        &["get", "no-domain"],
+        &["domains", "--tenant", "a.b"],
+        &["remove", "no-domain"],
+        &["register", "-", "--domain", ""],
+        &["register", "/no/such/file"],
+        &["import", "openapi", "-", "--domain", "a.b"],
+    ] {
+        // Asked, nobody would answer, which is 4.
+        let outcome = run(&[command, &["--nats-url", NOBODY]].concat(), "").expect_code(2);
+        assert!(!outcome.stderr.contains("127.0.0.1:9"), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_cause_is_said_once() {
+    let outcome = run(&["domains", "--nats-url", NOBODY], "").expect_code(4);
+    assert_eq!(outcome.stderr.matches("refused").count(), 1, "{}", outcome.stderr);
+    assert_eq!(outcome.stderr.matches("127.0.0.1:9").count(), 1, "{}", outcome.stderr);
+    let doctor = run(&["doctor", "--nats-url", NOBODY], "").expect_code(1).stdout;
+    assert_eq!((doctor.matches("FAIL").count(), doctor.matches("refused").count()), (1, 1), "{doctor}");
+    assert_eq!(doctor.matches("127.0.0.1:9").count(), 1, "{doctor}");
+}
+
+#[test]
 fn wrong_usage_is_two() {
     run(&["search"], "").expect_code(2);
     run(&["get", "no-domain"], "").expect_code(2);

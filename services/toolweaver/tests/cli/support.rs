@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use toolweaver_testkit::parts;
 
-/// How long anything may take to start or to end.
+/// Time that anything may take to start or to end.
 pub(crate) const SOON: Duration = Duration::from_mins(1);
 
-/// How a command ended, and what it said.
+/// Exit code and output of a command.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) code: i32,
@@ -40,8 +40,18 @@ pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_toolweaver"));
     for (name, _) in std::env::vars_os() {
         let name_text = name.to_string_lossy();
-        let prefixes =
-            ["NATS_", "TOOLWEAVER_", "QDRANT_", "REDIS_", "USE_", "HF_", "EMBEDDING_", "HTTP", "OTEL_"];
+        let prefixes = [
+            "NATS_",
+            "TOOLWEAVER_",
+            "QDRANT_",
+            "REDIS_",
+            "USE_",
+            "HF_",
+            "EMBEDDING_",
+            "HTTP",
+            "OTEL_",
+            "COLUMNS",
+        ];
         if prefixes.iter().any(|prefix| name_text.starts_with(prefix)) {
             command.env_remove(name);
         }
@@ -52,7 +62,17 @@ pub(crate) fn program() -> Command {
 
 /// Runs a command to its end.
 pub(crate) fn run(args: &[&str], stdin: &str) -> Outcome {
+    run_program(program(), args, stdin)
+}
+
+/// Runs a command as on a terminal of this width.
+pub(crate) fn run_in_columns(columns: usize, args: &[&str]) -> Outcome {
     let mut command = program();
+    command.env("COLUMNS", columns.to_string());
+    run_program(command, args, "")
+}
+
+fn run_program(mut command: Command, args: &[&str], stdin: &str) -> Outcome {
     command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // A command that does not read its input has closed the pipe.
@@ -73,7 +93,7 @@ pub(crate) struct Up {
     pub(crate) http: String,
 }
 
-/// How texts become vectors in an `up`.
+/// Embedding model of an `up`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum With {
     /// The real model: takes a second to load.
@@ -153,7 +173,7 @@ impl Up {
         Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
     }
 
-    /// How it ended, or none if it still runs after this time.
+    /// Its exit status, or none if it still runs after this time.
     fn wait(&mut self, within: Duration) -> Option<ExitStatus> {
         let deadline = Instant::now() + within;
         while Instant::now() < deadline {
@@ -186,7 +206,7 @@ pub(crate) fn stop_server(data_dir: &Path) {
     }
 }
 
-/// What tools are about that are not alike: the more alike the tools of a catalogue are, the less a likeness tells.
+/// Subjects of tools that are not alike: the more alike a catalog's tools are, the less a likeness tells.
 const THINGS: [&str; 40] = [
     "glaciers",
     "violins",

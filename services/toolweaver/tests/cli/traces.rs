@@ -1,4 +1,4 @@
-//! What an operator sees of one registration and one search: each is one trace, from the client to the last worker.
+//! Traces of one registration and one search: each is one trace, from the client to the last worker.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -85,7 +85,7 @@ async fn a_registration_is_one_trace_and_a_search_another() {
     assert_eq!(up.terminate(), Some(0));
 }
 
-/// The trace that begins with a span of this name, once it has spans of all these names; each of its spans by name.
+/// The trace that begins with a span of this name, once it has spans of all these names: its spans by name.
 async fn whole_trace(receiver: &Receiver, root: &str, names: &[&str], of: &str) -> HashMap<String, Span> {
     let found = std::sync::Mutex::new(None);
     wait::until(&format!("the trace of {of} is whole"), SOON, async || {

@@ -18,7 +18,7 @@ use toolweaver_contracts::{Predicate, Tenant};
 use uuid::Uuid;
 
 use self::{labels::Labels, partition::Partition};
-use crate::{Page, Point, Scores, StoreError, Tombstone, VectorStore, cosine::Queries, error::check_vector};
+use crate::{Point, Scores, StoreError, Tombstone, VectorStore, cosine::Queries, error::check_vector};
 
 /// Above this many cosines a search takes milliseconds, too long for a thread that others wait for.
 const INLINE_COSINES_MAX: usize = 20_000;
@@ -111,26 +111,6 @@ impl VectorStore for Memory {
         let search =
             tokio::task::spawn_blocking(move || store.search_now(&queries, &predicate, limit, &also));
         Ok(search.await.expect("a search neither panics nor is cancelled"))
-    }
-
-    async fn count(&self, predicate: &Predicate) -> Result<u64, StoreError> {
-        let catalog = self.read();
-        let filter = catalog.labels.compile(predicate);
-        Ok(catalog.partitions.get(&predicate.tenant).map_or(0, |partition| partition.count(&filter)))
-    }
-
-    async fn scroll(
-        &self,
-        predicate: &Predicate,
-        from: Option<Uuid>,
-        limit: usize,
-    ) -> Result<Page, StoreError> {
-        let catalog = self.read();
-        let filter = catalog.labels.compile(predicate);
-        Ok(catalog.partitions.get(&predicate.tenant).map_or_else(
-            || Page { records: Vec::new(), next: None },
-            |partition| partition.scroll(&filter, from, limit.max(1)),
-        ))
     }
 
     async fn health(&self) -> Result<String, StoreError> {

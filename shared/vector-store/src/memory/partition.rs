@@ -1,12 +1,11 @@
 //! The tools of one tenant.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
-use toolweaver_contracts::{Tool, ToolKey};
 use uuid::Uuid;
 
 use crate::{
-    Page, Point, Record, SAMPLE_MAX, Scores, Tombstone,
+    Point, SAMPLE_MAX, Scores, Tombstone,
     cosine::{Queries, unit},
     memory::{
         labels::{Facets, Filter, Labels},
@@ -24,8 +23,8 @@ pub(super) struct Partition {
     vectors: Vec<f32>,
     /// The data that filters look at, by slot.
     heads: Vec<Head>,
-    /// The data that only a scroll looks at, by slot.
-    contents: Vec<Content>,
+    /// The revisions stored, by slot.
+    revisions: Vec<u64>,
     slots: HashMap<Uuid, usize>,
     /// Revisions of removed tools.
     tombstones: HashMap<Uuid, u64>,
@@ -37,20 +36,13 @@ struct Head {
     facets: Facets,
 }
 
-#[derive(Debug)]
-struct Content {
-    key: ToolKey,
-    revision: u64,
-    tool: Arc<Tool>,
-}
-
 impl Partition {
     pub(super) fn new(dims: usize) -> Self {
         Self {
             dims,
             vectors: Vec::new(),
             heads: Vec::new(),
-            contents: Vec::new(),
+            revisions: Vec::new(),
             slots: HashMap::new(),
             tombstones: HashMap::new(),
         }
@@ -68,19 +60,17 @@ impl Partition {
         }
         self.tombstones.remove(&point_id);
         let head = Head { point_id, facets: labels.facets(&point.key, &point.tool) };
-        let content =
-            Content { key: point.key.clone(), revision: point.revision, tool: Arc::clone(&point.tool) };
         let vector = unit(&point.vector);
         if let Some(&slot) = self.slots.get(&point_id) {
             self.heads[slot] = head;
-            self.contents[slot] = content;
+            self.revisions[slot] = point.revision;
             for (stored, x) in self.vectors[slot * self.dims..].iter_mut().zip(vector) {
                 *stored = x;
             }
         } else {
             self.slots.insert(point_id, self.heads.len());
             self.heads.push(head);
-            self.contents.push(content);
+            self.revisions.push(point.revision);
             self.vectors.extend(vector);
         }
     }
@@ -95,7 +85,7 @@ impl Partition {
         self.tombstones.insert(point_id, tombstone.revision);
         let Some(slot) = self.slots.remove(&point_id) else { return };
         self.heads.swap_remove(slot);
-        self.contents.swap_remove(slot);
+        self.revisions.swap_remove(slot);
         let last = self.vectors.len() - self.dims;
         self.vectors.copy_within(last.., slot * self.dims);
         self.vectors.truncate(last);
@@ -167,34 +157,9 @@ impl Partition {
         slots
     }
 
-    pub(super) fn count(&self, filter: &Filter) -> u64 {
-        self.heads.iter().filter(|head| filter.admits(&head.point_id, &head.facets)).count() as u64
-    }
-
-    pub(super) fn scroll(&self, filter: &Filter, from: Option<Uuid>, limit: usize) -> Page {
-        let mut found: Vec<(Uuid, usize)> = self
-            .heads
-            .iter()
-            .enumerate()
-            .filter(|(_, head)| from.is_none_or(|from| from <= head.point_id))
-            .filter(|(_, head)| filter.admits(&head.point_id, &head.facets))
-            .map(|(slot, head)| (head.point_id, slot))
-            .collect();
-        found.sort_unstable();
-        let next = found.get(limit).map(|(point_id, _)| *point_id);
-        found.truncate(limit);
-        let records = found.into_iter().map(|(point_id, slot)| self.record(point_id, slot)).collect();
-        Page { records, next }
-    }
-
-    fn record(&self, point_id: Uuid, slot: usize) -> Record {
-        let Content { key, revision, tool } = &self.contents[slot];
-        Record { point_id, key: key.clone(), revision: *revision, tool: Arc::clone(tool) }
-    }
-
     /// Returns the revision stored or removed last.
     fn revision(&self, point_id: &Uuid) -> Option<u64> {
-        let stored = self.slots.get(point_id).map(|&slot| self.contents[slot].revision);
+        let stored = self.slots.get(point_id).map(|&slot| self.revisions[slot]);
         stored.or_else(|| self.tombstones.get(point_id).copied())
     }
 }

@@ -1,7 +1,7 @@
 //! Vectors in Qdrant, over gRPC.
 //!
 //! One collection per model, named after the alias and the model's fingerprint, so that vectors of two models
-//! never meet. Here lives the handle, its writes and its simple reads; `search` and `sample` find,
+//! never meet. Here lives the handle, and its writes; `search` and `sample` find,
 //! `collection` makes collections and moves the alias, `connection` bounds and renews, `filter` and `payload`
 //! translate.
 
@@ -16,9 +16,7 @@ use std::{collections::HashMap, fmt, future::Future, num::NonZeroUsize, sync::Ar
 
 use ::qdrant_client::{
     Qdrant as Client, QdrantError,
-    qdrant::{
-        CountPointsBuilder, NamedVectors, PointStruct, ScrollPointsBuilder, UpdateStatus, UpsertPointsBuilder,
-    },
+    qdrant::{NamedVectors, PointStruct, UpdateStatus, UpsertPointsBuilder},
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::Instant;
@@ -31,7 +29,7 @@ use self::{
     connection::{Connection, TimedOut},
     sample::Samples,
 };
-use crate::{Page, Point, QdrantConfig, Scores, StoreError, Tombstone, VectorStore, error::check_vector};
+use crate::{Point, QdrantConfig, Scores, StoreError, Tombstone, VectorStore, error::check_vector};
 
 /// Points of one request: the server applies a request as a whole, and the guard grows with it.
 const BATCH_POINTS_MAX: usize = 256;
@@ -229,46 +227,6 @@ impl VectorStore for Qdrant {
             check_vector("search", vector, self.dims)?;
         }
         self.scores(vectors, predicate, limit, also).await
-    }
-
-    async fn count(&self, predicate: &Predicate) -> Result<u64, StoreError> {
-        let request = CountPointsBuilder::new(&self.collection)
-            .filter(filter::of_predicate(predicate))
-            .exact(true)
-            .timeout(self.server_timeout());
-        let answer =
-            self.within(self.timeout(), "count", |client| async move { client.count(request).await }).await?;
-        Ok(answer.result.map_or(0, |result| result.count))
-    }
-
-    async fn scroll(
-        &self,
-        predicate: &Predicate,
-        from: Option<Uuid>,
-        limit: usize,
-    ) -> Result<Page, StoreError> {
-        let mut request = ScrollPointsBuilder::new(&self.collection)
-            .filter(filter::of_predicate(predicate))
-            .limit(u32::try_from(limit.max(1)).unwrap_or(u32::MAX))
-            .with_payload(true)
-            .timeout(self.server_timeout());
-        if let Some(from) = from {
-            request = request.offset(from.to_string());
-        }
-        let answer = self
-            .within(self.timeout(), "scroll", |client| async move { client.scroll(request).await })
-            .await?;
-        let records = answer
-            .result
-            .into_iter()
-            .map(|point| {
-                let point_id = self.point_id(point.id)?;
-                payload::to_record(point_id, point.payload)
-                    .map_err(|reason| StoreError::malformed(&self.collection, Some(point_id), reason))
-            })
-            .collect::<Result<_, _>>()?;
-        let next = answer.next_page_offset.map(|id| self.point_id(Some(id))).transpose()?;
-        Ok(Page { records, next })
     }
 
     async fn health(&self) -> Result<String, StoreError> {
