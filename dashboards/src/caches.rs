@@ -1,4 +1,4 @@
-//! Dashboard "Caches": the four caches and their three tiers, what they save, and what they cannot do.
+//! Dashboard "Caches": the three caches and their three tiers, what they save, and what they cannot do.
 
 use crate::panel::{Dashboard, Kind, Panel, Section, Unit, lines, number, panel, stack};
 
@@ -6,8 +6,8 @@ pub(crate) fn dashboard() -> Dashboard {
     Dashboard {
         name: "caches",
         title: "ToolWeaver / Caches",
-        about: "The four layers (answers, embeddings, tools, catalog) in memory, Redis and files: what \
-            they save, and what they cannot do.",
+        about: "The three layers (answers, embeddings, catalog) in memory, Redis and files: what they save, \
+            and what they cannot do.",
         sections: vec![
             Section { title: "What they save", height: 4, panels: saved() },
             Section { title: "By layer", height: 8, panels: layers() },

@@ -99,6 +99,6 @@ toolweaver_searches_total{served_from="index"} 3"#,
         assert_eq!(now.hit_rate_since(&before, "search"), Some(0.9));
         assert_eq!(now.hit_rate_since(&before, "embedding"), Some(0.875));
         assert_eq!(now.misses_per_search_since(&before, "embedding"), Some(0.125));
-        assert_eq!(now.hit_rate_since(&before, "tool"), None);
+        assert_eq!(now.hit_rate_since(&before, "catalog"), None);
     }
 }

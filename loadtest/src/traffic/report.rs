@@ -28,14 +28,13 @@ pub(crate) struct Layers {
     pub(crate) embedding: Option<f64>,
     /// Texts embedded per search. A cached result asks for no embedding, so lookups alone tell little.
     pub(crate) embedded_per_search: Option<f64>,
-    pub(crate) metadata: Option<f64>,
 }
 
 impl Layers {
     pub(super) fn between(before: &Lookups, now: &Lookups) -> Self {
-        let hit_rate = |layer| now.hit_rate_since(before, layer);
+        let embedding = now.hit_rate_since(before, "embedding");
         let embedded_per_search = now.misses_per_search_since(before, "embedding");
-        Self { embedding: hit_rate("embedding"), embedded_per_search, metadata: hit_rate("tool") }
+        Self { embedding, embedded_per_search }
     }
 }
 
@@ -103,12 +102,11 @@ impl Report {
         }
         println!("{table}");
         println!("seed {}, {:.0} requests/s (asked {:.0})", self.seed, self.rate_reached, self.rate_asked);
-        if let Some(Layers { embedding, embedded_per_search, metadata }) = self.layers {
+        if let Some(Layers { embedding, embedded_per_search }) = self.layers {
             println!(
-                "after 10 s: embedding-cache hits {}, searches that needed no embedding {}, metadata hits {}",
+                "after 10 s: embedding-cache hits {}, searches that needed no embedding {}",
                 percent(embedding),
-                percent(embedded_per_search.map(|embedded| 1.0 - embedded)),
-                percent(metadata)
+                percent(embedded_per_search.map(|embedded| 1.0 - embedded))
             );
         }
         let Published { added, answers, outranked, updates, removals, looked_for, lost, .. } = &self.changes;

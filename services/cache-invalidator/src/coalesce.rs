@@ -1,9 +1,9 @@
 //! Coalescing of a batch of INDEXED events: for each tenant and domain the highest sequence, however many
-//! events, and the tools that changed.
+//! events.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use toolweaver_contracts::{Domain, Fault, Tenant, ToolKey, subjects};
+use toolweaver_contracts::{Domain, Fault, Tenant, subjects};
 
 /// The new versions of one tenant, from one batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,8 +12,6 @@ pub(crate) struct Raise {
     pub(crate) version: u64,
     /// Newest change of each of its domains; announced, and kept nowhere.
     pub(crate) domains: BTreeMap<Domain, u64>,
-    /// The tools that changed.
-    pub(crate) tools: BTreeSet<ToolKey>,
 }
 
 /// The writes that a batch asks for.
@@ -32,11 +30,9 @@ pub(crate) fn coalesce<'a>(events: impl IntoIterator<Item = (&'a str, u64)>) -> 
         let event = subjects::parse_indexed(subject).map(|key| {
             let raise = plan.raises.entry(key.tenant.clone()).or_default();
             raise.version = raise.version.max(sequence);
-            let domain = raise.domains.entry(key.domain.clone()).or_default();
+            let domain = raise.domains.entry(key.domain).or_default();
             *domain = sequence.max(*domain);
-            let tenant = key.tenant.clone();
-            raise.tools.insert(key);
-            tenant
+            key.tenant
         });
         plan.events.push(event);
     }
@@ -58,23 +54,8 @@ mod tests {
             ("indexed.v1.acme.github.a", 9),
         ]);
         let domain = |name: &str| name.parse::<Domain>().unwrap();
-        let tool = |tenant: &str, domain: &str, name: &str| ToolKey {
-            tenant: tenant.parse().unwrap(),
-            domain: domain.parse().unwrap(),
-            tool_name: name.parse().unwrap(),
-        };
-        let acme = Raise {
-            version: 14,
-            domains: [(domain("github"), 14), (domain("chat"), 12)].into(),
-            tools: [("github", "a"), ("chat", "a"), ("github", "b")]
-                .map(|(domain, name)| tool("acme", domain, name))
-                .into(),
-        };
-        let globex = Raise {
-            version: 13,
-            domains: [(domain("github"), 13)].into(),
-            tools: [tool("globex", "github", "a")].into(),
-        };
+        let acme = Raise { version: 14, domains: [(domain("github"), 14), (domain("chat"), 12)].into() };
+        let globex = Raise { version: 13, domains: [(domain("github"), 13)].into() };
         assert_eq!(
             plan.raises,
             [("acme".parse().unwrap(), acme), ("globex".parse().unwrap(), globex)].into()

@@ -1,13 +1,12 @@
-//! The handler of INDEXED events: drops what is cached of changed tools, raises versions, then announces
-//! them.
+//! The handler of INDEXED events: raises versions, then announces them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use toolweaver_catalog_cache::{Store, StoreError, Versions, drop_tools};
-use toolweaver_contracts::{Tenant, ToolKey, VersionsAnnounced, encode, subjects};
+use toolweaver_catalog_cache::{StoreError, Versions};
+use toolweaver_contracts::{Tenant, VersionsAnnounced, encode, subjects};
 use toolweaver_messaging::{BatchHandler, Delivery, Nats, Outcome};
 use toolweaver_resilience::{Retry, RetryError};
 use tracing::{Instrument as _, debug, error, info_span, warn};
@@ -24,55 +23,31 @@ const BROKEN_PAUSE: Duration = Duration::from_secs(30);
 /// A version that cannot be announced within this time is not: whoever missed it reads the store.
 const ANNOUNCE_WITHIN: Duration = Duration::from_secs(1);
 
-/// Invalidates caches and raises versions, batch by batch.
+/// Raises versions, batch by batch: an answer that is older than its tenant's version is invalid.
 #[derive(Debug)]
 pub(crate) struct Invalidator {
     nats: Nats,
-    store: Store,
-    incarnation: String,
     versions: Versions,
     pace: Pace,
     stop: CancellationToken,
 }
 
 impl Invalidator {
-    /// Returns an invalidator for the INDEXED stream of this incarnation.
-    pub(crate) fn new(
-        nats: Nats,
-        store: Store,
-        incarnation: String,
-        pace: Pace,
-        stop: CancellationToken,
-    ) -> Self {
-        let versions = Versions::new(store.clone(), &incarnation);
-        Self { nats, store, incarnation, versions, pace, stop }
+    /// Returns an invalidator that raises these versions.
+    pub(crate) fn new(nats: Nats, versions: Versions, pace: Pace, stop: CancellationToken) -> Self {
+        Self { nats, versions, pace, stop }
     }
 
     /// Raises the version of one tenant. While the store is down this waits for it: the batch's deadline is
     /// extended meanwhile, and later batches have nothing better to do.
     async fn raise(&self, tenant: &Tenant, raise: Raise) -> Result<(), RetryError<StoreError>> {
-        // Before the versions: who sees a new version must not find, and keep, what was known under the old
-        // one.
-        let tools: Vec<ToolKey> = raise.tools.into_iter().collect();
-        self.retry_forever("drop changed tools", || drop_tools(&self.store, &self.incarnation, &tools))
+        let version = Retry::new("raise versions", &self.stop)
+            .run(StoreError::is_transient, || self.versions.raise(tenant, raise.version))
             .await?;
-        let version =
-            self.retry_forever("raise versions", || self.versions.raise(tenant, raise.version)).await?;
         metrics::raised(1);
         let (tenant, domains) = (tenant.clone(), raise.domains);
         self.announce(&VersionsAnnounced { tenant, version, domains }).await;
         Ok(())
-    }
-
-    async fn retry_forever<T, A>(
-        &self,
-        what: &str,
-        attempt: impl FnMut() -> A,
-    ) -> Result<T, RetryError<StoreError>>
-    where
-        A: Future<Output = Result<T, StoreError>>,
-    {
-        Retry::new(what, &self.stop).run(StoreError::is_transient, attempt).await
     }
 
     /// Announces versions to everybody who listens. Nobody relies on it: an announcement makes things faster,

@@ -1,9 +1,8 @@
-//! The cache invalidator: drops what is cached of tools and raises catalog versions when something became
-//! searchable.
+//! The cache invalidator: raises catalog versions when something became searchable.
 //!
 //! ```text
-//! INDEXED ─▶ consumer: batches, 1 at a time ─▶ pace ─▶ invalidator ─▶ store: less metadata of changed tools,
-//!                                                           │                then versions of tenants
+//! INDEXED ─▶ consumer: batches, 1 at a time ─▶ pace ─▶ invalidator ─▶ store: versions of tenants
+//!                                                           │
 //!                                                           └───────▶ versions.v1.<tenant>
 //! ```
 //! A version is a sequence of INDEXED, which gets an event only after the change is searchable: so a version
@@ -27,6 +26,7 @@ mod watch;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use toolweaver_catalog_cache::Versions;
 use toolweaver_contracts::subjects::INDEXED_STREAM;
 use toolweaver_messaging::consumer::ConsumerError;
 use toolweaver_messaging::streams::{self, EnsureError};
@@ -93,8 +93,9 @@ pub async fn run(
         .context("cannot make the consumer")?;
 
     let incarnation = indexed.incarnation();
+    let versions = Versions::new(store.clone(), &incarnation);
     let pace = Pace::new(settings.linger());
-    let invalidator = Invalidator::new(nats.clone(), store.clone(), incarnation.clone(), pace, stop.clone());
+    let invalidator = Invalidator::new(nats.clone(), versions, pace, stop.clone());
     let consumption = (consumer.clone(), stop.clone());
     runtime.tasks.spawn("invalidation", async move {
         let (consumer, stop) = consumption;

@@ -13,7 +13,6 @@ use crate::popularity::Popularity;
 use crate::search_results::SearchResults;
 use crate::store::{self, Files, Store};
 use crate::tiers::{FileTier, Tiers};
-use crate::tool_metadata::ToolMetadata;
 use crate::versions::Versions;
 use toolweaver_resilience::Breaker;
 
@@ -26,11 +25,9 @@ pub struct CatalogCache {
     pub search_results: SearchResults,
     /// Catalog snapshots.
     pub catalog_snapshots: CatalogSnapshots,
-    /// Tool metadata.
-    pub tool_metadata: ToolMetadata,
     /// Query embeddings.
     pub embeddings: Embeddings,
-    /// Popularity of tools and requests.
+    /// Popularity of requests.
     pub popularity: Popularity,
     tiers: Arc<Tiers>,
     kind: &'static str,
@@ -47,8 +44,6 @@ pub struct CacheSnapshot {
     pub search_results: LayerSnapshot,
     /// Catalog snapshots.
     pub catalog_snapshots: LayerSnapshot,
-    /// Tool metadata.
-    pub tool_metadata: LayerSnapshot,
     /// Query embeddings.
     pub embeddings: LayerSnapshot,
 }
@@ -71,7 +66,6 @@ impl CatalogCache {
             versions,
             search_results: SearchResults::new(&tiers, &incarnation),
             catalog_snapshots: CatalogSnapshots::new(&tiers, &incarnation),
-            tool_metadata: ToolMetadata::new(&tiers, &incarnation),
             embeddings: Embeddings::new(&tiers),
             popularity,
             tiers,
@@ -86,7 +80,6 @@ impl CatalogCache {
             healthy: self.tiers.is_whole(),
             search_results: self.search_results.snapshot(),
             catalog_snapshots: self.catalog_snapshots.snapshot(),
-            tool_metadata: self.tool_metadata.snapshot(),
             embeddings: self.embeddings.snapshot(),
         }
     }

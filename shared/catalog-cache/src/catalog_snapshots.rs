@@ -42,7 +42,7 @@ impl CatalogSnapshots {
 
     /// Returns the snapshot, if one is cached and decodes as a `T`.
     pub async fn get<T: DeserializeOwned>(&self, key: &SnapshotKey) -> Option<T> {
-        self.layer.get(&self.key(key), |_| true).await
+        self.layer.get(&self.key(key)).await
     }
 
     /// Caches a snapshot in place of the one before.

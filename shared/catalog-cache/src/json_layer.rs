@@ -28,10 +28,9 @@ impl JsonLayer {
         &self.incarnation
     }
 
-    /// Returns the value of this key, if it decodes as a `T` that is `wanted`. A tier whose value does not is
-    /// passed over.
-    pub(crate) async fn get<T: DeserializeOwned>(&self, key: &str, wanted: impl Fn(&T) -> bool) -> Option<T> {
-        self.layer.get(key, |bytes| serde_json::from_slice(bytes).ok().filter(&wanted)).await
+    /// Returns the value of this key, if it decodes as a `T`. A tier whose value does not is passed over.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
+        self.layer.get(key, |bytes| serde_json::from_slice(bytes).ok()).await
     }
 
     pub(crate) async fn put<T: Serialize + Sync>(&self, key: &str, value: &T) {

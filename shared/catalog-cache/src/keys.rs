@@ -7,9 +7,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use toolweaver_contracts::{Tenant, ToolKey};
-
-use crate::popularity::PopularityKind;
+use toolweaver_contracts::Tenant;
 
 /// Returns `version:{tenant}:incarnation`. The braces are a Redis Cluster hash tag: what belongs to a tenant
 /// is in one slot.
@@ -27,20 +25,14 @@ pub(crate) fn catalog(incarnation: &str, catalog_hash: &str) -> String {
     format!("catalog:v2:{}", hash_within(incarnation, catalog_hash))
 }
 
-/// Returns `tool:{tool_hash}`. The version is in the value: the entry of a changed tool is dropped whichever
-/// it had.
-pub(crate) fn tool(incarnation: &str, tool: &ToolKey) -> String {
-    format!("tool:{}", hash_within(incarnation, &tool.to_string()))
-}
-
 /// Returns `embedding:{text_hash}:{model_name}`. A vector depends on no catalog.
 pub(crate) fn embedding(model: &str, text: &str) -> String {
     format!("embedding:{}:{model}", text_hash(text))
 }
 
-/// Returns `popular:{tenant}:kind`, with a hash tag. Popularity outlives the stream: requests stay asked.
-pub(crate) fn popularity(kind: PopularityKind, tenant: &Tenant) -> String {
-    format!("popular:{{{tenant}}}:{}", kind.name())
+/// Returns `popular:{tenant}:requests`, with a hash tag. Popularity outlives the stream: requests stay asked.
+pub(crate) fn popularity(tenant: &Tenant) -> String {
+    format!("popular:{{{tenant}}}:requests")
 }
 
 /// Returns the hexadecimal SHA-256 of a text.
@@ -88,18 +80,8 @@ mod tests {
     #[test]
     fn what_hangs_on_the_catalog_has_another_key_in_another_incarnation() {
         let tenant: Tenant = "acme".parse().unwrap();
-        let key = ToolKey {
-            tenant: tenant.clone(),
-            domain: "chat".parse().unwrap(),
-            tool_name: "send".parse().unwrap(),
-        };
         let keys = |incarnation| {
-            [
-                version(incarnation, &tenant),
-                search(incarnation, "hash", 10),
-                catalog(incarnation, "hash"),
-                tool(incarnation, &key),
-            ]
+            [version(incarnation, &tenant), search(incarnation, "hash", 10), catalog(incarnation, "hash")]
         };
         for (one, two) in keys("1").iter().zip(&keys("2")) {
             assert_ne!(one, two);

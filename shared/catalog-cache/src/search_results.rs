@@ -48,7 +48,7 @@ impl SearchResults {
 
     /// Returns the result, if one is cached and decodes as a `T`.
     pub async fn get<T: DeserializeOwned>(&self, key: &SearchKey) -> Option<T> {
-        self.layer.get(&self.key(key), |_| true).await
+        self.layer.get(&self.key(key)).await
     }
 
     /// Caches a result in place of the one before.

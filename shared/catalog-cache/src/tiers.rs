@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use toolweaver_contracts::Tenant;
 
 use crate::metrics::{LayerMetrics, LayerSnapshot, Outcome, Tier};
 use crate::store::{EntryStore, Files, Local, Redis, Store};
@@ -53,11 +52,6 @@ impl Tiers {
         self.redis.as_ref().is_none_or(Redis::is_connected)
             && self.breaker.state() == BreakerState::Closed
             && !matches!(self.files, FileTier::Unusable)
-    }
-
-    /// Pins the entries of a tenant with these keys in memory; see [`Local::pin`].
-    pub(crate) fn pin(&self, tenant: &Tenant, keys: impl Iterator<Item = String>) {
-        self.local.pin(tenant, keys.map(Arc::from).collect());
     }
 }
 

@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
-mod metadata;
 mod outage;
 mod pace;
 mod process;

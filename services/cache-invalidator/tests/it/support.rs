@@ -5,9 +5,9 @@ use std::time::Duration;
 use clap::Parser;
 use tempfile::TempDir;
 use toolweaver_cache_invalidator::{Config, serve};
-use toolweaver_catalog_cache::{CatalogCache, Store, Versions};
+use toolweaver_catalog_cache::{Store, Versions};
 use toolweaver_contracts::subjects::INDEXED_STREAM;
-use toolweaver_contracts::{IndexedEvent, ToolKey, encode};
+use toolweaver_contracts::{IndexedEvent, encode};
 use toolweaver_messaging::consumer::{self, Lag};
 use toolweaver_messaging::{
     LocalServer, LocalServerConfig, Nats, NatsConfig, Outgoing, StreamsConfig, connect, publish, streams,
@@ -25,7 +25,6 @@ pub(crate) struct World {
     pub(crate) nats: Nats,
     pub(crate) store: Store,
     pub(crate) versions: Versions,
-    incarnation: String,
     pub(crate) redis: RedisServer,
     pub(crate) nats_server: LocalServer,
     _data: TempDir,
@@ -46,7 +45,7 @@ impl World {
         let incarnation = streams::state(&nats, INDEXED_STREAM).await.unwrap().incarnation();
         let store = Store::open(&config(nats_server.url(), &redis.url(), &[]).cache).unwrap();
         let versions = Versions::new(store.clone(), &incarnation);
-        Self { nats, store, versions, incarnation, redis, nats_server, _data: data }
+        Self { nats, store, versions, redis, nats_server, _data: data }
     }
 
     /// Starts an invalidator with these servers and waits until it is ready.
@@ -82,12 +81,6 @@ impl World {
         .await;
     }
 
-    /// Returns the caches of a query worker that has nothing in memory yet.
-    pub(crate) fn cache(&self) -> CatalogCache {
-        let config = config(self.nats_server.url(), &self.redis.url(), &[]);
-        CatalogCache::new(self.store.clone(), &config.cache, &self.incarnation)
-    }
-
     pub(crate) async fn until_all_acknowledged(&self) {
         until("every event is acknowledged", SOON, async || {
             self.lag().await.is_some_and(|lag| lag.pending == 0 && lag.ack_pending == 0)
@@ -104,15 +97,6 @@ impl World {
 pub(crate) async fn stop(runtime: Runtime) {
     runtime.shutdown.begin();
     runtime.join().await.unwrap();
-}
-
-/// Returns a tool of the tenant `acme`.
-pub(crate) fn tool(domain: &str, name: &str) -> ToolKey {
-    ToolKey {
-        tenant: "acme".parse().unwrap(),
-        domain: domain.parse().unwrap(),
-        tool_name: name.parse().unwrap(),
-    }
 }
 
 fn config(nats_url: &str, redis_url: &str, options: &[&str]) -> Config {

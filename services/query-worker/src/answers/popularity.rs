@@ -1,6 +1,6 @@
 //! Popularity: the requests that are asked most, so that they can be answered ahead.
 
-use toolweaver_catalog_cache::{Popularity, PopularityKind};
+use toolweaver_catalog_cache::Popularity;
 use toolweaver_contracts::{SearchRequest, Tenant};
 
 /// Largest request that is counted, in bytes of JSON.
@@ -14,6 +14,6 @@ pub(crate) fn record_request(popularity: &Popularity, tenant: &Tenant, request: 
     let plain = SearchRequest { min_version: None, min_revision: None, wait_ms: None, ..request.clone() };
     let json = serde_json::to_string(&plain).expect("a request has string keys only");
     if json.len() <= REQUEST_BYTES_MAX {
-        popularity.note(PopularityKind::Requests, tenant, &json, 1);
+        popularity.note(tenant, &json, 1);
     }
 }

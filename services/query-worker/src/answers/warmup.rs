@@ -12,7 +12,6 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
-use toolweaver_catalog_cache::PopularityKind;
 use toolweaver_contracts::{SearchRequest, Tenant};
 use toolweaver_resilience::error_chain;
 use toolweaver_service_runtime::Gate;
@@ -167,12 +166,12 @@ impl CacheWarmer {
     }
 
     async fn popular(&self, tenant: &Tenant) -> Vec<SearchRequest> {
-        let popular =
-            self.answers.cache().popularity.top(PopularityKind::Requests, tenant, REQUESTS_MAX).await;
+        let popular = self.answers.cache().popularity.top(tenant, REQUESTS_MAX).await;
         let popular =
             popular.inspect_err(|error| debug!(%tenant, %error, "cannot read the popular requests"));
         // Another build may have written what this one does not understand.
-        let requests = popular.into_iter().flatten().filter_map(|one| serde_json::from_str(&one.member).ok());
+        let requests =
+            popular.into_iter().flatten().filter_map(|one| serde_json::from_str(&one.request).ok());
         requests.filter(|request: &SearchRequest| request.validate().is_ok()).collect()
     }
 }

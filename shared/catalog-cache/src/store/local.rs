@@ -1,16 +1,14 @@
 //! Store in the memory of one process: what `toolweaver up` uses, and the tier in front of Redis.
 
 use std::cmp::Ordering;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use moka::Expiry;
 use moka::sync::Cache;
-use toolweaver_contracts::Tenant;
 
-use super::pinned::Pinned;
 use super::{CacheStore, EntryStore, StoreError};
 
 /// Overhead of an entry besides its key and value, roughly: the cache's own nodes and pointers.
@@ -21,9 +19,8 @@ const ENTRY_OVERHEAD_BYTES: usize = 128;
 #[derive(Clone, Debug)]
 pub struct Local {
     entries: Cache<Arc<str>, Entry>,
-    /// Pinned entries. Apart from the others, as everything below, because they must never be evicted.
-    pinned: Arc<RwLock<Pinned>>,
-    /// Versions. A tenant that lost its version would start again.
+    /// Versions. Apart from the entries, because they must never be evicted: a tenant that lost its version
+    /// would start again.
     versions: Arc<RwLock<HashMap<String, u64>>>,
     scores: Arc<RwLock<HashMap<String, HashMap<String, f64>>>>,
 }
@@ -32,7 +29,6 @@ pub struct Local {
 struct Entry {
     value: Bytes,
     ttl: Duration,
-    expires: Instant,
 }
 
 /// Expiry policy: each entry lives as long as it was given at its last write.
@@ -65,35 +61,19 @@ impl Local {
             })
             .expire_after(OwnTtl)
             .build();
-        Self { entries, pinned: Arc::default(), versions: Arc::default(), scores: Arc::default() }
+        Self { entries, versions: Arc::default(), scores: Arc::default() }
     }
 
     /// Returns the bytes of this key. Like the trait's method, but it cannot fail and waits for nothing.
     pub(crate) fn lookup(&self, key: &str) -> Option<Bytes> {
-        let pinned = read(&self.pinned).get(key, Instant::now());
-        pinned.or_else(|| self.entries.get(key).map(|entry| entry.value))
+        self.entries.get(key).map(|entry| entry.value)
     }
 
     /// Stores bytes under this key; see [`Self::lookup`].
     pub(crate) fn insert(&self, key: &str, value: &[u8], ttl: Duration) {
         // A copy of its own: the bytes may be a slice of a large network buffer, which they would keep alive.
         let value = Bytes::copy_from_slice(value);
-        let expires = Instant::now() + ttl;
-        if !read(&self.pinned).is_empty() {
-            write(&self.pinned).insert(key, &value, expires);
-        }
-        self.entries.insert(Arc::from(key), Entry { value, ttl, expires });
-    }
-
-    /// Pins the values of these keys, present and future, until they expire, however many other entries come.
-    /// Replaces what were pinned for this tenant before.
-    pub(crate) fn pin(&self, tenant: &Tenant, keys: HashSet<Arc<str>>) {
-        let mut pinned = write(&self.pinned);
-        for key in pinned.pin(tenant, keys) {
-            if let Some(entry) = self.entries.get(&key) {
-                pinned.insert(&key, &entry.value, entry.expires);
-            }
-        }
+        self.entries.insert(Arc::from(key), Entry { value, ttl });
     }
 }
 
@@ -119,14 +99,6 @@ impl EntryStore for Local {
 
     async fn set(&self, key: &str, value: Bytes, ttl: Duration) -> Result<(), StoreError> {
         self.insert(key, &value, ttl);
-        Ok(())
-    }
-
-    async fn delete(&self, keys: &[String]) -> Result<(), StoreError> {
-        for key in keys {
-            write(&self.pinned).remove(key);
-            self.entries.invalidate(key.as_str());
-        }
         Ok(())
     }
 }
@@ -187,25 +159,5 @@ mod tests {
         local.entries.run_pending_tasks();
         assert!(local.entries.weighted_size() <= 100_000, "{} bytes", local.entries.weighted_size());
         assert!(local.entries.entry_count() > 50, "it keeps what fits");
-    }
-
-    #[test]
-    fn what_is_kept_stays_whatever_else_comes() {
-        let local = Local::new(10_000);
-        let tenant = Tenant::default();
-        local.insert("before", b"there already", Duration::from_mins(1));
-        local.pin(&tenant, ["before", "after"].map(Arc::from).into());
-        local.insert("after", b"there later", Duration::from_mins(1));
-        for i in 0..100 {
-            local.insert(&format!("other {i}"), &[0; 1_000], Duration::from_mins(1));
-            // Popular, so that the cache would rather keep these.
-            local.lookup(&format!("other {i}"));
-        }
-        local.entries.run_pending_tasks();
-        assert_eq!(local.lookup("before").unwrap(), "there already");
-        assert_eq!(local.lookup("after").unwrap(), "there later");
-
-        local.pin(&tenant, HashSet::new());
-        assert!(read(&local.pinned).is_empty());
     }
 }

@@ -2,7 +2,6 @@
 
 mod files;
 mod local;
-mod pinned;
 mod redis;
 
 use std::io;
@@ -39,9 +38,6 @@ pub trait EntryStore: Send + Sync {
         value: Bytes,
         ttl: Duration,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Removes the entries of these keys; a key without one is no error.
-    fn delete(&self, keys: &[String]) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// Store of entries, and besides them of versions forever and of scores for long.
@@ -84,9 +80,6 @@ pub enum StoreError {
     /// Writing bytes failed.
     #[error("cannot write to the cache store")]
     Set(#[source] fred::error::Error),
-    /// Removing bytes failed.
-    #[error("cannot delete from the cache store")]
-    Delete(#[source] fred::error::Error),
     /// Raising a version failed; it may or may not have been raised.
     #[error("cannot raise a version in the cache store")]
     RaiseVersion(#[source] fred::error::Error),
@@ -127,7 +120,6 @@ impl StoreError {
         match self {
             Self::Get(source)
             | Self::Set(source)
-            | Self::Delete(source)
             | Self::RaiseVersion(source)
             | Self::ReadVersion(source)
             | Self::AddScores(source)
@@ -204,13 +196,6 @@ impl EntryStore for Store {
         match self {
             Self::Redis(redis) => redis.set(key, value, ttl).await,
             Self::Local(local) => local.set(key, value, ttl).await,
-        }
-    }
-
-    async fn delete(&self, keys: &[String]) -> Result<(), StoreError> {
-        match self {
-            Self::Redis(redis) => redis.delete(keys).await,
-            Self::Local(local) => local.delete(keys).await,
         }
     }
 }

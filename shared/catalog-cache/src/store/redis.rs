@@ -146,15 +146,6 @@ impl EntryStore for Redis {
             .await
             .map_err(StoreError::Set)
     }
-
-    async fn delete(&self, keys: &[String]) -> Result<(), StoreError> {
-        // One command a key, because in a cluster the keys are in different slots; but all in one go.
-        let pipeline = self.client().pipeline();
-        for key in keys {
-            pipeline.unlink::<(), _>(self.key(key)).await.map_err(StoreError::Delete)?;
-        }
-        pipeline.all::<Value>().await.map(drop).map_err(StoreError::Delete)
-    }
 }
 
 impl CacheStore for Redis {

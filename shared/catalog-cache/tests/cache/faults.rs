@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use toolweaver_catalog_cache::{CacheConfig, CacheStore, CatalogCache, PopularityKind, Store};
+use toolweaver_catalog_cache::{CacheConfig, CacheStore, CatalogCache, Store};
 use toolweaver_contracts::Tenant;
 use toolweaver_testkit::redis::RedisServer;
 use toolweaver_testkit::wait::until;
@@ -84,14 +84,14 @@ async fn a_redis_that_comes_after_the_service() {
 async fn counts_wait_for_redis() {
     let mut server = RedisServer::start().await;
     let cache = process(&support::redis(&server.url())).await;
-    cache.popularity.note(PopularityKind::Requests, &Tenant::default(), "rain tomorrow?", 3);
+    cache.popularity.note(&Tenant::default(), "rain tomorrow?", 3);
     server.kill();
     cache.popularity.flush().await;
-    assert!(cache.popularity.top(PopularityKind::Requests, &Tenant::default(), 1).await.is_err());
+    assert!(cache.popularity.top(&Tenant::default(), 1).await.is_err());
     server.restart().await;
     let top = until("the counts are there", SOON, async || {
         cache.popularity.flush().await;
-        let top = cache.popularity.top(PopularityKind::Requests, &Tenant::default(), 1).await.ok()?;
+        let top = cache.popularity.top(&Tenant::default(), 1).await.ok()?;
         top.into_iter().next()
     })
     .await;

@@ -2,7 +2,7 @@
 //! restart.
 //!
 //! ```text
-//! put, get, delete ─▶ index (which entries there are) ─▶ queue, 256 ─▶ one thread: the folder
+//! put, get ─▶ index (which entries there are) ─▶ queue, 256 ─▶ one thread: the folder
 //! ```
 //! The index changes as the queue is joined, under one lock, so that what is queued later finds what was
 //! queued earlier. A key that the index does not have costs no look at the disk. When the queue is full, new
@@ -156,16 +156,6 @@ impl EntryStore for Files {
 
     async fn set(&self, key: &str, value: Bytes, ttl: Duration) -> Result<(), StoreError> {
         self.insert(key, value, ttl);
-        Ok(())
-    }
-
-    async fn delete(&self, keys: &[String]) -> Result<(), StoreError> {
-        let shared = &self.owner.shared;
-        let mut state = shared.state();
-        for key in keys {
-            state.remove(key);
-        }
-        shared.has_work.notify_one();
         Ok(())
     }
 }
