@@ -161,7 +161,8 @@ async fn no_reply_merges_two_rankers() {
     let other = ShardScoring { ranker: "hybrid-5-0badcafe".to_owned(), ..ours.scoring.clone() };
     for number in 0..5 {
         foreign.announce(&other, "climate").await;
-        let reply = rig.search("default", &asking(&format!("handles what came as {number}"))).await;
+        let reply =
+            rig.search("default", &asking(&format!("handles the invoice {number} of a cluster"))).await;
         assert_eq!(reply.degraded, ["domain:climate"]);
     }
     assert_eq!(foreign.asked(), 0);
@@ -170,7 +171,8 @@ async fn no_reply_merges_two_rankers() {
     wait::until("the foreign owner is asked", SOON, async || {
         number += 1;
         foreign.announce(&ours.scoring, "climate").await;
-        let reply = rig.search("default", &asking(&format!("handles what is left of {number}"))).await;
+        let reply =
+            rig.search("default", &asking(&format!("handles the cluster {number} of an invoice"))).await;
         assert_eq!(reply.degraded, ["domain:climate"]);
         assert!(!ids(&reply).contains(&"climate.tomorrow".to_owned()), "{:?}", ids(&reply));
         foreign.asked() > 0
