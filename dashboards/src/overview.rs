@@ -294,7 +294,7 @@ fn resources() -> Vec<Panel> {
                 for long: add workers.",
         )
         .wide(6)
-        .query("in work", r#"sum(toolweaver_requests_in_flight{$of,endpoint="search"})"#)
+        .query("in flight", r#"sum(toolweaver_requests_in_flight{$of,endpoint="search"})"#)
         .query("waiting", r#"sum(toolweaver_requests_queued{$of,endpoint="search"})"#)
         .query("limit", r#"sum(toolweaver_requests_in_flight_max{$of,endpoint="search"})"#),
         lines(

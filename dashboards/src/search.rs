@@ -193,7 +193,7 @@ fn limits() -> Vec<Panel> {
         )
         .wide(6)
         .query(
-            "in work {{instance}}",
+            "in flight {{instance}}",
             r#"max by (instance) (toolweaver_requests_in_flight{$of,endpoint="search"})"#,
         )
         .query(
