@@ -44,8 +44,8 @@ pub struct Config {
 /// Settings of how requests are served.
 #[derive(Debug, Clone, Args)]
 pub struct QuerySettings {
-    /// Searches computed at the same time however slow they are. From there the number follows their latency, up to
-    /// `QUERY_CONCURRENCY_MAX`
+    /// Searches computed at the same time however slow they are. From there the number follows their latency,
+    /// up to `QUERY_CONCURRENCY_MAX`
     #[arg(long, env = "QUERY_CONCURRENCY_MIN", default_value = "16")]
     pub query_concurrency_min: NonZeroUsize,
     /// Most searches computed at the same time
@@ -69,11 +69,12 @@ pub struct QuerySettings {
     /// Milliseconds after which a search goes on without a dependency that has not answered yet
     #[arg(long, env = "QUERY_PART_TIMEOUT_MS", value_name = "MS", default_value_t = 1_000)]
     pub query_part_timeout_ms: u64,
-    /// Milliseconds from the receipt of a search until it is answered with what there is, however many dependencies are slow or
-    /// silent; `wait_ms` of a request is added
+    /// Milliseconds from the receipt of a search until it is answered with what there is, however many
+    /// dependencies are slow or silent; `wait_ms` of a request is added
     #[arg(long, env = "QUERY_TIMEOUT_MS", value_name = "MS", default_value_t = 2_500)]
     pub query_timeout_ms: u64,
-    /// Requests that are answered before the worker is ready, one a line: QUERY of the default tenant, or TENANT<tab>QUERY
+    /// Requests that are answered before the worker is ready, one a line: QUERY of the default tenant, or
+    /// TENANT<tab>QUERY
     #[arg(long, env = "QUERY_WARM_FILE", value_name = "FILE")]
     pub query_warm_file: Option<PathBuf>,
     /// Changes applied to the projection at once.

@@ -19,7 +19,8 @@ use crate::Config;
 pub struct Dependencies {
     /// Connection to NATS.
     pub nats: Nats,
-    /// Thread that embeds queries. Indexing has another one: a query must not wait behind a batch of documents.
+    /// Thread that embeds queries. Indexing has another one: a query must not wait behind a batch of
+    /// documents.
     pub embedder: Embedder,
     /// Vector database; without one the worker keeps the vectors of INDEXED in memory.
     pub qdrant: Option<Qdrant>,

@@ -33,7 +33,8 @@ const PROJECTION: &str = "projection";
 /// Name in `degraded` of caches that do not answer; then the newest version cannot be read, either.
 const CACHE: &str = "cache";
 
-/// Time after the deadline in which an answer that went on without a late arm is still computed. Then it is 504.
+/// Time after the deadline in which an answer that went on without a late arm is still computed. Then it is
+/// 504.
 const GRACE: Duration = Duration::from_millis(50);
 
 /// Handlers of searches, lookups and status, and what they share.
@@ -45,8 +46,9 @@ pub(crate) struct Handlers {
 }
 
 impl Handlers {
-    /// Decodes a search on `search.v1.<tenant>` or `search.v1.<tenant>.<domain>`; the second is a request with that
-    /// `domain`. It first waits for the version or revision that its caller names, for as long as the caller says.
+    /// Decodes a search on `search.v1.<tenant>` or `search.v1.<tenant>.<domain>`; the second is a request
+    /// with that `domain`. It first waits for the version or revision that its caller names, for as long as
+    /// the caller says.
     pub(crate) fn accept_search(&self, request: &Request) -> Result<Accepted<Search>, Fault> {
         let (tenant, domain) = subjects::parse_search(&request.subject)?;
         let mut body: SearchRequest = decode(&request.payload)?;
@@ -97,8 +99,8 @@ impl Handlers {
     }
 }
 
-/// Computes or looks up the answer to a search, and makes the reply of it. A worker that does not keep up with the catalog
-/// says so there.
+/// Computes or looks up the answer to a search, and makes the reply of it. A worker that does not keep up
+/// with the catalog says so there.
 pub(crate) async fn search_reply(
     answers: &AnswerCache,
     search: &Search,

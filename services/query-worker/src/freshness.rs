@@ -1,5 +1,5 @@
-//! Freshness: waiting until the projection holds what somebody may know to exist. That is the caller, who names it (read
-//! your writes), or anybody who has read the catalog's version or heard it announced.
+//! Freshness: waiting until the projection holds what somebody may know to exist. That is the caller, who
+//! names it (read your writes), or anybody who has read the catalog's version or heard it announced.
 
 use std::{
     collections::HashMap,
@@ -21,7 +21,8 @@ use tracing::{debug, warn};
 
 use crate::projection::Projection;
 
-/// Interval at which NATS is asked how far the indexing is, while somebody waits for a revision not seen here.
+/// Interval at which NATS is asked how far the indexing is, while somebody waits for a revision not seen
+/// here.
 const POLL_EVERY: Duration = Duration::from_millis(50);
 
 /// Versions that this worker has applied, and those that it must have.
@@ -46,8 +47,8 @@ pub(crate) struct RequiredVersion {
 }
 
 impl Freshness {
-    /// Waits until this worker has applied every version of a tenant that anybody can know by now; false if it does not
-    /// in time, and then its answer is older than it should be.
+    /// Waits until this worker has applied every version of a tenant that anybody can know by now; false if
+    /// it does not in time, and then its answer is older than it should be.
     pub(crate) async fn keep_up(&self, tenant: &Tenant, deadline: Deadline) -> bool {
         let applied_version = self.projection.catalog().version(tenant);
         let keeping_up = async {
@@ -71,7 +72,8 @@ impl Freshness {
         is_beyond && self.projection.applied().version >= state.last_sequence
     }
 
-    /// Listens to announcements until `stop`. One that is missed costs nothing where the versions can be read.
+    /// Listens to announcements until `stop`. One that is missed costs nothing where the versions can be
+    /// read.
     pub(crate) async fn listen(&self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut announcements = self.nats.client().subscribe(VERSIONS_SUBJECTS).await?;
         while let Some(Some(message)) = stop.run_until_cancelled(announcements.next()).await {
@@ -154,10 +156,11 @@ async fn wait(
     Ok(())
 }
 
-/// Ends once revision is searchable here: seen in INDEXED, or settled in TOOLS with all that INDEXED then held applied.
+/// Ends once revision is searchable here: seen in INDEXED, or settled in TOOLS with all that INDEXED then
+/// held applied.
 ///
-/// The second way covers a revision that never appears in INDEXED, because a newer one of the same tool replaced it or
-/// because it was rejected.
+/// The second way covers a revision that never appears in INDEXED, because a newer one of the same tool
+/// replaced it or because it was rejected.
 async fn until_indexed(revision: u64, projection: &Projection, nats: &Nats, consumer: &str) {
     tokio::select! {
         () = projection.reach_revision(revision) => {}
@@ -165,7 +168,8 @@ async fn until_indexed(revision: u64, projection: &Projection, nats: &Nats, cons
     }
 }
 
-/// Waits until every event in TOOLS up to `revision` is settled; returns a version of INDEXED that holds them all.
+/// Waits until every event in TOOLS up to `revision` is settled; returns a version of INDEXED that holds them
+/// all.
 async fn settled_version(revision: u64, nats: &Nats, consumer: &str) -> u64 {
     loop {
         match settled(nats, consumer, revision).await {

@@ -3,12 +3,13 @@
 //! ```text
 //! INDEXED ─▶ replay ─▶ applier ─▶ projection (catalog, lexical index, vectors)
 //!                                     ▲
-//! search.v1.* ─▶ answer cache ─▶ search pipeline    embedder: 1 thread, 64 queries waiting
-//! get.v1.*, domains.v1.* ─▶ lookup                  QUERY_CONCURRENCY_MIN to _MAX searches at a time, QUERY_QUEUE_MAX waiting
-//! status.v1 ─▶ status
+//! search.v1.* ─▶ answer cache ─▶ search pipeline      QUERY_CONCURRENCY_MIN to _MAX at a time,
+//! get.v1.*, domains.v1.* ─▶ lookup                    QUERY_QUEUE_MAX waiting
+//! status.v1 ─▶ status                                 embedder: 1 thread, 64 queries waiting
 //! ```
-//! It keeps no state of its own: its projection is rebuilt from INDEXED at every start, and it is ready once that has
-//! caught up. Here does **not** live: indexing, anything that writes to a stream, and what decides an order.
+//! It keeps no state of its own: its projection is rebuilt from INDEXED at every start, and it is ready once
+//! that has caught up. Here does **not** live: indexing, anything that writes to a stream, and what decides
+//! an order.
 
 #![expect(
     clippy::cast_precision_loss,
@@ -78,8 +79,8 @@ const DRAIN_RESERVE: Duration = Duration::from_secs(1);
 
 /// Wires the worker up and returns; it then runs until `runtime` shuts down.
 ///
-/// Searches are taken once INDEXED was read and the worker is warm, and only then is it ready: NATS gives requests to whoever
-/// subscribes, ready or not. `status.v1` is answered from the start.
+/// Searches are taken once INDEXED was read and the worker is warm, and only then is it ready: NATS gives
+/// requests to whoever subscribes, ready or not. `status.v1` is answered from the start.
 pub async fn run(
     settings: &QuerySettings,
     dependencies: Dependencies,
@@ -191,7 +192,8 @@ async fn offer_searches(
     if let Some(shards) = pipeline.shards() {
         let (pipeline, asked) = (Arc::clone(pipeline), shards.clone());
         let shard = move |request| endpoints::shard(Arc::clone(&pipeline), asked.clone(), request);
-        // Another worker asks, for a request that it took in under its own limits. With the vector it is larger.
+        // Another worker asks, for a request that it took in under its own limits. With the vector it is
+        // larger.
         let taken_in = Limits { request_bytes_max: usize::MAX, rate: None, ..searching.clone() };
         let endpoint = Endpoint::new("shard", shards.subject()).limits(taken_in);
         service.endpoint(endpoint, shard).await?;
@@ -218,8 +220,8 @@ async fn serve_search(
     service.typed_endpoint(endpoint, accept, search).await
 }
 
-/// Applies INDEXED for ever: one batch is applied while the next one is read. Ends with an error when the stream was made
-/// anew: only a fresh start is right then.
+/// Applies INDEXED for ever: one batch is applied while the next one is read. Ends with an error when the
+/// stream was made anew: only a fresh start is right then.
 async fn project(
     mut replay: Replay,
     mut applier: Applier,
@@ -258,7 +260,8 @@ async fn project(
     tokio::try_join!(reading, applying).map(|((), ())| ())
 }
 
-/// Ends with an error when the embedding thread does: without it this worker would answer by the lexical arm only, for ever.
+/// Ends with an error when the embedding thread does: without it this worker would answer by the lexical arm
+/// only, for ever.
 async fn watch(embedder: Embedder, stop: CancellationToken) -> anyhow::Result<()> {
     match stop.run_until_cancelled(embedder.stopped()).await {
         Some(()) => bail!("the embedding thread has stopped"),

@@ -29,7 +29,8 @@ impl Lookup {
         let predicate = Predicate::tenant(tenant).with_roles(request.roles);
         let found = self.projection.catalog().get(&request.tool_id, &predicate).map(Arc::clone);
         let Some(entry) = found else {
-            // The same words for a tool that is hidden and one that does not exist: the difference is none of theirs.
+            // The same words for a tool that is hidden and one that does not exist: the difference is none of
+            // theirs.
             return Err(Fault::new(
                 ErrorCode::NotFound,
                 format!("no tool {} is visible to this caller", request.tool_id),
@@ -41,7 +42,8 @@ impl Lookup {
         Ok(GetReply { tool_id, tool, revision, catalog_version })
     }
 
-    /// Returns the domains and how many tools of each the caller may see. Counting them takes a while for large tenants.
+    /// Returns the domains and how many tools of each the caller may see. Counting them takes a while for
+    /// large tenants.
     pub(crate) async fn domains(&self, tenant: Tenant, request: DomainsRequest) -> DomainsReply {
         #[derive(Serialize)]
         struct View<'a> {

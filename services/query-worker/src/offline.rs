@@ -1,7 +1,7 @@
 //! Search engine without NATS: the same projection and the same pipeline, fed by hand.
 //!
-//! For whoever tunes or measures the ranking. An INDEXED event and a request are treated as by a running worker; only the
-//! wire is missing.
+//! For whoever tunes or measures the ranking. An INDEXED event and a request are treated as by a running
+//! worker; only the wire is missing.
 
 use std::{
     collections::BTreeMap,

@@ -1,8 +1,8 @@
 //! Projection: all of INDEXED as one worker sees it, ready to be searched.
 //!
-//! One task applies the stream in order ([`Applier`]); searches read what it has published so far. A reader that
-//! first takes [`Projection::applied`] and then searches sees every change up to that version, perhaps newer ones,
-//! never older ones.
+//! One task applies the stream in order ([`Applier`]); searches read what it has published so far. A reader
+//! that first takes [`Projection::applied`] and then searches sees every change up to that version, perhaps
+//! newer ones, never older ones.
 
 mod applier;
 mod catalog;
@@ -51,9 +51,9 @@ pub(crate) struct Projection {
     applied: watch::Receiver<Applied>,
 }
 
-/// Makes an empty projection. With `memory_dimensions` it keeps the vectors too, for a worker without a vector
-/// database; vectors of another model than `fingerprint` are left out. With `own`, only tools of these domains are
-/// indexed; the catalog holds all of them.
+/// Makes an empty projection. With `memory_dimensions` it keeps the vectors too, for a worker without a
+/// vector database; vectors of another model than `fingerprint` are left out. With `own`, only tools of these
+/// domains are indexed; the catalog holds all of them.
 pub(crate) fn open(
     fingerprint: String,
     memory_dimensions: Option<NonZeroUsize>,

@@ -1,8 +1,9 @@
-//! Shard protocol v1: messages between query workers that own domains. Internal: no part of the callers' contract.
+//! Shard protocol v1: messages between query workers that own domains. Internal: no part of the callers'
+//! contract.
 //!
-//! A worker searches the domains of others by asking their owners, and merges what the arms of all found. Scores of two
-//! rankers or two models have nothing in common, so every message says by which ranker and model it was made, and a reply
-//! of another one is not merged.
+//! A worker searches the domains of others by asking their owners, and merges what the arms of all found.
+//! Scores of two rankers or two models have nothing in common, so every message says by which ranker and
+//! model it was made, and a reply of another one is not merged.
 
 use std::collections::BTreeSet;
 

@@ -8,15 +8,17 @@ use toolweaver_contracts::{Domain, SearchResult, Tool, ToolId, ToolName, ToolTyp
 /// Bytes of compact JSON that make one token, at the least.
 const BYTES_PER_TOKEN: u64 = 3;
 
-/// Returns the tokens that a value takes as compact JSON, with the comma behind it: its bytes by three, rounded up.
+/// Returns the tokens that a value takes as compact JSON, with the comma behind it: its bytes by three,
+/// rounded up.
 ///
-/// Meant to be too high rather than too low, because a prompt that overflows is refused and one with room left is not.
-/// Measured with `o200k_base` on 6,480 tools of a catalogue of real API operations: too low for 0.02 % of definitions
-/// (Anthropic, `OpenAI`, MCP) and of results with `detail` `summary` or `schema`, 0.25 % of names and 0.7 % of
-/// references; in sum 1.24 (references) to 1.53 times (MCP) what is counted. On 1,500 tools each with simplified and
-/// traditional Chinese, Japanese and Korean descriptions it is too low for at most 0.13 %, and 1.19 to 1.44 times the
-/// count. `cl100k_base` gives the same picture, but for traditional Chinese, which it cuts so finely that 15 to 45 % of
-/// tools take more, at worst 1.23 times the estimate. Dividing by 3.25 would be too low for 4.5 % of references.
+/// Meant to be too high rather than too low, because a prompt that overflows is refused and one with room
+/// left is not. Measured with `o200k_base` on 6,480 tools of a catalogue of real API operations: too low for
+/// 0.02 % of definitions (Anthropic, `OpenAI`, MCP) and of results with `detail` `summary` or `schema`, 0.25
+/// % of names and 0.7 % of references; in sum 1.24 (references) to 1.53 times (MCP) what is counted. On 1,500
+/// tools each with simplified and traditional Chinese, Japanese and Korean descriptions it is too low for at
+/// most 0.13 %, and 1.19 to 1.44 times the count. `cl100k_base` gives the same picture, but for traditional
+/// Chinese, which it cuts so finely that 15 to 45 % of tools take more, at worst 1.23 times the estimate.
+/// Dividing by 3.25 would be too low for 4.5 % of references.
 ///
 /// It does not know what a vendor writes around the tools of a request.
 pub(super) fn estimated_tokens(value: &impl Serialize) -> u32 {

@@ -1,7 +1,8 @@
 //! Input schemas: the parameters of a tool as the object schema that a vendor takes.
 //!
-//! Publishers may write any JSON object into `parameters`. One definition that a vendor refuses costs the agent its
-//! whole request, so that a looser schema is better than a refused one; the tool itself still checks its arguments.
+//! Publishers may write any JSON object into `parameters`. One definition that a vendor refuses costs the
+//! agent its whole request, so that a looser schema is better than a refused one; the tool itself still
+//! checks its arguments.
 
 mod alternatives;
 
@@ -19,9 +20,9 @@ const REFUSED_AT_TOP: [&str; 6] = ["oneOf", "anyOf", "allOf", "not", "enum", "co
 /// The argument that holds the input of a tool which takes no object.
 const WHOLE_INPUT: &str = "input";
 
-/// Returns the parameters as an object schema. Everything stays but what no object schema may say: another `type`, properties
-/// that are no schemas, a `required` that is no list of names. Parameters of another type, a string or a list, become
-/// those of the one argument `input`.
+/// Returns the parameters as an object schema. Everything stays but what no object schema may say: another
+/// `type`, properties that are no schemas, a `required` that is no list of names. Parameters of another type,
+/// a string or a list, become those of the one argument `input`.
 pub(super) fn object(parameters: &Schema) -> Schema {
     let mut schema = Schema::from_iter([("type".to_owned(), json!("object"))]);
     if admits_objects(parameters) {
@@ -46,11 +47,12 @@ pub(super) fn object(parameters: &Schema) -> Schema {
     schema
 }
 
-/// Returns the parameters as an object schema without alternatives at its top, which Anthropic and `OpenAI` refuse.
+/// Returns the parameters as an object schema without alternatives at its top, which Anthropic and `OpenAI`
+/// refuse.
 ///
-/// The arguments of all alternatives become arguments of the tool; required are those that every alternative requires,
-/// and the description says which go together. What `allOf` or a reference adds is added. `not`, `enum` and `const` at
-/// the top are left out.
+/// The arguments of all alternatives become arguments of the tool; required are those that every alternative
+/// requires, and the description says which go together. What `allOf` or a reference adds is added. `not`,
+/// `enum` and `const` at the top are left out.
 pub(super) fn flat_object(parameters: &Schema) -> Schema {
     let mut schema = object(parameters);
     let is_flat = |key: &String| !REFUSED_AT_TOP.contains(&key.as_str()) && key != "$ref";
@@ -72,8 +74,8 @@ pub(super) fn flat_object(parameters: &Schema) -> Schema {
     schema
 }
 
-/// Gives arguments names that Anthropic takes. A renamed one bears its own name as its `title`, from which the agent's
-/// host gives it back before it calls the tool.
+/// Gives arguments names that Anthropic takes. A renamed one bears its own name as its `title`, from which
+/// the agent's host gives it back before it calls the tool.
 pub(super) fn rename_arguments(schema: &mut Schema) {
     let properties = properties(schema);
     let old: Vec<&str> = properties.keys().map(String::as_str).collect();
@@ -97,8 +99,8 @@ pub(super) fn rename_arguments(schema: &mut Schema) {
     schema.insert("properties".to_owned(), renamed.into());
 }
 
-/// States of each list without `items` that they may be anything, which is what their absence means; `OpenAI` refuses the
-/// absence, and `true` and `false` in its place.
+/// States of each list without `items` that they may be anything, which is what their absence means; `OpenAI`
+/// refuses the absence, and `true` and `false` in its place.
 pub(super) fn fill_items(schema: &mut Schema) {
     let is_list = schema.get("type").is_some_and(|kind| names_type(kind, "array"));
     if is_list && matches!(schema.get("items"), None | Some(Value::Bool(_))) {
@@ -118,7 +120,8 @@ pub(super) fn fill_items(schema: &mut Schema) {
     }
 }
 
-/// Returns the properties as objects: `true` is `{}`, and so is what is no schema; `false` is what nothing is.
+/// Returns the properties as objects: `true` is `{}`, and so is what is no schema; `false` is what nothing
+/// is.
 fn properties(schema: &Schema) -> Schema {
     let written = schema.get("properties").and_then(Value::as_object);
     let as_object = |property: &Value| match property {

@@ -27,10 +27,11 @@ pub struct Packed {
 
 /// Shapes the found tools, and keeps those that fit into the budget.
 ///
-/// Goes from the best to the worst and keeps each tool that still fits. One that does not is cut, and smaller ones
-/// behind it may still come in: a prompt with the second and third best tool serves an agent better than an empty one,
-/// and `cut` tells it what to ask for by id. A tool is charged with what goes into the prompt: its shaped object, or
-/// without a shape its result, less what only the asking program reads (score and explanation).
+/// Goes from the best to the worst and keeps each tool that still fits. One that does not is cut, and smaller
+/// ones behind it may still come in: a prompt with the second and third best tool serves an agent better than
+/// an empty one, and `cut` tells it what to ask for by id. A tool is charged with what goes into the prompt:
+/// its shaped object, or without a shape its result, less what only the asking program reads (score and
+/// explanation).
 pub fn pack(
     found: Vec<(SearchResult, Arc<Tool>)>,
     shape: Option<Shape>,

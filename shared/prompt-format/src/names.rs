@@ -1,8 +1,8 @@
 //! Vendor names of tools and arguments, where few characters are allowed.
 //!
-//! A name depends on the tool alone, never on what else is in the reply: an agent asks for references now and for the
-//! definitions later, and must find the one by the other. So it has to hold the domain, since two domains may each have
-//! a tool of the same name.
+//! A name depends on the tool alone, never on what else is in the reply: an agent asks for references now and
+//! for the definitions later, and must find the one by the other. So it has to hold the domain, since two
+//! domains may each have a tool of the same name.
 
 use std::collections::BTreeSet;
 
@@ -22,18 +22,18 @@ pub(super) struct Rules {
     chars_max: usize,
 }
 
-/// Anthropic and `OpenAI`: `^[a-zA-Z0-9_-]{1,64}$`. Anthropic publishes 128 characters by now, where it used to say 64;
-/// keeping to 64, both vendors know a tool by the same name.
+/// Anthropic and `OpenAI`: `^[a-zA-Z0-9_-]{1,64}$`. Anthropic publishes 128 characters by now, where it used
+/// to say 64; keeping to 64, both vendors know a tool by the same name.
 pub(super) const FUNCTION: Rules = Rules { dot: "__", chars_max: 64 };
 
 /// The Model Context Protocol since 2025-11-25: `[A-Za-z0-9_.-]{1,128}`.
 pub(super) const MCP: Rules = Rules { dot: ".", chars_max: 128 };
 
-/// Returns the name of a tool: its id, `domain.tool_name`, with each dot written as the rules say and each slash as `--`. A
-/// tool of the default domain whose name holds no dot goes by its name alone.
+/// Returns the name of a tool: its id, `domain.tool_name`, with each dot written as the rules say and each
+/// slash as `--`. A tool of the default domain whose name holds no dot goes by its name alone.
 ///
-/// Where the id could not be read back from that, because of other characters, its length or an ambiguity, what is not
-/// allowed becomes `_` and a hash of the id stands behind: no two tools share a name.
+/// Where the id could not be read back from that, because of other characters, its length or an ambiguity,
+/// what is not allowed becomes `_` and a hash of the id stands behind: no two tools share a name.
 pub(super) fn of_tool(tool: &Tool, rules: Rules) -> String {
     let id = ToolId { domain: tool.domain.clone(), tool_name: tool.tool_name.clone() }.to_string();
     let is_plain = tool.domain == Domain::default() && !tool.tool_name.as_str().contains('.');
@@ -47,8 +47,9 @@ pub(super) fn of_tool(tool: &Tool, rules: Rules) -> String {
     hashed(&kept(&name, |c| rules.allows(c)), &id, rules.chars_max)
 }
 
-/// Returns the names of a tool's arguments for Anthropic, `^[a-zA-Z0-9_.-]{1,64}$`, in the order given: as they are
-/// called, or with `_` for what is not allowed, and a hash behind where that alone is too long or not unique.
+/// Returns the names of a tool's arguments for Anthropic, `^[a-zA-Z0-9_.-]{1,64}$`, in the order given: as
+/// they are called, or with `_` for what is not allowed, and a hash behind where that alone is too long or
+/// not unique.
 pub(super) fn of_arguments(names: &[&str]) -> Vec<String> {
     let allows = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let fits = |name: &str| (1..=ARGUMENT_CHARS_MAX).contains(&name.len()) && name.chars().all(allows);

@@ -1,14 +1,15 @@
 //! Vendor shapes: tools as the vendors of models define them.
 //!
-//! The forms are those that the vendors publish; excerpts are in `fixtures`, and the tests hold every shape to them.
-//! A field that an object lacks was left blank by the publisher.
+//! The forms are those that the vendors publish; excerpts are in `fixtures`, and the tests hold every shape
+//! to them. A field that an object lacks was left blank by the publisher.
 
 use serde_json::{Map, Value, json};
 use toolweaver_contracts::{Shape, Tool};
 
 use super::{input_schema, names};
 
-/// Returns a tool in a shape. Its name there is [`names::of_tool`], so that a reference and a definition of Anthropic's agree.
+/// Returns a tool in a shape. Its name there is [`names::of_tool`], so that a reference and a definition of
+/// Anthropic's agree.
 pub(super) fn shaped(shape: Shape, tool: &Tool) -> Value {
     match shape {
         Shape::AnthropicToolReference => {

@@ -33,7 +33,8 @@ fn published(shape: Shape) -> &'static Validator {
     }
 }
 
-/// Holds a shaped tool to the published form, and to the rules that stand in prose and errors (`fixtures/README.md`).
+/// Holds a shaped tool to the published form, and to the rules that stand in prose and errors
+/// (`fixtures/README.md`).
 fn check(shape: Shape, shaped: &Value) {
     if let Err(error) = published(shape).validate(shaped) {
         panic!("{error} at {} in {shaped:#}", error.instance_path());

@@ -66,8 +66,8 @@ pub struct DenseAnswer {
 }
 
 impl DenseAnswer {
-    /// Mixes cosines: of each tool one row, with the whole request first and then its sentences. `sample` has such rows
-    /// of some candidates, whose mean and standard deviation stand for all.
+    /// Mixes cosines: of each tool one row, with the whole request first and then its sentences. `sample` has
+    /// such rows of some candidates, whose mean and standard deviation stand for all.
     pub fn new<'a>(
         rows: impl IntoIterator<Item = (Uuid, &'a [f32])>,
         sample: impl IntoIterator<Item = &'a [f32]>,

@@ -1,17 +1,17 @@
 //! Fusion: two arms and the names become one order.
 //!
-//! The arms' scores have no common unit, so each is divided by its own standard deviation over the candidates (z-score
-//! normalisation, as in distribution-based score fusion), and the sum is weighted:
+//! The arms' scores have no common unit, so each is divided by its own standard deviation over the candidates
+//! (z-score normalisation, as in distribution-based score fusion), and the sum is weighted:
 //!
 //! ```text
 //! score = W · (D − mean D) / std_dev D  +  (1 − W) · (L + coverage) / std_dev L  +  sentences  +  name
-//! X     = 0.4 · X(whole request) + 0.6 · max X(sentence)     for D and L alike, where there are several sentences
+//! X     = 0.4 · X(whole request) + 0.6 · max X(sentence)     for D and L alike, of several sentences
 //! W     = sigmoid(ln(0.7 / 0.3) − 1.5 · (known − 0.8))
 //! ```
-//! `coverage` comes from re-scoring the best ([`crate::rescoring`]), `sentences` is what a tool gains that alone serves
-//! one of several sentences, `name` what it gains by being called by its name. `known` is the share of the request's terms
-//! that some candidate holds: the fewer, the more the vectors count. Reciprocal rank fusion measured well below this,
-//! because it throws the scores away.
+//! `coverage` comes from re-scoring the best ([`crate::rescoring`]), `sentences` is what a tool gains that
+//! alone serves one of several sentences, `name` what it gains by being called by its name. `known` is the
+//! share of the request's terms that some candidate holds: the fewer, the more the vectors count. Reciprocal
+//! rank fusion measured well below this, because it throws the scores away.
 
 use std::{
     cmp::Ordering,
@@ -87,7 +87,8 @@ impl Ranked {
         self.name.mention.is_some()
     }
 
-    /// Tells whether the request is its name, or writes it as an identifier: then it is meant, whatever else is found.
+    /// Tells whether the request is its name, or writes it as an identifier: then it is meant, whatever else
+    /// is found.
     pub fn is_surely_meant(&self) -> bool {
         self.name.mention >= Some(Mention::Identifier) || self.name.likeness > 0.0
     }
@@ -156,8 +157,9 @@ pub fn fuse(
 
 /// Returns what each tool gains by being good for a sentence that others are bad for.
 ///
-/// A request for several tools must not be filled by those of its loudest sentence. With `P_r` a tool's score for sentence *r*,
-/// `m_r` the best of all and `M` the best of these, it gains `0.6 · (max_r (P_r + (M − m_r) / 2) − max_r P_r)`.
+/// A request for several tools must not be filled by those of its loudest sentence. With `P_r` a tool's score
+/// for sentence *r*, `m_r` the best of all and `M` the best of these, it gains `0.6 · (max_r (P_r + (M − m_r)
+/// / 2) − max_r P_r)`.
 fn sentence_lifts(
     lexical: Option<&LexicalAnswer>,
     dense: Option<&DenseAnswer>,
@@ -233,7 +235,8 @@ pub fn truncate_keeping_named(mut ranked: Vec<Ranked>, top_k: usize) -> Vec<Rank
     ranked
 }
 
-/// Puts the good matches of a domain that has too few of them before everything else but what is surely meant.
+/// Puts the good matches of a domain that has too few of them before everything else but what is surely
+/// meant.
 pub fn prefer_good_of(everywhere: &mut [Ranked], domain: &[Ranked], has_dense: bool) {
     let good: HashSet<Uuid> =
         domain.iter().filter(|tool| tool.is_good(has_dense)).map(|tool| tool.point_id).collect();

@@ -5,8 +5,9 @@
 //!                                                     └─▶ dense: cosines, computed elsewhere ─────┴─▶ fusion
 //!   ─▶ re-scoring of the best ─▶ relevance decision ─▶ truncation
 //! ```
-//! Everything that decides an order is here, and every number and word list of it in [`parameters`], under the one name
-//! [`RANKER`]. Here does **not** live: tokio, NATS, Redis, a clock, where vectors are kept, and which arm is late.
+//! Everything that decides an order is here, and every number and word list of it in [`parameters`], under
+//! the one name [`RANKER`]. Here does **not** live: tokio, NATS, Redis, a clock, where vectors are kept, and
+//! which arm is late.
 
 #![expect(
     clippy::cast_precision_loss,

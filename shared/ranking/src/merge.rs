@@ -1,7 +1,8 @@
 //! Merge of shard answers: several become the answer that one index would have given.
 //!
-//! Means and standard deviations are exact, being sums over the candidates of each shard. Term frequencies and lengths are each
-//! shard's own, as is usual where shards are scored apart; where domains differ much, that is a gain as often as a loss.
+//! Means and standard deviations are exact, being sums over the candidates of each shard. Term frequencies
+//! and lengths are each shard's own, as is usual where shards are scored apart; where domains differ much,
+//! that is a gain as often as a loss.
 
 use toolweaver_contracts::SearchedTerm;
 

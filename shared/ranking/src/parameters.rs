@@ -1,8 +1,8 @@
 //! Every number and word list that decides an order, and the name of them all.
 //!
-//! [`RANKER`] stands in every reply and every cache key. It ends with a hash of everything in this module, so that two
-//! workers of one name rank alike, and a shard of another name is not merged with. Numbers come from searches over the
-//! tuning halves of four sets; `docs/ranking.md` has the formulas and the measurements.
+//! [`RANKER`] stands in every reply and every cache key. It ends with a hash of everything in this module, so
+//! that two workers of one name rank alike, and a shard of another name is not merged with. Numbers come from
+//! searches over the tuning halves of four sets; `docs/ranking.md` has the formulas and the measurements.
 
 mod word_lists;
 
@@ -27,8 +27,8 @@ macro_rules! parameters {
 }
 
 parameters! {
-    /// Weight of a term in each text: name, first sentence of the description, the rest of it, parameter names,
-    /// parameter descriptions, tags, examples.
+    /// Weight of a term in each text: name, first sentence of the description, the rest of it, parameter
+    /// names, parameter descriptions, tags, examples.
     FIELD_WEIGHTS: [f32; 7] = [3.0, 1.5, 0.5, 0.5, 0.5, 1.0, 1.0];
     /// BM25's term frequency saturation.
     K1: f32 = 1.2;
@@ -49,7 +49,8 @@ parameters! {
     TWO_MISTAKES_CHARS_MIN: usize = 9;
     /// Corrections of one word.
     CORRECTIONS_MAX: usize = 3;
-    /// Words of one query that are corrected: a text of many unknown words is in a language that no correction helps.
+    /// Words of one query that are corrected: a text of many unknown words is in a language that no
+    /// correction helps.
     CORRECTED_MAX: usize = 4;
 
     /// Share of the whole request beside its best sentence.
@@ -105,8 +106,8 @@ parameters! {
     PAIR_COVERAGE: f32 = 3.0;
     /// Credit for a synonym beside the word itself.
     SYNONYM_CREDIT: f32 = 0.5;
-    /// Inverse document frequency of a term that the request does not hold: looking each one up would cost more than it
-    /// tells.
+    /// Inverse document frequency of a term that the request does not hold: looking each one up would cost
+    /// more than it tells.
     TYPICAL_IDF: f32 = 4.0;
 
     /// Cosine from which a tool counts as a good match of its domain.
@@ -140,7 +141,8 @@ parameters! {
     /// Tools of a tenant that are asked for their neighbours.
     DENSITY_SAMPLE: usize = 256;
 
-    /// Confidence under which no route is taken. At 0.90 and 0.95 the few that were wrong cost more than the others gained.
+    /// Confidence under which no route is taken. At 0.90 and 0.95 the few that were wrong cost more than the
+    /// others gained.
     ROUTE_CONFIDENCE_MIN: f32 = 0.98;
     /// Temperature of the softmax over sampled tools.
     ROUTE_TEMPERATURE: f32 = 0.04;

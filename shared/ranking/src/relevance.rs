@@ -1,7 +1,9 @@
-//! Relevance decision (abstention): whether anything in an answer fits, from absolute scores, beside the order.
+//! Relevance decision (abstention): whether anything in an answer fits, from absolute scores, beside the
+//! order.
 //!
-//! Ranks and scaled scores cannot tell: something is always first. What can is how near the nearest tool is, compared with
-//! how near the tools of this catalogue are to each other, and how much of the request the best results cover:
+//! Ranks and scaled scores cannot tell: something is always first. What can is how near the nearest tool is,
+//! compared with how near the tools of this catalogue are to each other, and how much of the request the best
+//! results cover:
 //!
 //! ```text
 //! s = top − c + 0.10 · ln(0.05 + C / (W + 20))
@@ -9,7 +11,8 @@
 //! W    Σ idf over the request's terms             C  the most of it that one of the five best results holds
 //! confidence = sigmoid(12 · (s − threshold))
 //! ```
-//! The form and its constants come from a search over four catalogues with queries of their own and foreign ones.
+//! The form and its constants come from a search over four catalogues with queries of their own and foreign
+//! ones.
 
 use toolweaver_contracts::{SearchStatus, SearchedTerm};
 
@@ -23,8 +26,8 @@ use crate::{
     rescoring::StemSets,
 };
 
-/// Decides whether something fits, and with which confidence, 0 to 1. `best` are the best results; `named` says that a
-/// tool's name stands in the request; `density` is the catalog's.
+/// Decides whether something fits, and with which confidence, 0 to 1. `best` are the best results; `named`
+/// says that a tool's name stands in the request; `density` is the catalog's.
 pub fn decide(
     lexical: Option<&LexicalAnswer>,
     dense: Option<&DenseAnswer>,
@@ -61,10 +64,12 @@ pub fn decide(
     (status, Some(confidence))
 }
 
-/// Returns a catalog's neighbour density: the low quantile of the cosines between a tool and the nearest other one.
+/// Returns a catalog's neighbour density: the low quantile of the cosines between a tool and the nearest
+/// other one.
 ///
-/// The same cosine means much in a catalog of unlike tools and little in one of a thousand siblings: this is the baseline
-/// that tells them apart. It needs no query, only the catalog. `nearest` has one cosine a sampled tool.
+/// The same cosine means much in a catalog of unlike tools and little in one of a thousand siblings: this is
+/// the baseline that tells them apart. It needs no query, only the catalog. `nearest` has one cosine a
+/// sampled tool.
 pub fn density_of(mut nearest: Vec<f32>) -> Option<f32> {
     nearest.sort_unstable_by(f32::total_cmp);
     let quantile = nearest.get(nearest.len() * DENSITY_QUANTILE_PERCENT / 100)?;

@@ -1,14 +1,15 @@
 //! Second-stage re-scoring: how well a request and each of the best tools cover each other.
 //!
-//! BM25F asks only what of the request stands in the tool. The other way round tells as much: `issues/list` is all of
-//! "list issues", and a small part of a longer name. For the best candidates of both arms,
+//! BM25F asks only what of the request stands in the tool. The other way round tells as much: `issues/list`
+//! is all of "list issues", and a small part of a longer name. For the best candidates of both arms,
 //!
 //! ```text
 //! coverage = 4 · share of the name that the request holds       6 · share of the request that the tool holds
-//!          + 2 · share of its first sentence that it holds      3 · share of the request's word pairs that it holds
+//!          + 2 · share of its first sentence that it holds      3 · share of the request's word pairs it holds
 //! ```
-//! Shares are weighted by idf; function words count nowhere; a synonym counts half. As with the arms, the sentences of a
-//! request count beside the whole. The weights come from a search over the tuning halves of four sets.
+//! Shares are weighted by idf; function words count nowhere; a synonym counts half. As with the arms, the
+//! sentences of a request count beside the whole. The weights come from a search over the tuning halves of
+//! four sets.
 
 use std::{
     collections::{HashMap, HashSet},

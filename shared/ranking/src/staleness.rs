@@ -1,10 +1,11 @@
 //! Staleness of a cached answer: the score that a changed tool must reach to stand in it.
 //!
-//! An answer changes with the catalog, but most changes cannot reach it: a new tool about something else does not come
-//! among the best ten. So beside an answer is kept what it takes to score one more tool as its own were scored, with the
-//! statistics of then, and the lowest score among them. A change is harmless if its tool did not stand there and would not
-//! now. What this does not see is how every change moves idf, means and standard deviations a little; after
-//! [`DRIFT_MAX`] of the candidates have changed the answer is computed again.
+//! An answer changes with the catalog, but most changes cannot reach it: a new tool about something else does
+//! not come among the best ten. So beside an answer is kept what it takes to score one more tool as its own
+//! were scored, with the statistics of then, and the lowest score among them. A change is harmless if its
+//! tool did not stand there and would not now. What this does not see is how every change moves idf, means
+//! and standard deviations a little; after [`DRIFT_MAX`] of the candidates have changed the answer is
+//! computed again.
 
 use serde::{Deserialize, Serialize};
 use toolweaver_contracts::{Domain, Predicate};
@@ -24,7 +25,8 @@ use crate::{
 pub struct RevalidationThreshold {
     /// Predicate under which the answer was found.
     predicate: Predicate,
-    /// Tools of the answer, those included that a budget cut, and the nearest tool, which the relevance decision asked.
+    /// Tools of the answer, those included that a budget cut, and the nearest tool, which the relevance
+    /// decision asked.
     members: Vec<Uuid>,
     /// A domain whose tools come first, or would be searched alone if it held more that are good.
     preferred: Option<Domain>,
@@ -54,8 +56,8 @@ pub struct ChangedTool<'a> {
 }
 
 impl RevalidationThreshold {
-    /// Returns the threshold of an answer, or none where it cannot be told: an arm is missing, several shards answered, or
-    /// the answer has room for more.
+    /// Returns the threshold of an answer, or none where it cannot be told: an arm is missing, several shards
+    /// answered, or the answer has room for more.
     pub fn of(
         ranked: &[Ranked],
         top_k: usize,

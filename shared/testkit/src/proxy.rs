@@ -70,7 +70,8 @@ impl Proxy {
         });
     }
 
-    /// Replaces bytes that clients send by others of the same length: requests for one subject go to another, say.
+    /// Replaces bytes that clients send by others of the same length: requests for one subject go to another,
+    /// say.
     ///
     /// Bytes that arrive in two pieces are not found: for short messages on a quiet connection only.
     pub fn divert(&self, from: &'static [u8], to: &'static [u8]) {

@@ -73,8 +73,8 @@ impl AnswerCache {
         Ok((Answer::clone(&answer), ServedFrom::Index))
     }
 
-    /// Returns the key of an answer: everything that can change it besides the catalog. That is the request without how
-    /// long it may wait, whose it is, the ranker, and the model.
+    /// Returns the key of an answer: everything that can change it besides the catalog. That is the request
+    /// without how long it may wait, whose it is, the ranker, and the model.
     fn key(&self, search: &Search) -> SearchKey {
         #[derive(Serialize)]
         struct Question<'a> {
@@ -90,7 +90,8 @@ impl AnswerCache {
             explain: bool,
             ranker: &'a str,
             model: &'a str,
-            /// Of the catalog: the relevance decision depends on it, and it is measured later than versions change.
+            /// Of the catalog: the relevance decision depends on it, and it is measured later than versions
+            /// change.
             density: String,
         }
         let (request, tenant) = (&search.request, &search.everywhere.tenant);
@@ -131,7 +132,8 @@ impl AnswerCache {
         computed.map_err(|fault: Arc<Fault>| Fault::clone(&fault))
     }
 
-    /// Returns the cached answer, if it holds every change up to `version` or no change since then can have entered it.
+    /// Returns the cached answer, if it holds every change up to `version` or no change since then can have
+    /// entered it.
     async fn lookup_or_revalidate(&self, key: &SearchKey, search: &Search, version: u64) -> Option<Answer> {
         let cached: CachedAnswer = self.cache.search_results.get(key).await?;
         if cached.version >= version {

@@ -1,8 +1,8 @@
-//! Cache warmer: a worker is ready when its dependencies have worked once and the usual requests are answered already,
-//! and after a change of the catalog those answers are looked at again before somebody asks.
+//! Cache warmer: a worker is ready when its dependencies have worked once and the usual requests are answered
+//! already, and after a change of the catalog those answers are looked at again before somebody asks.
 //!
-//! Usual are the requests that an operator names and those that were asked most, by whichever worker. Counts are written
-//! down every few seconds, so that they survive a restart where the caches do.
+//! Usual are the requests that an operator names and those that were asked most, by whichever worker. Counts
+//! are written down every few seconds, so that they survive a restart where the caches do.
 
 use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
@@ -30,8 +30,8 @@ const TENANTS_MAX: usize = 64;
 const ROUND_MAX: Duration = Duration::from_millis(500);
 /// Pause after a change before its round, so that a burst costs one.
 const SETTLE: Duration = Duration::from_millis(100);
-/// Pause after a round as a multiple of its duration: a duty cycle of one fifth of one processor is enough, under constant
-/// change, for what nobody has asked for yet.
+/// Pause after a round as a multiple of its duration: a duty cycle of one fifth of one processor is enough,
+/// under constant change, for what nobody has asked for yet.
 const DUTY_CYCLE: u32 = 4;
 /// Interval at which counts are written down.
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
@@ -49,7 +49,8 @@ pub(crate) struct CacheWarmer {
     warmed_versions: HashMap<Tenant, u64>,
 }
 
-/// Reads requests, one a line: a query of the default tenant, or `TENANT<tab>QUERY`. Empty lines and `#` do not count.
+/// Reads requests, one a line: a query of the default tenant, or `TENANT<tab>QUERY`. Empty lines and `#` do
+/// not count.
 pub(crate) fn read(file: &Path) -> anyhow::Result<Configured> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let lines = (1..).zip(text.lines().map(str::trim));

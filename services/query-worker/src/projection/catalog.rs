@@ -101,7 +101,8 @@ impl Catalog {
     /// Removes a tool; returns whether it was there.
     pub(crate) fn remove(&mut self, key: &ToolKey, revision: u64) -> bool {
         self.recent.push(revision);
-        // A tenant that lost its last tool stays: its version must go on, or cached answers from before come back.
+        // A tenant that lost its last tool stays: its version must go on, or cached answers from before come
+        // back.
         let tenant = self.tenants.entry(key.tenant.clone()).or_default();
         let point_id = key.point_id();
         if self.points.remove(&point_id).is_none() {
@@ -123,8 +124,8 @@ impl Catalog {
         true
     }
 
-    /// Sets the version of a tenant. Not before every change up to it can be searched: answers are cached under this
-    /// number.
+    /// Sets the version of a tenant. Not before every change up to it can be searched: answers are cached
+    /// under this number.
     pub(crate) fn set_version(&mut self, tenant: &Tenant, version: u64) {
         self.tenants.entry(tenant.clone()).or_default().version = version;
     }
@@ -149,8 +150,8 @@ impl Catalog {
             .filter(|entry| predicate.admits(&entry.key, &entry.tool))
     }
 
-    /// Returns admitted tools that the query names: those whose normalised name is all of it or stands in it, and those among
-    /// `near` whose name is nearly the query.
+    /// Returns admitted tools that the query names: those whose normalised name is all of it or stands in it,
+    /// and those among `near` whose name is nearly the query.
     pub(crate) fn named_in(
         &self,
         query: &str,
@@ -212,7 +213,8 @@ impl Catalog {
         self.changes.push(change);
     }
 
-    /// Returns the newest change of each of a tenant's tools after `version`; `None` if not all of them are known any more.
+    /// Returns the newest change of each of a tenant's tools after `version`; `None` if not all of them are
+    /// known any more.
     pub(crate) fn changes_since(&self, tenant: &Tenant, version: u64) -> Option<Vec<Arc<Changed>>> {
         self.changes.since(tenant, version)
     }

@@ -8,8 +8,8 @@ use std::{
 use toolweaver_contracts::{Tenant, ToolKey};
 use uuid::Uuid;
 
-/// Changes that are kept, of all tenants together; with vectors of 384 numbers about 8 MiB. Answers from before the
-/// oldest are computed again.
+/// Changes that are kept, of all tenants together; with vectors of 384 numbers about 8 MiB. Answers from
+/// before the oldest are computed again.
 const CHANGES_MAX: usize = 4_096;
 
 /// A tool that was registered or removed.
@@ -47,7 +47,8 @@ impl ChangeLog {
         }
     }
 
-    /// Returns the newest change of each of a tenant's tools after `version`; `None` if not all of them are known any more.
+    /// Returns the newest change of each of a tenant's tools after `version`; `None` if not all of them are
+    /// known any more.
     pub(super) fn since(&self, tenant: &Tenant, version: u64) -> Option<Vec<Arc<Changed>>> {
         if version < self.forgotten {
             return None;

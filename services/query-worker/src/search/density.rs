@@ -1,7 +1,7 @@
 //! Neighbour density of catalogs: the baseline of the relevance decision, measured in the background.
 //!
-//! A sample of tools asks for its own neighbours; see [`relevance::density_of`]. It needs no query, only the catalog, and
-//! only tools that everyone may see.
+//! A sample of tools asks for its own neighbours; see [`relevance::density_of`]. It needs no query, only the
+//! catalog, and only tools that everyone may see.
 
 use std::{
     collections::HashMap,

@@ -53,8 +53,8 @@ pub(super) fn result(ranked: &Ranked, tool: &Tool, found: &Found) -> Explanation
     }
 }
 
-/// Returns the terms that were looked for and stand in the tool. Analysed again rather than carried along with every hit:
-/// only who asks for an explanation pays for it.
+/// Returns the terms that were looked for and stand in the tool. Analysed again rather than carried along
+/// with every hit: only who asks for an explanation pays for it.
 fn matched(tool: &Tool, found: &Found) -> Vec<MatchedTerm> {
     let held: Vec<(FieldName, HashSet<String>)> = FieldName::ALL
         .into_iter()

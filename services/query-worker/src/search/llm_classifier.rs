@@ -1,6 +1,8 @@
-//! Language model classifier, the last resort of routing: a model behind an OpenAI-compatible API is asked for the domain.
+//! Language model classifier, the last resort of routing: a model behind an OpenAI-compatible API is asked
+//! for the domain.
 //!
-//! Off unless `ROUTER_LLM_URL` is set. It has a deadline, and only one of the domains it was offered counts as an answer.
+//! Off unless `ROUTER_LLM_URL` is set. It has a deadline, and only one of the domains it was offered counts
+//! as an answer.
 
 use std::{fmt, time::Duration};
 
@@ -99,7 +101,8 @@ impl LlmClassifier {
         })
     }
 
-    /// Returns the domain that the model takes the request for, or `None`: it knows none, is late, down or makes one up.
+    /// Returns the domain that the model takes the request for, or `None`: it knows none, is late, down or
+    /// makes one up.
     pub(crate) async fn classify(&self, query: &str, domains: Vec<Domain>) -> Option<Domain> {
         if domains.is_empty() || domains.len() > DOMAINS_MAX {
             return None;

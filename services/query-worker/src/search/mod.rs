@@ -1,12 +1,13 @@
 //! One search: from a request that was understood to an answer.
 //!
 //! ```text
-//! query ─▶ embed ∥ lexical ─▶ route ─▶ retrieve (own arms, and the owners of other domains) ─▶ fuse ─▶ decide ─▶ pack
+//! query ─▶ embed ∥ lexical ─▶ route ─▶ retrieve (own arms, other shards) ─▶ fuse ─▶ decide ─▶ pack
 //!                               ▲            │ fewer than 3 good matches in the routed domain
 //!                               └────────────┘ retrieve and fuse once more, over the whole tenant
 //! ```
-//! An arm that fails or is late is left out and named in `degraded`; only both gone is an error. Here does **not** live:
-//! what decides an order (`toolweaver-ranking`), and what is answered from a cache ([`crate::answers`]).
+//! An arm that fails or is late is left out and named in `degraded`; only both gone is an error. Here does
+//! **not** live: what decides an order (`toolweaver-ranking`), and what is answered from a cache
+//! ([`crate::answers`]).
 
 pub(crate) mod answer;
 pub(crate) mod arms;

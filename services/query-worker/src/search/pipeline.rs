@@ -229,8 +229,8 @@ impl Pipeline {
         self.router.candidates(&search.query, vector, &search.everywhere, lexical).await
     }
 
-    /// Searches the routed domain, where the route is sure, and the whole tenant, where there is none or the domain has
-    /// too few good matches.
+    /// Searches the routed domain, where the route is sure, and the whole tenant, where there is none or the
+    /// domain has too few good matches.
     async fn find_routed(
         &self,
         search: &Search,
@@ -271,8 +271,8 @@ impl Pipeline {
         Ok((found, routed))
     }
 
-    /// Asks both arms under one predicate and fuses their answers. `lexical` is that of this worker, where it is there
-    /// already.
+    /// Asks both arms under one predicate and fuses their answers. `lexical` is that of this worker, where it
+    /// is there already.
     async fn find(
         &self,
         search: &Search,
@@ -375,8 +375,8 @@ impl Pipeline {
         relevance::decide(found.lexical.as_ref(), found.dense.as_ref(), &best, named, density)
     }
 
-    /// Returns what the caller asked to see of each tool. A tool that was removed meanwhile, or that changed so that the
-    /// caller may not see it any more, is left out.
+    /// Returns what the caller asked to see of each tool. A tool that was removed meanwhile, or that changed
+    /// so that the caller may not see it any more, is left out.
     fn results(
         &self,
         ranked: Vec<Ranked>,

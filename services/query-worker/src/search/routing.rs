@@ -28,8 +28,8 @@ impl Router {
         self.enabled.store(false, Ordering::Relaxed);
     }
 
-    /// Returns the domains that a query may be about, the most likely first. One of several sentences may be about
-    /// several domains: it has no route.
+    /// Returns the domains that a query may be about, the most likely first. One of several sentences may be
+    /// about several domains: it has no route.
     pub(crate) async fn candidates(
         &self,
         query: &Query,

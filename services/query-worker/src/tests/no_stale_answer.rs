@@ -1,9 +1,10 @@
-//! Invariant 4 against random histories: no reply is older than a version that could be read when it was asked for.
+//! Invariant 4 against random histories: no reply is older than a version that could be read when it was
+//! asked for.
 //!
-//! A history is a tenant of its own: tools are registered, changed, hidden and removed; two workers apply this at their
-//! own pace and answer from caches that they share or have apart; the invalidator raises versions late, again, or not at
-//! all, and now and then the store forgets everything. Every reply is compared with what is known to be true and with
-//! what the same worker answers without any cache.
+//! A history is a tenant of its own: tools are registered, changed, hidden and removed; two workers apply
+//! this at their own pace and answer from caches that they share or have apart; the invalidator raises
+//! versions late, again, or not at all, and now and then the store forgets everything. Every reply is
+//! compared with what is known to be true and with what the same worker answers without any cache.
 
 use std::{env, num::NonZeroU64, ops::Range, sync::Arc, time::Instant};
 
@@ -218,8 +219,8 @@ impl History {
         self.states.push(State { version, key, tool: None });
     }
 
-    /// The invalidator raises the version to some event of this tenant, perhaps one that it raised before; those who
-    /// listen hear of it, or miss it.
+    /// The invalidator raises the version to some event of this tenant, perhaps one that it raised before;
+    /// those who listen hear of it, or miss it.
     async fn invalidate(&mut self, world: &mut World) {
         let version = self.states.choose(&mut self.rng).unwrap().version;
         let raised =
@@ -310,7 +311,8 @@ fn nothing_is_missing(reply: &SearchReply, truth: &Answer, context: &str) {
     }
 }
 
-/// A threshold that errs lets stale answers live, or kills good ones: it must score a tool exactly as a search does.
+/// A threshold that errs lets stale answers live, or kills good ones: it must score a tool exactly as a
+/// search does.
 #[tokio::test]
 async fn a_changed_tool_is_scored_as_a_search_scores_it() {
     let embedder = query_embedder(Arc::new(Hashing::new()), Limits::default());

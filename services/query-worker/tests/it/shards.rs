@@ -57,7 +57,8 @@ async fn until_degraded(rig: &Rig, expected: &[&str]) -> SearchReply {
 async fn a_request_is_scattered_to_the_owners_and_gathered() {
     let rig = sharded().await;
     until_degraded(&rig, &["domain:climate"]).await;
-    // Whichever worker the request reaches, both domains answer; the one without an owner is named, and no other.
+    // Whichever worker the request reaches, both domains answer; the one without an owner is named, and no
+    // other.
     for number in 0..20 {
         let reply =
             rig.search("default", &asking(&format!("handles invoice {number} or cluster {number}"))).await;

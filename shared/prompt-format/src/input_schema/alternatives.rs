@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Schema, admits_objects, properties, required, subschemas};
 
-/// Depth to which alternatives are read within alternatives. Deeper ones are not told to the model: each level makes the
-/// schema deeper, and readers of JSON have limits.
+/// Depth to which alternatives are read within alternatives. Deeper ones are not told to the model: each
+/// level makes the schema deeper, and readers of JSON have limits.
 const DEPTH_MAX: usize = 8;
 /// Ways to call a tool that its description lists at most.
 const CHOICES_MAX: usize = 8;
@@ -38,8 +38,8 @@ struct Said {
     choices: Vec<String>,
 }
 
-/// Targets of references, and which were followed already: each is once, so that no schema can be so entangled that
-/// reading it does not end.
+/// Targets of references, and which were followed already: each is once, so that no schema can be so
+/// entangled that reading it does not end.
 struct Walk<'a> {
     root: &'a Schema,
     followed: BTreeSet<String>,
@@ -103,8 +103,9 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Returns, in words, the arguments that each alternative asks for beside what all ask for. Nothing where one of them asks for
-/// nothing, for then the others need not be given, and where there are too many to help a reader.
+/// Returns, in words, the arguments that each alternative asks for beside what all ask for. Nothing where one
+/// of them asks for nothing, for then the others need not be given, and where there are too many to help a
+/// reader.
 fn choice(alternatives: &[Said], required: &BTreeSet<String>) -> Option<String> {
     let own = |one: &Said| {
         let own = one.required.difference(required).map(|name| format!("`{name}`"));

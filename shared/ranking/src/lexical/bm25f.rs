@@ -1,16 +1,16 @@
 //! BM25F: the lexical score.
 //!
-//! For a term *t* in a document *d* the frequencies of all fields are weighted, divided by how long each field is, and
-//! summed up before they saturate (Robertson, Zaragoza, Taylor: Simple BM25 Extension to Multiple Weighted Fields,
-//! CIKM 2004):
+//! For a term *t* in a document *d* the frequencies of all fields are weighted, divided by how long each
+//! field is, and summed up before they saturate (Robertson, Zaragoza, Taylor: Simple BM25 Extension to
+//! Multiple Weighted Fields, CIKM 2004):
 //!
 //! ```text
 //! tf(t,d)  = Σ_f w_f · tf_f(t,d) / (1 − b + b · len_f(d) / mean_len_f)
 //! c(t,d)   = w_t · idf(t) · tf(t,d) / (k1 + tf(t,d))        idf(t) = ln(1 + (N − n_t + ½) / (n_t + ½))
 //! bm25f(d) = 0.7 · Σ c over stems + 0.3 · Σ c over words as written
 //! ```
-//! `N`, `n_t` and the mean lengths are counted over the candidates of this search. A request of several sentences scores
-//! `WHOLE_SHARE` of its whole plus the rest of its best sentence.
+//! `N`, `n_t` and the mean lengths are counted over the candidates of this search. A request of several
+//! sentences scores `WHOLE_SHARE` of its whole plus the rest of its best sentence.
 
 use std::sync::Arc;
 
@@ -219,7 +219,8 @@ impl Readers {
 /// One sum a text for each document of a segment.
 struct Sums {
     width: usize,
-    /// Where the sums of a document begin, plus one; 0 for none. The zeroed pages that nobody touches cost nothing.
+    /// Start of the sums of a document, plus one; 0 for none. The zeroed pages that nobody touches cost
+    /// nothing.
     rows: Vec<u32>,
     docs: Vec<DocId>,
     cells: Vec<f32>,

@@ -1,9 +1,10 @@
 //! The lexical arm: BM25F over identifier-aware fields of every tool, in memory.
 //!
-//! tantivy keeps the postings; the scoring is ours, because frequencies must be summed over the fields before they
-//! saturate, which no sum of per-field scores can do. Everything is counted over the tools that the caller may see:
-//! neither a score nor a term's frequency tells of any other. A document is filtered by its labels; who it is stands in
-//! two fast fields, the halves of its point id. What it says is looked up in the catalogue, so nothing is stored here.
+//! tantivy keeps the postings; the scoring is ours, because frequencies must be summed over the fields before
+//! they saturate, which no sum of per-field scores can do. Everything is counted over the tools that the
+//! caller may see: neither a score nor a term's frequency tells of any other. A document is filtered by its
+//! labels; who it is stands in two fast fields, the halves of its point id. What it says is looked up in the
+//! catalogue, so nothing is stored here.
 
 mod bm25f;
 mod candidates;

@@ -25,8 +25,8 @@ pub(super) struct QueryTerm {
     pub(super) texts: u32,
 }
 
-/// Returns the stems of a text that say what it is about, in order, with repeats. Function words are left out of identifiers
-/// too: `list-for-repo` is about `list` and `repo`.
+/// Returns the stems of a text that say what it is about, in order, with repeats. Function words are left out
+/// of identifiers too: `list-for-repo` is about `list` and `repo`.
 pub(crate) fn content_stems(text: &str) -> Vec<String> {
     let is_content = |word: &&str| !STOP_WORD_SET.contains(word.to_lowercase().as_str());
     let content: Vec<&str> = identifiers::split(text).into_iter().filter(is_content).collect();
@@ -34,7 +34,8 @@ pub(crate) fn content_stems(text: &str) -> Vec<String> {
     if stems.is_empty() { terms_of(text, Form::Stem) } else { stems }
 }
 
-/// Returns the terms of a text that say what it is about: no function words, or all words if there are no others.
+/// Returns the terms of a text that say what it is about: no function words, or all words if there are no
+/// others.
 fn content_terms(text: &str, form: Form) -> Vec<String> {
     let terms = terms_of(&without_stop_words(text), form);
     if terms.is_empty() { terms_of(text, form) } else { terms }

@@ -19,7 +19,8 @@ use crate::{
     text::{Form, terms::Words, trigrams::trigrams},
 };
 
-/// Names of our analysers. Not `raw`: that is what tantivy itself calls the one of labels, and ours would replace it.
+/// Names of our analysers. Not `raw`: that is what tantivy itself calls the one of labels, and ours would
+/// replace it.
 const STEM_ANALYZER: &str = "words_stem";
 const RAW_ANALYZER: &str = "words_raw";
 

@@ -1,7 +1,7 @@
 //! Collection statistics of a search: enough to score one more tool as it scored its own, without its index.
 //!
-//! A cached answer is revalidated with them: would a tool that came later have stood in it? Adding one tool changes idf
-//! and mean lengths too; here they stay those of the search.
+//! A cached answer is revalidated with them: would a tool that came later have stood in it? Adding one tool
+//! changes idf and mean lengths too; here they stay those of the search.
 
 use std::collections::HashMap;
 

@@ -2,7 +2,8 @@
 
 /// Phrases of requests, and the words that interfaces use for them; longer phrases first.
 ///
-/// The particle of "turn off" is a function word and its verb says nothing, so that neither arm sees `disable`.
+/// The particle of "turn off" is a function word and its verb says nothing, so that neither arm sees
+/// `disable`.
 pub(crate) const IDIOMS: [(&str, &str); 25] = [
     ("get rid of", "delete"),
     ("who am i", "get the current authenticated user"),

@@ -86,7 +86,8 @@ pub fn likeness(a: &str, b: &str) -> Option<f32> {
     Some(trigrams::likeness(a, b)).filter(|likeness| *likeness >= LIKENESS_MIN)
 }
 
-/// Returns the smallest pieces a name can begin or end at: words, and in scripts without spaces every character.
+/// Returns the smallest pieces a name can begin or end at: words, and in scripts without spaces every
+/// character.
 fn units(query: &str) -> Vec<String> {
     let mut units = Vec::new();
     for word in identifiers::split(query) {

@@ -1,13 +1,15 @@
 //! Routing: the domain that a request is about, where its caller does not say.
 //!
-//! Each domain lays claim to a request by how near its tools are, every sampled tool being a centroid of its own: broad
-//! domains (a whole cloud) have no single centre that would tell them apart. With *m* members of which *S* are sampled,
+//! Each domain lays claim to a request by how near its tools are, every sampled tool being a centroid of its
+//! own: broad domains (a whole cloud) have no single centre that would tell them apart. With *m* members of
+//! which *S* are sampled,
 //!
 //! ```text
-//! claim(domain) = k · m / |S| · Σ_S exp(cos(request, tool) / 0.04)     k = 4 where the request names the domain, else 1
+//! claim(domain) = k · m / |S| · Σ_S exp(cos(request, tool) / 0.04)     k = 4 for a named domain, else 1
 //! confidence    = claim / Σ claims
 //! ```
-//! A route is taken only when it is nearly certain: a wrong one hides the right tool, none costs a wider search.
+//! A route is taken only when it is nearly certain: a wrong one hides the right tool, none costs a wider
+//! search.
 
 mod samples;
 
@@ -56,8 +58,8 @@ pub fn candidates(samples: &Samples, tenant: &Tenant, query: &str, vector: &[f32
     candidates.collect()
 }
 
-/// Lowers the confidence in a domain that the best lexical hit is not in: two kinds of evidence are worth more than
-/// much of one.
+/// Lowers the confidence in a domain that the best lexical hit is not in: two kinds of evidence are worth
+/// more than much of one.
 pub fn penalise_disagreement(routes: &mut [RouteCandidate], by_lexical: Option<&Domain>) {
     if let (Some(route), Some(domain)) = (routes.first_mut(), by_lexical)
         && route.domain != *domain

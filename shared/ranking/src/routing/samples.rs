@@ -18,8 +18,8 @@ pub struct Samples(HashMap<Tenant, BTreeMap<Domain, DomainSample>>);
 pub struct DomainSample {
     /// All tools that everyone may see.
     members: HashSet<Uuid>,
-    /// The members with the smallest ids, which are hashes: a uniform choice, and the same in every worker. After a
-    /// removal the next tools to come fill the gap, whatever their ids.
+    /// The members with the smallest ids, which are hashes: a uniform choice, and the same in every worker.
+    /// After a removal the next tools to come fill the gap, whatever their ids.
     vectors: BTreeMap<Uuid, Box<[f32]>>,
 }
 

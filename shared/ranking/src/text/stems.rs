@@ -9,9 +9,11 @@ use crate::parameters::ABBREVIATIONS;
 /// Capacity of a thread's stem cache; all are forgotten when there are more.
 const STEMS_KNOWN_MAX: usize = 1 << 16;
 
-/// Returns the Snowball stem of a lower-case word. Its script names the language; Latin letters are taken for English.
+/// Returns the Snowball stem of a lower-case word. Its script names the language; Latin letters are taken for
+/// English.
 ///
-/// Cached by each thread: a catalog says the same words again and again, and is read as a whole at every start.
+/// Cached by each thread: a catalog says the same words again and again, and is read as a whole at every
+/// start.
 pub(crate) fn stem(word: &str) -> String {
     thread_local! {
         static KNOWN: RefCell<HashMap<String, String>> = RefCell::default();

@@ -1,7 +1,8 @@
 //! Synonyms: words that authors of tools and those who ask for them use for one another.
 //!
-//! Verbs above all: interfaces settle on one word for an action, requests use any. A group is no class of equals: each
-//! word stands for the others of its own groups only, and counts far less than a word that was said.
+//! Verbs above all: interfaces settle on one word for an action, requests use any. A group is no class of
+//! equals: each word stands for the others of its own groups only, and counts far less than a word that was
+//! said.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,8 +1,9 @@
 //! Tokenisation: the analysis that index and query share.
 //!
-//! A text falls into words at spaces, punctuation and case. Two forms of every word are indexed side by side: as it is
-//! written, and cut to its stem. An identifier is also kept whole (`create_pull_request` is `create`, `pull`,
-//! `request` and `createpullrequest`), and scripts without spaces fall into overlapping pairs of characters.
+//! A text falls into words at spaces, punctuation and case. Two forms of every word are indexed side by side:
+//! as it is written, and cut to its stem. An identifier is also kept whole (`create_pull_request` is
+//! `create`, `pull`, `request` and `createpullrequest`), and scripts without spaces fall into overlapping
+//! pairs of characters.
 
 use serde::{Deserialize, Serialize};
 use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
@@ -46,14 +47,16 @@ pub fn terms(text: &str, form: Form) -> Vec<String> {
     terms
 }
 
-/// Tells whether a character belongs to a script that is written without spaces: CJK, kana, Thai, Lao, Khmer, Myanmar.
+/// Tells whether a character belongs to a script that is written without spaces: CJK, kana, Thai, Lao, Khmer,
+/// Myanmar.
 pub(crate) fn is_unspaced(c: char) -> bool {
     matches!(c, '\u{0E00}'..='\u{0EFF}' | '\u{1000}'..='\u{109F}' | '\u{1780}'..='\u{17FF}'
         | '\u{3040}'..='\u{30FF}' | '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}'
         | '\u{20000}'..='\u{3134F}')
 }
 
-/// Adds the overlapping pairs of the unspaced runs of a word, a run of one character as it is, other runs as words.
+/// Adds the overlapping pairs of the unspaced runs of a word, a run of one character as it is, other runs as
+/// words.
 fn push_pairs(word: &str, terms: &mut Vec<String>) {
     let chars: Vec<char> = word.chars().collect();
     for run in chars.chunk_by(|a, b| is_unspaced(*a) == is_unspaced(*b)) {

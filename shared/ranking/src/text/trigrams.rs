@@ -10,8 +10,8 @@ pub(crate) fn trigrams(name: &str) -> BTreeSet<String> {
     chars.windows(3).map(|three| three.iter().collect()).collect()
 }
 
-/// Returns the likeness of two normalised names, 0 to 1: the Jaccard index of their trigrams, or, where only a few characters
-/// differ, the share of characters that agree.
+/// Returns the likeness of two normalised names, 0 to 1: the Jaccard index of their trigrams, or, where only
+/// a few characters differ, the share of characters that agree.
 pub(crate) fn likeness(a: &str, b: &str) -> f32 {
     let (of_a, of_b) = (trigrams(a), trigrams(b));
     let common = of_a.intersection(&of_b).count();

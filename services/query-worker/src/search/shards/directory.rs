@@ -1,7 +1,7 @@
 //! Directory of shards: the domains of this worker, and the owners of the others.
 //!
-//! Owners announce their domains every second, with their ranker and model. One that scores differently is no owner for
-//! this worker: its domains count as missing until somebody owns them who scores alike.
+//! Owners announce their domains every second, with their ranker and model. One that scores differently is no
+//! owner for this worker: its domains count as missing until somebody owns them who scores alike.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

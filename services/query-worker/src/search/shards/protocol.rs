@@ -18,8 +18,8 @@ pub(crate) fn scoring(embedder: &Embedder) -> ShardScoring {
     ShardScoring { ranker: RANKER.to_owned(), model: embedder.fingerprint().hex().to_owned() }
 }
 
-/// Returns the subject of all workers that own the same domains and score alike. The hash keeps it short however many
-/// domains there are.
+/// Returns the subject of all workers that own the same domains and score alike. The hash keeps it short
+/// however many domains there are.
 pub(crate) fn subject(scoring: &ShardScoring, domains: &BTreeSet<Domain>) -> String {
     let names: Vec<&str> = domains.iter().map(Domain::as_str).collect();
     let shard = [&*scoring.ranker, &*scoring.model, &*names.join(",")].join("\n");
