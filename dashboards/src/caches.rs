@@ -71,9 +71,8 @@ fn layers() -> Vec<Panel> {
         lines(
             Unit::Share,
             "Found, by layer",
-            "Share of lookups found in any tier. search: answers. embedding: texts. tool, catalog: \
-                what `get` and `domains` show. A low share of embedding is no trouble where most answers \
-                come from the cache.",
+            "Share of lookups found in any tier. search: answers. embedding: texts. catalog: what `domains` \
+                shows. A low share of embedding is no trouble where most answers come from the cache.",
         )
         .query(
             "{{layer}}",

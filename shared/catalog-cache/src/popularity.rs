@@ -93,8 +93,8 @@ impl Popularity {
         }
     }
 
-    /// Returns the most popular requests, at most `count`, the most popular first. Counts that are not flushed
-    /// yet are left out.
+    /// Returns the most popular requests, at most `count`, the most popular first. Counts that are not
+    /// flushed yet are left out.
     pub async fn top(&self, tenant: &Tenant, count: usize) -> Result<Vec<Popular>, BreakerError<StoreError>> {
         let key = keys::popularity(tenant);
         let scores = self.breaker.guard(self.store.top_scores(&key, count)).await?;

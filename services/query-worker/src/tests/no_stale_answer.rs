@@ -295,9 +295,9 @@ impl History {
     }
 }
 
-/// Asserts that what the same worker finds without a cache stands in the reply, draws apart: a tool may lack that
-/// is no better than the last of the answer, or than what stands there in its place. The last is not always the
-/// worst: good matches of a hinted domain come first.
+/// Asserts that what the same worker finds without a cache stands in the reply, draws apart: a tool may lack
+/// that is no better than the last of the answer, or than what stands there in its place. The last is not
+/// always the worst: good matches of a hinted domain come first.
 fn nothing_is_missing(reply: &SearchReply, truth: &Answer, context: &str) {
     let has = |results: &[SearchResult], wanted: &SearchResult| {
         results.iter().any(|result| result.tool_id == wanted.tool_id)
