@@ -6,7 +6,7 @@ pub(crate) fn dashboard() -> Dashboard {
     Dashboard {
         name: "caches",
         title: "ToolWeaver / Caches",
-        about: "The four layers (answers, embeddings, tools, catalogue) in memory, Redis and files: what \
+        about: "The four layers (answers, embeddings, tools, catalog) in memory, Redis and files: what \
             they save, and what they cannot do.",
         sections: vec![
             Section { title: "What they save", height: 4, panels: saved() },
@@ -24,7 +24,7 @@ fn saved() -> Vec<Panel> {
             "Searches from the cache",
             "Share of searches that were not computed. It depends on how often agents ask the same; \
                 80 to 90 % in our measurements. A fall without a release: was Redis emptied, or does the \
-                catalogue change all the time?",
+                catalog change all the time?",
         )
         .wide(6)
         .query(

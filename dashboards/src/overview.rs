@@ -75,9 +75,9 @@ fn at_a_glance() -> Vec<Panel> {
         .query("lag", "max(toolweaver_projection_lag_seconds{$of})"),
         number(
             Unit::Share,
-            "Missing a part",
-            "Answers that name a missing part in `degraded`, each part counted. Good: 0. Above: which \
-                part stands below; runbook ToolWeaverSearchesDegraded.",
+            "Degraded share",
+            "Answers that name a missing dependency in `degraded`, each counted. Good: 0. Above: which \
+                one stands below; runbook ToolWeaverSearchesDegraded.",
         )
         .limits(0.01, 0.05)
         .query(
@@ -222,9 +222,9 @@ fn truth() -> Vec<Panel> {
     vec![
         stack(
             Unit::PerSecond,
-            "Degraded answers by part",
-            "Answers made without a part; each says so to its caller. Good: none. Runbook \
-                ToolWeaverSearchesDegraded names what each part means.",
+            "Degraded answers by dependency",
+            "Answers made without a dependency; each says so to its caller. Good: none. Runbook \
+                ToolWeaverSearchesDegraded explains each value.",
         )
         .wide(6)
         .query(
@@ -235,7 +235,7 @@ fn truth() -> Vec<Panel> {
             Kind::States,
             Unit::Count,
             "Circuit breakers",
-            "Open: nobody asks the part, one request a second tries. Good: closed. Runbook \
+            "Open: nobody asks the dependency, one request a second tries. Good: closed. Runbook \
                 ToolWeaverBreakerOpen.",
         )
         .wide(6)
@@ -289,8 +289,8 @@ fn resources() -> Vec<Panel> {
         ),
         lines(
             Unit::Count,
-            "Searches at work, waiting, limit",
-            "All query workers together. Good: in work below the limit and nobody waiting. At the limit \
+            "Searches in flight, waiting, limit",
+            "All query workers together. Good: in flight below the limit and nobody waiting. At the limit \
                 for long: add workers.",
         )
         .wide(6)

@@ -31,7 +31,7 @@ fn lag() -> Vec<Panel> {
         lines(
             Unit::Count,
             "Events not indexed",
-            "Events in TOOLS that wait, are in work, or are to be tried again. This over the events \
+            "Events in TOOLS that wait, are in flight, or are to be tried again. This over the events \
                 indexed a second is how long it will take.",
         )
         .query("events", "max(toolweaver_unindexed_events{$of})"),

@@ -139,7 +139,7 @@ fn decisions() -> Vec<Panel> {
             Unit::PerSecond,
             "Answers by status",
             "nothing_relevant: no tool fits. A rise after a release of an agent: it asks for what the \
-                catalogue does not have. cannot_say: neither words nor meaning could be judged.",
+                catalog does not have. cannot_say: neither BM25 nor vectors could be judged.",
         )
         .wide(6)
         .query("{{status}}", "sum by (status) (rate(toolweaver_searches_total{$of}[$__rate_interval]))"),
@@ -172,8 +172,8 @@ fn decisions() -> Vec<Panel> {
         ),
         stack(
             Unit::PerSecond,
-            "Degraded by part",
-            "Answers made without a part. Good: none. Runbook ToolWeaverSearchesDegraded.",
+            "Degraded by dependency",
+            "Answers made without a dependency. Good: none. Runbook ToolWeaverSearchesDegraded.",
         )
         .wide(6)
         .query(
@@ -187,7 +187,7 @@ fn limits() -> Vec<Panel> {
     vec![
         lines(
             Unit::Count,
-            "Searches in work and limit",
+            "Searches in flight and limit",
             "The limit follows latency between QUERY_CONCURRENCY_MIN and _MAX. A limit that falls: \
                 searches became slower.",
         )

@@ -57,7 +57,7 @@ impl Evaluation {
     /// Measures a set in this process, without NATS.
     pub async fn measure_offline(&self, set: &Set, model: &ModelConfig) -> Result<Measured, Fault> {
         let begin = Instant::now();
-        let loaded = toolweaver_embedding::load(model).map_err(|error| {
+        let loaded = toolweaver_embedding::load(model).await.map_err(|error| {
             Fault::new(ErrorCode::Internal, format!("cannot load the embedding model: {error}"))
         })?;
         let vectors_dir = self.args.vectors_dir.as_deref();

@@ -40,7 +40,7 @@ impl Offline {
     ) -> Result<Self, Fault> {
         let local = Store::Local(Local::new(CACHE_BYTES_MAX));
         let cache = CatalogCache::new(local, &CacheConfig::local(NonZeroU64::MIN), "offline");
-        let dimensions = model.dimensions();
+        let dimensions = model.dimensions().get();
         let file = vectors_dir.map(|folder| vectors_file(folder, set, model.fingerprint().hex()));
         let mut engine = Engine::new(Embedder::spawn(model, limits), cache).map_err(internal)?;
         let known = file.as_deref().and_then(|file| read(file, set.tools.len(), dimensions));

@@ -42,7 +42,7 @@ const PHASES: [(&str, Fault); 6] = [
 /// Runs `loadtest faults`.
 pub(crate) async fn run(arguments: FaultsArguments) -> anyhow::Result<()> {
     let FaultsArguments { run, cluster, phase_seconds } = arguments;
-    let tools = tools::load(&run.source, run.mix.catalogue.get())?;
+    let tools = tools::load(&run.source, run.mix.catalog.get())?;
     let mut redis = if cluster {
         Redis::start_cluster(&run.redis_server).await?
     } else {
@@ -80,14 +80,14 @@ impl Fault {
         let mut masters = redis.masters().await?;
         if matches!(self, Self::Flush) {
             for master in &masters {
-                master.must("FLUSHALL").await?;
+                master.expect_ok("FLUSHALL").await?;
             }
             return Ok(());
         }
         let master: &mut Node = masters.first_mut().context("there is no master")?;
         match self {
             Self::None | Self::Flush => {}
-            Self::Sleep => master.must(&format!("DEBUG SLEEP {}", LASTS.as_secs())).await?,
+            Self::Sleep => master.expect_ok(&format!("DEBUG SLEEP {}", LASTS.as_secs())).await?,
             Self::Freeze => {
                 master.signal("STOP")?;
                 sleep(LASTS).await;

@@ -8,7 +8,7 @@ use toolweaver_contracts::{SearchRequest, Tenant, Tool};
 
 use crate::{
     arguments::LadderArguments,
-    catalogue,
+    catalog,
     client::Client,
     latencies::{Latencies, Quantiles},
     load::{self, Measured},
@@ -54,7 +54,7 @@ pub(crate) async fn climb(arguments: &LadderArguments) -> anyhow::Result<()> {
         // The freshness probe of the steps before is one more.
         let probes = usize::from(registered > 0);
         let added = &all[registered..tools];
-        let took = catalogue::fill(&client, added, tools + probes).await?;
+        let took = catalog::fill(&client, added, tools + probes).await?;
         #[expect(clippy::cast_precision_loss, reason = "a count of tools")]
         let indexed_per_s = added.len() as f64 / took.as_secs_f64();
         registered = tools;

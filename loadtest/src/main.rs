@@ -3,7 +3,7 @@
 //! - `ladder` fills the table of the README: it starts the real processes, registers ever more real tools and
 //!   measures search, freshness, cold start and memory at each step.
 //! - `search` puts load on a system that is already there.
-//! - `traffic` asks as agents do, a few queries often and most of them seldom, while the catalogue changes,
+//! - `traffic` asks as agents do, a few queries often and most of them seldom, while the catalog changes,
 //!   and checks every reply against what was published: no removed tool, no old description, no missing new
 //!   one.
 //! - `faults` runs the same traffic while Redis is flushed, slow, frozen and killed; with `--cluster`, one of
@@ -24,7 +24,7 @@
 //! cannot hide the ones that should have been sent meanwhile (coordinated omission).
 
 mod arguments;
-mod catalogue;
+mod catalog;
 mod client;
 mod faults;
 mod http;

@@ -52,9 +52,9 @@ impl Redis {
             let bus_port = free_port()?;
             let node = Node::start(program, folder.path(), Some(bus_port)).await?;
             // Nodes of one epoch would first have to agree whose slots are whose.
-            node.must(&format!("CLUSTER SET-CONFIG-EPOCH {epoch}")).await?;
+            node.expect_ok(&format!("CLUSTER SET-CONFIG-EPOCH {epoch}")).await?;
             for known in &nodes {
-                known.must(&format!("CLUSTER MEET 127.0.0.1 {} {bus_port}", node.port)).await?;
+                known.expect_ok(&format!("CLUSTER MEET 127.0.0.1 {} {bus_port}", node.port)).await?;
             }
             nodes.push(node);
         }
@@ -67,7 +67,7 @@ impl Redis {
     async fn assign(&self) -> anyhow::Result<()> {
         for (i, master) in self.nodes[..MASTERS].iter().enumerate() {
             let slots = (SLOTS * i / MASTERS, SLOTS * (i + 1) / MASTERS - 1);
-            master.must(&format!("CLUSTER ADDSLOTSRANGE {} {}", slots.0, slots.1)).await?;
+            master.expect_ok(&format!("CLUSTER ADDSLOTSRANGE {} {}", slots.0, slots.1)).await?;
         }
         let known = format!("cluster_known_nodes:{}", self.nodes.len());
         for node in &self.nodes {
@@ -76,7 +76,7 @@ impl Redis {
         for (master, replica) in self.nodes.iter().zip(&self.nodes[MASTERS..]) {
             let reply = master.command("CLUSTER MYID").await?;
             let id = reply.lines().nth(1).context("a node does not know its id")?;
-            replica.must(&format!("CLUSTER REPLICATE {id}")).await?;
+            replica.expect_ok(&format!("CLUSTER REPLICATE {id}")).await?;
             replica.until_says("INFO replication", "master_link_status:up").await?;
         }
         for node in &self.nodes {
@@ -143,7 +143,7 @@ impl Node {
     }
 
     /// Sends a command whose only good reply is OK.
-    pub(crate) async fn must(&self, line: &str) -> anyhow::Result<()> {
+    pub(crate) async fn expect_ok(&self, line: &str) -> anyhow::Result<()> {
         let reply = self.command(line).await?;
         if !reply.starts_with("+OK") {
             bail!("{line} was answered {}", reply.trim());

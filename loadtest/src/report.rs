@@ -31,12 +31,14 @@ pub(crate) fn print_ladder(steps: &[Step]) {
         table.add_row([
             step.tools.to_string(),
             quantiles(&step.uncached.latency),
-            target
-                .map_or_else(|| "–".to_owned(), |(_, target)| verdict(step.uncached.latency.p95_ms, *target)),
+            target.map_or_else(
+                || "–".to_owned(),
+                |(_, target)| target_and_result(step.uncached.latency.p95_ms, *target),
+            ),
             quantiles(&step.cached.latency),
             format!("{:.0} %", step.cached.cache_hits * 100.0),
             format!("{:.1} / {:.1}", step.found.p50_ms, step.found.p95_ms),
-            verdict_of(step.cold_start_ms, COLD_START_TARGET_MS),
+            value_and_result(step.cold_start_ms, COLD_START_TARGET_MS),
             format!("{:.0}", step.indexed_per_s),
             format!(
                 "{:.0}, {:.0}, {:.0}, {:.0}",
@@ -80,10 +82,10 @@ pub(crate) fn quantiles(latency: &Quantiles) -> String {
     format!("{:.1} / {:.1} / {:.1}", latency.p50_ms, latency.p95_ms, latency.p99_ms)
 }
 
-fn verdict(value: f64, target: f64) -> String {
+fn target_and_result(value: f64, target: f64) -> String {
     format!("{target:.0} {}", if value <= target { "met" } else { "MISSED" })
 }
 
-fn verdict_of(value: f64, target: f64) -> String {
+fn value_and_result(value: f64, target: f64) -> String {
     format!("{value:.0} {}", if value <= target { "met" } else { "MISSED" })
 }

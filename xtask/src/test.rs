@@ -54,7 +54,7 @@ pub(crate) fn run() -> Result<()> {
             .skip("a real Qdrant", "TOOLWEAVER_TEST_QDRANT_URL is not set (the in-process double is tested)");
     }
     if !root().join("../shared").is_dir() {
-        report.skip("real catalogues", "there is no ../shared folder");
+        report.skip("real catalogs", "there is no ../shared folder");
     }
     let mut documentation = cargo(&["test", "--workspace", "--doc", "--quiet"]);
     report.check("doc tests", || process::run(documentation.envs(runtime.environment())));

@@ -40,9 +40,9 @@ pub(crate) struct Up {
 impl Up {
     /// Starts it with its data in `data` and its log in `data/up.log`, and returns when it is ready.
     ///
-    /// `apart` gives it a process group of its own, out of reach of the terminal's Ctrl-C, which otherwise
+    /// `detached` gives it a process group of its own, out of reach of the terminal's Ctrl-C, which otherwise
     /// ends it together with us.
-    pub(crate) fn start(program: &Path, data: &Path, runtime: &Runtime, apart: bool) -> Result<Self> {
+    pub(crate) fn start(program: &Path, data: &Path, runtime: &Runtime, detached: bool) -> Result<Self> {
         let log = File::create(data.join("up.log")).context("could not make the log file")?;
         let mut up = command(program);
         // Free ports, because something else may run on this machine.
@@ -50,7 +50,7 @@ impl Up {
             .arg(data)
             .envs(runtime.environment());
         up.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        if apart {
+        if detached {
             up.process_group(0);
         }
         let child = up.spawn().with_context(|| format!("could not start {}", program.display()))?;

@@ -25,7 +25,7 @@ spec:
   replicas: {{ .replicas }}
   {{- end }}
   revisionHistoryLimit: 5
-  # A new pod may have to download the model, and to read the whole catalogue.
+  # A new pod may have to download the model, and to read the whole catalog.
   progressDeadlineSeconds: 900
   strategy:
     type: RollingUpdate
@@ -65,7 +65,7 @@ spec:
             {{- end }}
           envFrom:
             - configMapRef: { name: {{ include "toolweaver.name" . }} }
-          # As long as the model is read and, in a query worker, the catalogue.
+          # As long as the model is read and, in a query worker, the catalog.
           startupProbe:
             httpGet: { path: /livez, port: http }
             periodSeconds: 2

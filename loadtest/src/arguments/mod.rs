@@ -22,7 +22,7 @@ pub(crate) enum Command {
     Ladder(LadderArguments),
     /// Puts search load on a running system.
     Search(SearchArguments),
-    /// Puts Zipf traffic on a system whose catalogue changes, and checks every reply against what was
+    /// Puts Zipf traffic on a system whose catalog changes, and checks every reply against what was
     /// published.
     Traffic(TrafficArguments),
     /// Breaks Redis in the middle of traffic, in several ways, and checks every reply.

@@ -107,8 +107,8 @@ pub(crate) struct MixArguments {
     #[arg(long, default_value_t = 300.0)]
     pub(crate) rate: f64,
     /// Tools in the catalog before traffic begins; the rest of the file is registered meanwhile.
-    #[arg(long, default_value = "1000")]
-    pub(crate) catalogue: NonZeroUsize,
+    #[arg(long = "catalogue", default_value = "1000")]
+    pub(crate) catalog: NonZeroUsize,
     /// Seed of all draws: queries, changes and their order.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,

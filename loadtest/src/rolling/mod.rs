@@ -29,7 +29,7 @@ const PHASES: [&str; 2 + Kind::ALL.len()] =
 /// Runs `loadtest rolling`.
 pub(crate) async fn run(arguments: RollingArguments) -> anyhow::Result<()> {
     let run = &arguments.run;
-    let tools = tools::load(&run.source, run.mix.catalogue.get())?;
+    let tools = tools::load(&run.source, run.mix.catalog.get())?;
     let redis = Redis::start(&run.redis_server).await?;
     let manner = Manner::new(&arguments);
     let setup = Setup {

@@ -89,11 +89,11 @@ struct Change {
 }
 
 impl Changes {
-    pub(super) fn new(catalogue: Vec<Tool>, held_back: Vec<Tool>, queries: Vec<Query>, seed: u64) -> Self {
+    pub(super) fn new(catalog: Vec<Tool>, held_back: Vec<Tool>, queries: Vec<Query>, seed: u64) -> Self {
         Self {
             held_back: held_back.into_iter(),
             unanswered: queries.into_iter(),
-            tools: catalogue.into_iter().map(|tool| (tool_id(&tool), tool)).collect(),
+            tools: catalog.into_iter().map(|tool| (tool_id(&tool), tool)).collect(),
             serial: 0,
             rng: StdRng::seed_from_u64(seed),
         }

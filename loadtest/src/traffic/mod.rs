@@ -36,7 +36,7 @@ use self::{
 };
 use crate::{
     arguments::{MixArguments, TrafficArguments},
-    catalogue,
+    catalog,
     client::Client,
     load, metrics,
     system::{Setup, System},
@@ -64,7 +64,7 @@ pub(crate) struct Phase {
 /// Runs `loadtest traffic`.
 pub(crate) async fn run(arguments: TrafficArguments) -> anyhow::Result<()> {
     let (tenant, duration) = (arguments.tenant, Duration::from_secs(arguments.seconds));
-    let tools = tools::load(&arguments.source, arguments.mix.catalogue.get())?;
+    let tools = tools::load(&arguments.source, arguments.mix.catalog.get())?;
     // Held until the end: the system ends with it.
     let mut fresh = None;
     let (client, workers) = if let Some(url) = &arguments.nats_url {
@@ -100,10 +100,10 @@ impl Traffic {
     ) -> anyhow::Result<Self> {
         ensure!(changes_per_second >= 0.0, "changes a second must not be negative");
         let zipf = Zipf::new(tools.len().max(mix.distinct.get()));
-        let held_back = tools.split_off(mix.catalogue.get());
+        let held_back = tools.split_off(mix.catalog.get());
         let mut rng = StdRng::seed_from_u64(mix.seed);
         let queries = queries::make(&tools, &held_back, mix.distinct.get(), &mut rng)?;
-        catalogue::fill(&client, &tools, tools.len()).await?;
+        catalog::fill(&client, &tools, tools.len()).await?;
         let changes = Changes::new(tools, held_back, queries.clone(), mix.seed);
         let (shown, truth) = (Shown::default(), Truth::default());
         truth.learn(Fact::Added, client.domains().await?.catalog_version);

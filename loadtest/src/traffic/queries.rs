@@ -18,7 +18,7 @@ pub(super) struct Query {
 /// Makes distinct queries, the most popular first. They are made of the descriptions and the names in the
 /// catalog, and, where these are too few, of tools that are not in it: people ask for those, too.
 pub(super) fn make(
-    catalogue: &[Tool],
+    catalog: &[Tool],
     others: &[Tool],
     distinct: usize,
     rng: &mut impl Rng,
@@ -27,10 +27,10 @@ pub(super) fn make(
     let of = |tool: &Tool, text: Option<String>| Some(Query { text: text?, tool: tool.clone() });
     let described = |tool| of(tool, tools::query(tool));
     let named = |tool| of(tool, words(tool).filter(|text| !text.is_empty()));
-    let all = catalogue
+    let all = catalog
         .iter()
         .filter_map(described)
-        .chain(catalogue.iter().filter_map(named))
+        .chain(catalog.iter().filter_map(named))
         .chain(others.iter().filter_map(described));
     let mut seen = HashSet::new();
     let mut queries: Vec<Query> =
@@ -53,14 +53,14 @@ mod tests {
     }
 
     fn texts(distinct: usize, seed: u64) -> anyhow::Result<Vec<String>> {
-        let catalogue = [tool("listIssues", "List the issues."), tool("list_issues", "List the issues.")];
+        let catalog = [tool("listIssues", "List the issues."), tool("list_issues", "List the issues.")];
         let others = [tool("other", "Say something else.")];
-        let queries = make(&catalogue, &others, distinct, &mut StdRng::seed_from_u64(seed))?;
+        let queries = make(&catalog, &others, distinct, &mut StdRng::seed_from_u64(seed))?;
         Ok(queries.into_iter().map(|query| query.text).collect())
     }
 
     #[test]
-    fn the_catalogue_is_asked_about_first_and_nothing_twice() {
+    fn the_catalog_is_asked_about_first_and_nothing_twice() {
         let mut some = texts(3, 1).unwrap();
         some.sort_unstable();
         assert_eq!(some, ["List the issues.", "list Issues", "list issues"]);

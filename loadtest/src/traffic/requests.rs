@@ -19,7 +19,7 @@ use crate::client::{self, Client};
 /// Share of requests that get a tool by its id.
 const GETS: f64 = 0.1;
 /// Timeout of an agent, which does not ask again.
-const PATIENCE: Duration = Duration::from_secs(5);
+const AGENT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// State shared by all requests and changes of a run.
 pub(super) struct Shared {
@@ -50,23 +50,23 @@ impl Shared {
         match request {
             Request::Search(rank) => {
                 let query = self.queries[rank].text.as_str();
-                match patiently(self.client.search(&SearchRequest::new(query))).await {
+                match within_agent_timeout(self.client.search(&SearchRequest::new(query))).await {
                     Ok(reply) => {
-                        self.shown.note(&reply);
+                        self.shown.record(&reply);
                         let verdict = behind(reply.catalog_version, known.judge_search(query, &reply));
                         Answer::searched(due, reply, verdict)
                     }
-                    Err(error) => Answer::failed(due, Asked::Search, why(&error)),
+                    Err(error) => Answer::failed(due, Asked::Search, reason(&error)),
                 }
             }
-            Request::Get(tool) => match patiently(self.client.get(tool.clone())).await {
+            Request::Get(tool) => match within_agent_timeout(self.client.get(tool.clone())).await {
                 Ok(reply) => Answer::got(due, behind(reply.catalog_version, known.judge_get(&reply))),
                 Err(error) => {
                     let is_missing = client::code(&error) == Some(ErrorCode::NotFound);
                     if is_missing && self.truth.may_be_missing(&tool) {
                         Answer::got(due, Verdict::default())
                     } else {
-                        Answer::failed(due, Asked::Get, why(&error))
+                        Answer::failed(due, Asked::Get, reason(&error))
                     }
                 }
             },
@@ -74,11 +74,13 @@ impl Shared {
     }
 }
 
-async fn patiently<T>(asking: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    timeout(PATIENCE, asking).await.unwrap_or_else(|_| Err(anyhow!("no answer within {PATIENCE:?}")))
+async fn within_agent_timeout<T>(asking: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    timeout(AGENT_TIMEOUT, asking)
+        .await
+        .unwrap_or_else(|_| Err(anyhow!("no answer within {AGENT_TIMEOUT:?}")))
 }
 
 /// Returns the code of an error reply, or the reason why there was no reply.
-fn why(error: &anyhow::Error) -> String {
+fn reason(error: &anyhow::Error) -> String {
     client::code(error).map_or_else(|| format!("{error:#}"), |code| code.number().to_string())
 }

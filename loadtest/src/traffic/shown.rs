@@ -17,7 +17,7 @@ struct Order {
 }
 
 impl Shown {
-    pub(super) fn note(&self, reply: &SearchReply) {
+    pub(super) fn record(&self, reply: &SearchReply) {
         let mut order = lock(&self.0);
         for result in &reply.results {
             if order.seen.insert(result.tool_id.clone()) {

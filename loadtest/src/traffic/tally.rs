@@ -97,7 +97,7 @@ pub(crate) struct Figures {
     /// Replies of a version before one that was known when they were asked for.
     pub(crate) older: u64,
     /// Of these, of a version before one that had been known for five seconds: the worker had not read the
-    /// catalogue.
+    /// catalog.
     pub(crate) behind: u64,
     /// Replies that contradict what holds in their own version.
     pub(crate) stale: u64,

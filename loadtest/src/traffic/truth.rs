@@ -1,6 +1,6 @@
 //! Oracle of the catalog: facts that replies must agree with.
 //!
-//! A change counts once a search that waited for it has told a version of the catalogue that holds it. From
+//! A change counts once a search that waited for it has told a version of the catalog that holds it. From
 //! then on a reply of that version or a later one must show it. A reply may always show more: what was
 //! published since.
 

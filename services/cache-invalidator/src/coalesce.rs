@@ -1,25 +1,25 @@
-//! What a batch of INDEXED events asks for: for each tenant and domain the highest sequence, however many events, and
-//! which tools changed.
+//! Coalescing of a batch of INDEXED events: for each tenant and domain the highest sequence, however many
+//! events, and the tools that changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use toolweaver_contracts::{Domain, Fault, Tenant, ToolKey, subjects};
 
-/// What one tenant gets from a batch.
+/// The new versions of one tenant, from one batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Raise {
     /// The version of the tenant.
     pub(crate) version: u64,
     /// Newest change of each of its domains; announced, and kept nowhere.
     pub(crate) domains: BTreeMap<Domain, u64>,
-    /// What changed.
+    /// The tools that changed.
     pub(crate) tools: BTreeSet<ToolKey>,
 }
 
-/// What a batch asks for.
+/// The writes that a batch asks for.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
-    /// What to raise.
+    /// The versions to raise.
     pub(crate) raises: BTreeMap<Tenant, Raise>,
     /// For each event, in order: the tenant it raises, or why nothing can be made of it.
     pub(crate) events: Vec<Result<Tenant, Fault>>,

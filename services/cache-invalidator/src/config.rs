@@ -1,4 +1,4 @@
-//! What an operator may set.
+//! The configuration of the cache invalidator.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -13,20 +13,20 @@ const BATCH_MAX: usize = 4_096;
 /// A version that comes later than this helps nobody any more.
 const LINGER_MAX: Duration = Duration::from_secs(5);
 
-/// Consumes INDEXED and raises catalogue versions in Redis.
+/// Consumes INDEXED and raises catalog versions in Redis.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "cache-invalidator", version)]
 pub struct Config {
-    /// How to reach NATS.
+    /// The connection to NATS.
     #[command(flatten)]
     pub nats: NatsConfig,
-    /// How the streams are kept.
+    /// The settings of the streams.
     #[command(flatten)]
     pub streams: StreamsConfig,
-    /// Where versions are kept.
+    /// The store of the versions.
     #[command(flatten)]
     pub cache: CacheConfig,
-    /// How events become versions.
+    /// The batches in which events become versions.
     #[command(flatten)]
     pub invalidation: InvalidationSettings,
     /// Telemetry, health, shutdown.
@@ -34,15 +34,15 @@ pub struct Config {
     pub runtime: RuntimeConfig,
 }
 
-/// How events become versions.
+/// The batches in which events become versions.
 #[derive(Debug, Clone, Args)]
 pub struct InvalidationSettings {
     /// Most events in a batch
     #[arg(long, env = "INVALIDATION_BATCH_MAX", value_name = "COUNT", default_value = "1024")]
     pub invalidation_batch_max: NonZeroUsize,
 
-    /// Milliseconds that a batch waits for more events after its first, and at least between the writes of two batches:
-    /// each scope is written once a batch
+    /// Milliseconds that a batch waits for more events after its first, and at least between the writes of
+    /// two batches: each scope is written once a batch
     #[arg(long, env = "INVALIDATION_LINGER_MS", value_name = "MS", default_value_t = 20)]
     pub invalidation_linger_ms: u64,
 }
@@ -58,7 +58,7 @@ impl ServiceConfig for Config {
 }
 
 impl InvalidationSettings {
-    /// All faults at once, each a sentence that names the variable.
+    /// Returns all faults at once, each a sentence that names the variable.
     pub fn validate(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if self.invalidation_batch_max.get() > BATCH_MAX {
@@ -77,7 +77,7 @@ impl InvalidationSettings {
         faults
     }
 
-    /// How long a batch waits for more events after its first.
+    /// Returns the time that a batch waits for more events after its first.
     pub const fn linger(&self) -> Duration {
         Duration::from_millis(self.invalidation_linger_ms)
     }

@@ -1,4 +1,5 @@
-//! Does what a batch asks for: drops what is cached of changed tools, raises versions, then announces them.
+//! The handler of INDEXED events: drops what is cached of changed tools, raises versions, then announces
+//! them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,14 +16,15 @@ use crate::coalesce::{Raise, coalesce};
 use crate::metrics;
 use crate::pace::Pace;
 
-/// When events are delivered again whose versions could not be raised because this process was told to stop.
+/// The pause before events are delivered again whose versions could not be raised because this process was
+/// told to stop.
 const STOPPED_PAUSE: Duration = Duration::from_secs(1);
 /// The same for a reason that does not pass by itself.
 const BROKEN_PAUSE: Duration = Duration::from_secs(30);
 /// A version that cannot be announced within this time is not: whoever missed it reads the store.
 const ANNOUNCE_WITHIN: Duration = Duration::from_secs(1);
 
-/// Drops and raises, batch by batch.
+/// Invalidates caches and raises versions, batch by batch.
 #[derive(Debug)]
 pub(crate) struct Invalidator {
     nats: Nats,
@@ -34,7 +36,7 @@ pub(crate) struct Invalidator {
 }
 
 impl Invalidator {
-    /// For the INDEXED stream of this incarnation.
+    /// Returns an invalidator for the INDEXED stream of this incarnation.
     pub(crate) fn new(
         nats: Nats,
         store: Store,
@@ -46,10 +48,11 @@ impl Invalidator {
         Self { nats, store, incarnation, versions, pace, stop }
     }
 
-    /// Does what one tenant gets. While the store is down this waits for it: the batch's deadline is extended
-    /// meanwhile, and later batches have nothing better to do.
+    /// Raises the version of one tenant. While the store is down this waits for it: the batch's deadline is
+    /// extended meanwhile, and later batches have nothing better to do.
     async fn raise(&self, tenant: &Tenant, raise: Raise) -> Result<(), RetryError<StoreError>> {
-        // Before the versions: who sees a new version must not find, and keep, what was known under the old one.
+        // Before the versions: who sees a new version must not find, and keep, what was known under the old
+        // one.
         let tools: Vec<ToolKey> = raise.tools.into_iter().collect();
         self.retry_forever("drop changed tools", || drop_tools(&self.store, &self.incarnation, &tools))
             .await?;
@@ -72,7 +75,8 @@ impl Invalidator {
         Retry::new(what, &self.stop).run(StoreError::is_transient, attempt).await
     }
 
-    /// Tells everybody who listens. Nobody relies on it: an announcement makes things faster, not right.
+    /// Announces versions to everybody who listens. Nobody relies on it: an announcement makes things faster,
+    /// not right.
     async fn announce(&self, announced: &VersionsAnnounced) {
         let subject = subjects::versions(&announced.tenant);
         let publish = self.nats.client().publish(subject, encode(announced).into());

@@ -1,26 +1,27 @@
-//! The cache invalidator: drops what is cached of tools and raises catalogue versions when something became searchable.
+//! The cache invalidator: drops what is cached of tools and raises catalog versions when something became
+//! searchable.
 //!
 //! ```text
 //! INDEXED ─▶ consumer: batches, 1 at a time ─▶ pace ─▶ invalidator ─▶ store: less metadata of changed tools,
 //!                                                           │                then versions of tenants
 //!                                                           └───────▶ versions.v1.<tenant>
 //! ```
-//! A version is a sequence of INDEXED, which gets an event only after the change is searchable: so a version never
-//! runs ahead of the data, whoever raises it and in whatever order. The store lets versions only grow, so any number
-//! of these services may run, and see events again, without harm. A stream that is made anew starts its sequences
-//! again; versions are kept for one incarnation of it, and the service ends, to be started again, when there is
-//! another.
+//! A version is a sequence of INDEXED, which gets an event only after the change is searchable: so a version
+//! never runs ahead of the data, whoever raises it and in whatever order. The store lets versions only grow,
+//! so any number of these services may run, and see events again, without harm. A stream that is made anew
+//! starts its sequences again; versions are kept for one incarnation of it, and the service ends, to be
+//! started again, when there is another.
 //!
-//! `coalesce` says what a batch asks for, `pace` when it may be done, `invalidator` does it, `watch` tells how far it
-//! got. Here does **not** live: acknowledging (`messaging`), how versions are kept (`catalog-cache`), and who reads
-//! them.
+//! `coalesce` says what a batch asks for, `pace` when it may be done, `invalidator` does it, `watch` tells
+//! the lag. Here does **not** live: acknowledging (`messaging`), how versions are kept (`catalog-cache`), and
+//! who reads them.
 
 mod coalesce;
 mod config;
+mod dependencies;
 mod invalidator;
 mod metrics;
 mod pace;
-mod parts;
 mod watch;
 
 use std::time::Duration;
@@ -35,9 +36,9 @@ use toolweaver_service_runtime::Runtime;
 use tracing::warn;
 
 pub use self::config::{Config, InvalidationSettings};
+pub use self::dependencies::Dependencies;
 use self::invalidator::Invalidator;
 use self::pace::Pace;
-pub use self::parts::Parts;
 
 /// The consumer that all invalidators share.
 pub const DURABLE: &str = "cache-invalidator";
@@ -47,18 +48,18 @@ const ACK_WAIT: Duration = Duration::from_secs(10);
 
 /// Wires the invalidator up and returns; it then runs until `runtime` shuts down.
 ///
-/// Makes the streams where they are missing, and waits for NATS while it is not up. The store is waited for by the
-/// batches.
+/// Makes the streams where they are missing, and waits for NATS while it is not up. The store is waited for
+/// by the batches.
 pub async fn run(
     settings: &InvalidationSettings,
     streams_config: &StreamsConfig,
-    parts: Parts,
+    dependencies: Dependencies,
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
     let gates =
-        ["streams", "consumer", "store"].map(|part| runtime.health.gate(format!("invalidation: {part}")));
+        ["streams", "consumer", "store"].map(|name| runtime.health.gate(format!("invalidation: {name}")));
     let [streams_gate, consumer_gate, store_gate] = gates;
-    let Parts { nats, store } = parts;
+    let Dependencies { nats, store } = dependencies;
     metrics::declare();
     let stop = runtime.shutdown.soft();
 
@@ -114,6 +115,6 @@ pub async fn serve(config: &Config, runtime: &Runtime) -> anyhow::Result<()> {
             "USE_REDIS is false: versions are announced on NATS, and kept where no other process can read them"
         );
     }
-    let parts = Parts::connect(config, runtime.shutdown.soft()).await?;
-    run(&config.invalidation, &config.streams, parts, runtime).await
+    let dependencies = Dependencies::connect(config, runtime.shutdown.soft()).await?;
+    run(&config.invalidation, &config.streams, dependencies, runtime).await
 }

@@ -1,4 +1,4 @@
-//! What is counted. Batches and their durations are counted by `messaging`.
+//! The metrics of the cache invalidator. Batches and their durations are counted by `messaging`.
 
 use std::sync::LazyLock;
 
@@ -35,12 +35,12 @@ struct Instruments {
     version: Gauge<u64>,
 }
 
-/// So many events were handled.
+/// Counts events handled.
 pub(crate) fn events(count: usize) {
     INSTRUMENTS.events.add(count as u64, &[]);
 }
 
-/// So many versions were written.
+/// Counts versions written.
 pub(crate) fn raised(scopes: usize) {
     INSTRUMENTS.raised.add(scopes as u64, &[]);
 }
@@ -51,7 +51,7 @@ pub(crate) fn declare() {
     raised(0);
 }
 
-/// So many events wait; all up to this sequence are done.
+/// Records the events that wait, and the sequence up to which all are done.
 pub(crate) fn lag(pending_messages: u64, version: u64) {
     INSTRUMENTS.pending.record(pending_messages, &[]);
     INSTRUMENTS.version.record(version, &[]);

@@ -1,4 +1,5 @@
-//! Holds the writes of two batches apart, so that a scope is written at most once in that time however much changes.
+//! The pace of writes: the writes of two batches are held apart, so that a scope is written at most once in
+//! that time however much changes.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,7 +26,7 @@ impl Pace {
         }
     }
 
-    /// Writes have ended.
+    /// Notes that writes have ended.
     pub(crate) fn written(&self) {
         *self.last_write() = Some(Instant::now());
     }

@@ -1,5 +1,5 @@
-//! How far the versions are behind INDEXED, whether the parts answer (for metrics and readiness), and whether the
-//! stream is still the same.
+//! The watch over this service: the lag of the versions behind INDEXED, the health of Redis and NATS (both
+//! for metrics and readiness), and the identity of the stream.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use toolweaver_service_runtime::Gate;
 
 use crate::metrics;
 
-/// How often the servers are asked.
+/// The time between two looks at the servers.
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// Watches until `stop`.
@@ -42,8 +42,8 @@ pub(crate) async fn watch(
     Ok(())
 }
 
-/// Watches until `stop`; fails when INDEXED is another stream than it was at the start. The consumer would go on with
-/// the new one, and its low sequences would raise nothing.
+/// Watches until `stop`; fails when INDEXED is another stream than it was at the start. The consumer would go
+/// on with the new one, and its low sequences would raise nothing.
 pub(crate) async fn watch_stream(
     nats: Nats,
     incarnation: String,

@@ -1,4 +1,4 @@
-//! What an operator may set.
+//! The configuration of the embedding worker.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use toolweaver_vector_store::QdrantConfig;
 
 /// Beyond this a batch's events and vectors take hundreds of megabytes.
 const BATCH_MAX: usize = 4_096;
-/// A pull request that waits longer delays the first tool of a quiet catalogue for nothing.
+/// A pull request that waits longer delays the first tool of a quiet catalog for nothing.
 const LINGER_MAX: Duration = Duration::from_secs(5);
 /// More do not help: one thread owns the model.
 const BATCHES_AT_ONCE_MAX: usize = 8;
@@ -20,19 +20,19 @@ const BATCHES_AT_ONCE_MAX: usize = 8;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "embedding-worker", version)]
 pub struct Config {
-    /// How to reach NATS.
+    /// The connection to NATS.
     #[command(flatten)]
     pub nats: NatsConfig,
-    /// How the streams are kept.
+    /// The settings of the streams.
     #[command(flatten)]
     pub streams: StreamsConfig,
-    /// Which model embeds tools; the same as the query workers'.
+    /// The model that embeds tools; the same as the query workers'.
     #[command(flatten)]
     pub model: ModelConfig,
-    /// Where vectors are kept.
+    /// The vector database.
     #[command(flatten)]
     pub qdrant: QdrantConfig,
-    /// How events become searchable.
+    /// The batches in which events become searchable.
     #[command(flatten)]
     pub indexing: IndexingSettings,
     /// Telemetry, health, shutdown.
@@ -40,7 +40,7 @@ pub struct Config {
     pub runtime: RuntimeConfig,
 }
 
-/// How events become searchable.
+/// The batches in which events become searchable.
 #[derive(Debug, Clone, Args)]
 pub struct IndexingSettings {
     /// Most events in a batch
@@ -72,7 +72,7 @@ impl ServiceConfig for Config {
 }
 
 impl IndexingSettings {
-    /// All faults at once, each a sentence that names the variable.
+    /// Returns all faults at once, each a sentence that names the variable.
     pub fn validate(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if self.embedding_batch_max.get() > BATCH_MAX {
@@ -94,12 +94,12 @@ impl IndexingSettings {
         faults
     }
 
-    /// How long a batch waits for more events after its first.
+    /// Returns the time that a batch waits for more events after its first.
     pub const fn linger(&self) -> Duration {
         Duration::from_millis(self.embedding_linger_ms)
     }
 
-    /// How long a removal stays in INDEXED.
+    /// Returns the time that a removal stays in INDEXED.
     pub const fn tombstones_live(&self) -> Duration {
         Duration::from_hours(self.embedding_tombstone_hours.get() as u64)
     }

@@ -1,5 +1,6 @@
-//! Why a change is not indexed, and what that means for its delivery. The errors themselves say whether trying again
-//! can help; this module turns that into outcomes.
+//! Failures of a change and their outcomes: retried, retried until an operator helps, or rejected.
+//!
+//! The errors themselves say whether trying again can help; this module turns that into outcomes.
 
 use std::error::Error;
 use std::time::Duration;
@@ -15,49 +16,71 @@ use crate::indexed::WriteError;
 
 /// Pauses between two attempts at a change: 1, 2, 4, 8, 16, 30, 30, … seconds.
 const RETRY_BACKOFF: BackoffPolicy = BackoffPolicy::new(Duration::from_secs(1), Duration::from_secs(30));
-/// A change whose own content fails so often goes to REJECTED. The first failures may be somebody else's fault.
+/// Attempts after which a change whose own content fails goes to REJECTED. The first failures may be somebody
+/// else's fault.
 const ATTEMPTS_MAX: u64 = 5;
 
-/// Why a change is not indexed.
+/// A change that could not be indexed at an attempt, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     /// The error with its causes, in one line.
     reason: String,
-    /// Whether the change itself is at fault, so that others may pass where it never will.
-    own_fault: bool,
+    pub(crate) cause: Cause,
+}
+
+/// The one who can end a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Time: something else is at fault and may be well again at the next attempt.
+    Transient,
+    /// An operator: every change would fail like this one, so none is to blame and all are kept for later.
+    Deployment,
+    /// The publisher: the change itself is at fault, so that others may pass where it never will.
+    Change,
 }
 
 impl Failure {
-    /// Something else is at fault; the change may pass later.
-    pub(crate) fn passing(error: &dyn Error) -> Self {
-        Self { reason: error_chain(error).to_string(), own_fault: false }
+    /// Makes a failure of something else; the change may pass later.
+    pub(crate) fn transient(error: &dyn Error) -> Self {
+        Self { reason: error_chain(error).to_string(), cause: Cause::Transient }
     }
 
-    /// The text could not be embedded alone.
+    /// Makes the failure of a text that could not be embedded alone.
     pub(crate) fn embed(error: &EmbedError) -> Self {
-        Self { own_fault: !error.is_transient(), ..Self::passing(error) }
+        let cause = if error.is_transient() { Cause::Transient } else { Cause::Change };
+        Self { cause, ..Self::transient(error) }
     }
 
-    /// The point could not be stored alone.
+    /// Makes the failure of a write that the vector store did not confirm, though it was sent alone or is at
+    /// fault for all.
     pub(crate) fn store(error: &StoreError) -> Self {
-        // Not every lasting error is the point's: with a revoked key no point would ever pass, and none is to blame.
-        Self { own_fault: error.blames_the_point(), ..Self::passing(error) }
+        let cause = if error.blames_the_point() {
+            Cause::Change
+        } else if error.is_transient() {
+            Cause::Transient
+        } else {
+            // With a revoked key or a collection of another shape no point would ever pass, and none is to
+            // blame.
+            Cause::Deployment
+        };
+        Self { cause, ..Self::transient(error) }
     }
 
-    /// The event could not be published.
+    /// Makes the failure of an event that could not be published.
     pub(crate) fn publish(error: &WriteError) -> Self {
-        let own_fault = matches!(error, WriteError::Publish(PublishError::TooLarge { .. }));
-        Self { own_fault, ..Self::passing(error) }
+        let is_too_large = matches!(error, WriteError::Publish(PublishError::TooLarge { .. }));
+        let cause = if is_too_large { Cause::Change } else { Cause::Transient };
+        Self { cause, ..Self::transient(error) }
     }
 
-    /// The error with its causes.
+    /// Returns the error with its causes.
     pub(crate) fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// What becomes of a delivery that was attempted so often.
+    /// Returns what becomes of a delivery that was attempted so often.
     pub(crate) fn outcome(&self, attempts: u64) -> Outcome {
-        if self.own_fault && attempts >= ATTEMPTS_MAX {
+        if self.cause == Cause::Change && attempts >= ATTEMPTS_MAX {
             let message = format!("could not be indexed: {}", self.reason);
             return Outcome::Reject(
                 Fault::new(ErrorCode::Internal, message)
@@ -94,10 +117,14 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_collection_blames_no_point() {
-        let error = StoreError::MissingCollection { operation: "upsert", collection: "c".to_owned() };
-        assert!(!Failure::store(&error).own_fault);
-        let error = StoreError::NotFinite { operation: "upsert" };
-        assert!(Failure::store(&error).own_fault);
+    fn only_a_refused_point_is_blamed_for_what_the_store_says() {
+        let missing = StoreError::MissingCollection { operation: "upsert", collection: "c".to_owned() };
+        assert_eq!(Failure::store(&missing).cause, Cause::Deployment);
+        assert_eq!(Failure::store(&missing).outcome(1_000), Outcome::RetryAfter(RETRY_BACKOFF.interval_max));
+        let late =
+            StoreError::TimedOut { operation: "upsert", collection: "c".to_owned(), timeout: Duration::ZERO };
+        assert_eq!(Failure::store(&late).cause, Cause::Transient);
+        let point = StoreError::NotFinite { operation: "upsert" };
+        assert_eq!(Failure::store(&point).cause, Cause::Change);
     }
 }

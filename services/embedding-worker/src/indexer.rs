@@ -1,13 +1,14 @@
-//! From a batch of events to outcomes: look, embed, store, publish. Acknowledging is the consumer's.
+//! The indexing of a batch: read INDEXED, embed, store, publish. Acknowledging is the consumer's.
 //!
 //! ```text
 //! batch ─▶ plan ─▶ read INDEXED ─▶ vectors ─▶ vector store ─▶ INDEXED ─▶ outcomes
 //!                  stale: done     known texts  confirmed      confirmed
 //!                                  cost nothing
 //! ```
-//! The order is what makes an acknowledged event a kept one, and what keeps the catalogue version (the sequence of
-//! INDEXED) from running ahead of the data. A change that fails in one stage skips the later ones and is tried again;
-//! the others go on. Every stage may be repeated, and by several workers at once: revisions guard both writes.
+//! The order is what makes an acknowledged event a kept one, and what keeps the catalog version (the
+//! sequence of INDEXED) from running ahead of the data. A change that fails in one stage skips the later ones
+//! and is tried again; the others go on. Every stage may be repeated, and by several workers at once:
+//! revisions guard both writes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,11 +18,12 @@ use futures_util::{StreamExt as _, stream};
 use toolweaver_contracts::{IndexedEvent, TEXT_VECTOR, Tool, ToolKey, Vector};
 use toolweaver_embedding::{EmbedError, Embedder, template};
 use toolweaver_messaging::{BatchHandler, Delivery, Nats, Outcome};
+use toolweaver_service_runtime::Gate;
 use toolweaver_vector_store::VectorStore;
 use tracing::{Instrument as _, Span, debug, info_span, warn};
 
 use crate::failure::{Failure, retry_after};
-use crate::indexed::{Held, IndexedLog, Standing};
+use crate::indexed::{IndexedLog, IndexedState, RevisionOrder};
 use crate::metrics::{self, Skipped, Stage, VectorSource};
 use crate::plan::{Change, Incoming, plan};
 use crate::store;
@@ -35,39 +37,41 @@ const IN_FLIGHT_MAX: usize = 256;
 pub struct Indexer<S> {
     vectors: Vectors,
     store: Option<S>,
+    /// Open while the store takes points.
+    store_gate: Option<Gate>,
     log: IndexedLog,
 }
 
 /// A change beside what INDEXED holds of its tool.
-struct Looked {
+struct ComparedChange {
     change: Change,
-    held: Held,
-    /// The vector of the change's text, where `held` has it.
+    indexed_state: IndexedState,
+    /// The vector of the change's text, where `indexed_state` has it.
     vector: Option<SharedVector>,
 }
 
 /// A change with everything that its writes need.
-pub(crate) struct Ready {
+pub(crate) struct EmbeddedChange {
     pub(crate) key: ToolKey,
     pub(crate) revision: u64,
-    pub(crate) content: Content,
-    held: Held,
+    pub(crate) new_state: NewState,
+    indexed_state: IndexedState,
     deliveries: Vec<usize>,
 }
 
-/// What a tool becomes.
-pub(crate) enum Content {
+/// The new state of a tool.
+pub(crate) enum NewState {
     Registered { tool: Arc<Tool>, vector: SharedVector },
     Removed,
 }
 
 /// A change that nothing more is done about, now or at all.
-struct Ended {
+struct FinishedChange {
     deliveries: Vec<usize>,
-    end: End,
+    result: ChangeResult,
 }
 
-enum End {
+enum ChangeResult {
     Registered,
     Removed,
     Skipped(Skipped),
@@ -75,45 +79,57 @@ enum End {
 }
 
 impl<S: VectorStore> Indexer<S> {
-    /// Without a `store`, vectors are found in INDEXED alone. Removals expire there after `tombstones_live`.
+    /// Returns an indexer that writes to `store` and INDEXED, or without a `store` to INDEXED alone. Removals
+    /// expire there after `tombstones_live`.
     pub fn new(nats: Nats, embedder: Embedder, store: Option<S>, tombstones_live: Duration) -> Self {
         let log = IndexedLog::new(nats, embedder.fingerprint().hex().to_owned(), tombstones_live);
-        Self { vectors: Vectors::new(embedder), store, log }
+        Self { vectors: Vectors::new(embedder), store, store_gate: None, log }
     }
 
-    async fn apply(&self, changes: Vec<Change>, batch: &[Delivery]) -> Vec<Ended> {
-        let mut ended = Vec::with_capacity(changes.len());
-        let looked = timed(Stage::Read, self.read(changes, &mut ended)).await;
-        let ready = timed(Stage::Embed, self.embed(looked, &mut ended)).await;
-        let stored = timed(Stage::Store, self.store(ready, &mut ended)).await;
-        timed(Stage::Publish, self.publish(stored, batch, &mut ended)).await;
-        ended
+    /// Closes `gate` while the store refuses everything, whatever is written.
+    #[must_use]
+    pub fn with_store_gate(mut self, gate: Gate) -> Self {
+        self.store_gate = Some(gate);
+        self
     }
 
-    async fn read(&self, changes: Vec<Change>, ended: &mut Vec<Ended>) -> Vec<Looked> {
+    async fn apply(&self, changes: Vec<Change>, batch: &[Delivery]) -> Vec<FinishedChange> {
+        let mut finished = Vec::with_capacity(changes.len());
+        let compared = timed(Stage::Read, self.read(changes, &mut finished)).await;
+        let ready = timed(Stage::Embed, self.embed(compared, &mut finished)).await;
+        let stored = timed(Stage::Store, self.store(ready, &mut finished)).await;
+        timed(Stage::Publish, self.publish(stored, batch, &mut finished)).await;
+        finished
+    }
+
+    async fn read(&self, changes: Vec<Change>, finished: &mut Vec<FinishedChange>) -> Vec<ComparedChange> {
         let mut reads = stream::iter(changes)
             .map(|change| async move { (self.log.read(&change.key).await, change) })
             .buffer_unordered(IN_FLIGHT_MAX);
-        let mut looked = Vec::new();
-        while let Some((held, change)) = reads.next().await {
-            let end = match held {
-                Ok(held) if held.standing(change.revision, self.log.model()) != Standing::Stale => {
-                    let vector = self.vector_held(&held, &change);
-                    looked.push(Looked { change, held, vector });
+        let mut compared = Vec::new();
+        while let Some((indexed_state, change)) = reads.next().await {
+            let result = match indexed_state {
+                Ok(indexed_state)
+                    if indexed_state.order_of(change.revision, self.log.model()) != RevisionOrder::Older =>
+                {
+                    let vector = self.vector_held(&indexed_state, &change);
+                    compared.push(ComparedChange { change, indexed_state, vector });
                     continue;
                 }
-                Ok(_) => End::Skipped(Skipped::Stale),
-                Err(error) => End::Failed(Stage::Read, Failure::passing(&error)),
+                Ok(_) => ChangeResult::Skipped(Skipped::Stale),
+                Err(error) => ChangeResult::Failed(Stage::Read, Failure::transient(&error)),
             };
-            ended.push(Ended { deliveries: change.deliveries, end });
+            finished.push(FinishedChange { deliveries: change.deliveries, result });
         }
-        looked
+        compared
     }
 
-    /// The vector that INDEXED holds for this very text, by the same model: a tool registered again as it was, or
-    /// delivered again, even to a process that has just started.
-    fn vector_held(&self, held: &Held, change: &Change) -> Option<SharedVector> {
-        let IndexedEvent::Indexed { model, tool, vectors, .. } = held.event.as_ref()? else { return None };
+    /// Returns the vector that INDEXED holds for this very text, by the same model: a tool registered again
+    /// as it was, or delivered again, even to a process that has just started.
+    fn vector_held(&self, indexed_state: &IndexedState, change: &Change) -> Option<SharedVector> {
+        let IndexedEvent::Indexed { model, tool, vectors, .. } = indexed_state.event.as_ref()? else {
+            return None;
+        };
         if model != self.log.model() || template::passages(tool) != template::passages(change.tool.as_ref()?)
         {
             return None;
@@ -121,51 +137,68 @@ impl<S: VectorStore> Indexer<S> {
         vectors.get(TEXT_VECTOR).map(|vector| Arc::from(vector.0.as_slice()))
     }
 
-    async fn embed(&self, looked: Vec<Looked>, ended: &mut Vec<Ended>) -> Vec<Ready> {
-        let texts: Vec<String> = looked
+    async fn embed(
+        &self,
+        compared: Vec<ComparedChange>,
+        finished: &mut Vec<FinishedChange>,
+    ) -> Vec<EmbeddedChange> {
+        let texts: Vec<String> = compared
             .iter()
-            .filter(|looked| looked.vector.is_none())
-            .filter_map(|looked| looked.change.tool.as_deref())
+            .filter(|compared| compared.vector.is_none())
+            .filter_map(|compared| compared.change.tool.as_deref())
             .flat_map(template::passages)
             .collect();
         let passages = self.vectors.of(&texts).await;
         let mut vectors = passages.as_chunks::<2>().0.iter().map(combined);
         metrics::vectors(
             VectorSource::Indexed,
-            2 * looked.iter().filter(|looked| looked.vector.is_some()).count(),
+            2 * compared.iter().filter(|compared| compared.vector.is_some()).count(),
         );
-        let mut ready = Vec::with_capacity(looked.len());
-        for Looked { change: Change { key, revision, tool, deliveries }, held, vector } in looked {
-            let content = match (tool, vector) {
-                (None, _) => Ok(Content::Removed),
-                (Some(tool), Some(vector)) => Ok(Content::Registered { tool, vector }),
+        let mut ready = Vec::with_capacity(compared.len());
+        for ComparedChange { change: Change { key, revision, tool, deliveries }, indexed_state, vector } in
+            compared
+        {
+            let new_state = match (tool, vector) {
+                (None, _) => Ok(NewState::Removed),
+                (Some(tool), Some(vector)) => Ok(NewState::Registered { tool, vector }),
                 (Some(tool), None) => vectors
                     .next()
                     .expect("every text has an answer")
-                    .map(|vector| Content::Registered { tool, vector }),
+                    .map(|vector| NewState::Registered { tool, vector }),
             };
-            match content {
-                Ok(content) => ready.push(Ready { key, revision, content, held, deliveries }),
+            match new_state {
+                Ok(new_state) => {
+                    ready.push(EmbeddedChange { key, revision, new_state, indexed_state, deliveries })
+                }
                 Err(error) => {
-                    ended.push(Ended { deliveries, end: End::Failed(Stage::Embed, Failure::embed(&error)) });
+                    finished.push(FinishedChange {
+                        deliveries,
+                        result: ChangeResult::Failed(Stage::Embed, Failure::embed(&error)),
+                    });
                 }
             }
         }
         ready
     }
 
-    /// Also writes what INDEXED holds already, so that a vector store that lost its points is filled again from TOOLS.
-    async fn store(&self, ready: Vec<Ready>, ended: &mut Vec<Ended>) -> Vec<Ready> {
+    /// Writes to the vector store, also what INDEXED holds already, so that a vector store that lost its
+    /// points is filled again from TOOLS.
+    async fn store(
+        &self,
+        ready: Vec<EmbeddedChange>,
+        finished: &mut Vec<FinishedChange>,
+    ) -> Vec<EmbeddedChange> {
         let Some(store) = &self.store else { return ready };
         let mut failures = store::write(store, &ready).await;
+        store::report(&failures, ready.len(), self.store_gate.as_ref());
         let mut stored = Vec::with_capacity(ready.len());
         for (place, change) in ready.into_iter().enumerate() {
             match failures.remove(&place) {
                 None => stored.push(change),
                 Some(failure) => {
-                    ended.push(Ended {
+                    finished.push(FinishedChange {
                         deliveries: change.deliveries,
-                        end: End::Failed(Stage::Store, failure),
+                        result: ChangeResult::Failed(Stage::Store, failure),
                     });
                 }
             }
@@ -173,41 +206,47 @@ impl<S: VectorStore> Indexer<S> {
         stored
     }
 
-    async fn publish(&self, stored: Vec<Ready>, batch: &[Delivery], ended: &mut Vec<Ended>) {
+    async fn publish(
+        &self,
+        stored: Vec<EmbeddedChange>,
+        batch: &[Delivery],
+        finished: &mut Vec<FinishedChange>,
+    ) {
         let mut publishes = stream::iter(stored)
             .map(|change| async move {
-                // Whoever published the tool sees it become searchable in the trace of that, not of this batch.
+                // Whoever published the tool sees it become searchable in the trace of that, not of this
+                // batch.
                 let span = change.deliveries.last().map_or_else(Span::none, |last| batch[*last].span.clone());
-                let end = self.publish_one(&change).instrument(span).await;
-                Ended { end, deliveries: change.deliveries }
+                let result = self.publish_one(&change).instrument(span).await;
+                FinishedChange { result, deliveries: change.deliveries }
             })
             .buffer_unordered(IN_FLIGHT_MAX);
         while let Some(one) = publishes.next().await {
-            ended.push(one);
+            finished.push(one);
         }
     }
 
-    async fn publish_one(&self, change: &Ready) -> End {
+    async fn publish_one(&self, change: &EmbeddedChange) -> ChangeResult {
         // Read before embedding, which may have taken long; the write finds out what came since.
-        if change.held.standing(change.revision, self.log.model()) == Standing::There {
-            return End::Skipped(Skipped::Repeated);
+        if change.indexed_state.order_of(change.revision, self.log.model()) == RevisionOrder::Same {
+            return ChangeResult::Skipped(Skipped::Repeated);
         }
-        match self.log.write(&change.key, &self.event(change), &change.held).await {
-            Ok(Standing::Newer) => match change.content {
-                Content::Registered { .. } => End::Registered,
-                Content::Removed => End::Removed,
+        match self.log.write(&change.key, &self.event(change), &change.indexed_state).await {
+            Ok(RevisionOrder::Newer) => match change.new_state {
+                NewState::Registered { .. } => ChangeResult::Registered,
+                NewState::Removed => ChangeResult::Removed,
             },
-            Ok(Standing::There) => End::Skipped(Skipped::Repeated),
-            Ok(Standing::Stale) => End::Skipped(Skipped::Stale),
-            Err(error) => End::Failed(Stage::Publish, Failure::publish(&error)),
+            Ok(RevisionOrder::Same) => ChangeResult::Skipped(Skipped::Repeated),
+            Ok(RevisionOrder::Older) => ChangeResult::Skipped(Skipped::Stale),
+            Err(error) => ChangeResult::Failed(Stage::Publish, Failure::publish(&error)),
         }
     }
 
-    fn event(&self, change: &Ready) -> IndexedEvent {
+    fn event(&self, change: &EmbeddedChange) -> IndexedEvent {
         let revision = change.revision;
-        match &change.content {
-            Content::Removed => IndexedEvent::Removed { revision },
-            Content::Registered { tool, vector } => IndexedEvent::Indexed {
+        match &change.new_state {
+            NewState::Removed => IndexedEvent::Removed { revision },
+            NewState::Registered { tool, vector } => IndexedEvent::Indexed {
                 revision,
                 model: self.log.model().to_owned(),
                 tool: Arc::clone(tool),
@@ -236,13 +275,15 @@ impl<S: VectorStore> BatchHandler for Indexer<S> {
         for (delivery, fault) in plan.rejected {
             outcomes[delivery] = Outcome::Reject(fault);
         }
-        let ended = self.apply(plan.changes, batch).await;
-        report(&ended);
-        for Ended { deliveries, end } in ended {
+        let finished = self.apply(plan.changes, batch).await;
+        report(&finished);
+        for FinishedChange { deliveries, result } in finished {
             for delivery in deliveries {
-                outcomes[delivery] = match &end {
-                    End::Registered | End::Removed | End::Skipped(_) => Outcome::Done,
-                    End::Failed(_, failure) => failure.outcome(batch[delivery].attempts),
+                outcomes[delivery] = match &result {
+                    ChangeResult::Registered | ChangeResult::Removed | ChangeResult::Skipped(_) => {
+                        Outcome::Done
+                    }
+                    ChangeResult::Failed(_, failure) => failure.outcome(batch[delivery].attempts),
                 };
             }
         }
@@ -250,7 +291,7 @@ impl<S: VectorStore> BatchHandler for Indexer<S> {
     }
 }
 
-/// A tool's vector, unless one of its passages has none.
+/// Returns a tool's vector, unless one of its passages has none.
 fn combined(passages: &[Result<SharedVector, EmbedError>; 2]) -> Result<SharedVector, EmbedError> {
     let [document, name] = passages;
     let (document, name) = (document.as_ref().map_err(Clone::clone)?, name.as_ref().map_err(Clone::clone)?);
@@ -265,21 +306,21 @@ async fn timed<T>(stage: Stage, work: impl Future<Output = T>) -> T {
 }
 
 /// Counts what became of a batch, and logs one line about each stage in which something failed.
-fn report(ended: &[Ended]) {
-    let count = |is: fn(&End) -> bool| ended.iter().filter(|one| is(&one.end)).count();
-    let registered = count(|end| matches!(end, End::Registered));
-    let removed = count(|end| matches!(end, End::Removed));
-    let stale = count(|end| matches!(end, End::Skipped(Skipped::Stale)));
-    let repeated = count(|end| matches!(end, End::Skipped(Skipped::Repeated)));
+fn report(finished: &[FinishedChange]) {
+    let count = |is: fn(&ChangeResult) -> bool| finished.iter().filter(|one| is(&one.result)).count();
+    let registered = count(|result| matches!(result, ChangeResult::Registered));
+    let removed = count(|result| matches!(result, ChangeResult::Removed));
+    let stale = count(|result| matches!(result, ChangeResult::Skipped(Skipped::Stale)));
+    let repeated = count(|result| matches!(result, ChangeResult::Skipped(Skipped::Repeated)));
     metrics::indexed(registered, removed);
     metrics::skipped(Skipped::Stale, stale);
     metrics::skipped(Skipped::Repeated, repeated);
     debug!(registered, removed, stale, repeated, "indexed a batch");
     for stage in Stage::ALL {
-        let reasons: Vec<&str> = ended
+        let reasons: Vec<&str> = finished
             .iter()
-            .filter_map(|one| match &one.end {
-                End::Failed(at, failure) if *at == stage => Some(failure.reason()),
+            .filter_map(|one| match &one.result {
+                ChangeResult::Failed(at, failure) if *at == stage => Some(failure.reason()),
                 _ => None,
             })
             .collect();

@@ -1,4 +1,5 @@
-//! How far indexing is behind TOOLS, looked up again and again for metrics and readiness. Nothing here moves an event.
+//! The lag of indexing behind TOOLS, looked up again and again for metrics, readiness and the cutover.
+//! Nothing here moves an event.
 
 use std::time::Duration;
 
@@ -8,22 +9,19 @@ use tokio_util::sync::CancellationToken;
 use toolweaver_contracts::subjects::{TOOLS_STREAM, TOOLS_SUBJECTS};
 use toolweaver_messaging::{Consumer, Nats};
 use toolweaver_service_runtime::Gate;
-use toolweaver_vector_store::Qdrant;
-use tracing::{info, warn};
 
+use crate::cutover::Cutover;
 use crate::metrics;
 
-/// How often the server is asked.
+/// The time between two looks at the consumer.
 const PERIOD: Duration = Duration::from_secs(2);
 
 /// Watches the lag until `stop`. The gate is open while the server knows the consumer.
-///
-/// Once everything is indexed, the alias of the vector database is pointed at this model's collection.
 pub(crate) async fn watch(
     nats: Nats,
     consumer: Consumer,
     gate: Gate,
-    mut fill: Option<Qdrant>,
+    mut cutover: Cutover,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut ticks = interval(PERIOD);
@@ -44,22 +42,14 @@ pub(crate) async fn watch(
             age_after(&nats, lag.ack_floor_stream_sequence).await
         };
         metrics::lag(unindexed, oldest);
-        if unindexed == 0
-            && let Some(vectors) = &fill
-        {
-            match vectors.activate().await {
-                Ok(()) => {
-                    info!(collection = vectors.collection(), "everything is indexed: the alias points here");
-                    fill = None;
-                }
-                Err(error) => warn!(%error, "cannot point the alias at a filled collection; trying again"),
-            }
+        if unindexed == 0 {
+            cutover.when_filled().await;
         }
     }
     Ok(())
 }
 
-/// Age of the first event after `sequence`; zero if there is none or it cannot be read now.
+/// Returns the age of the first event after `sequence`; zero if there is none or it cannot be read now.
 async fn age_after(nats: &Nats, sequence: u64) -> Duration {
     let Ok(stream) = nats.jetstream().get_stream_no_info(TOOLS_STREAM).await else { return Duration::ZERO };
     match stream.direct_get_next_for_subject(TOOLS_SUBJECTS, Some(sequence + 1)).await {

@@ -7,19 +7,22 @@
 //!             ├─────▶ Qdrant, where there is one
 //!             └─────▶ INDEXED ─▶ everybody who answers searches
 //! ```
-//! Any number of these workers may run; the durable consumer shares the work out, and revisions guard every write. A
-//! worker keeps nothing: killed at any moment, the next one goes on from what was acknowledged, which is stored.
+//! Any number of these workers may run; the durable consumer shares the work out, and revisions guard every
+//! write. A worker keeps nothing: killed at any moment, the next one goes on from what was acknowledged,
+//! which is stored.
 //!
-//! `plan` says what a batch asks for, `indexer` does it with `vectors`, `store` and `indexed`, `failure` says what
-//! becomes of what failed. Here does **not** live: acknowledging (`messaging`), models (`embedding`), and searching.
+//! `plan` says what a batch asks for, `indexer` does it with `vectors`, `store` and `indexed`, `failure`
+//! decides what becomes of a change that failed, `cutover` moves the alias of the vector database. Here does
+//! **not** live: acknowledging (`messaging`), models (`embedding`), and searching.
 
 mod config;
+mod cutover;
+mod dependencies;
 mod failure;
 mod indexed;
 mod indexer;
 mod lag;
 mod metrics;
-mod parts;
 mod plan;
 mod store;
 mod vectors;
@@ -38,28 +41,33 @@ use toolweaver_resilience::Retry;
 use toolweaver_service_runtime::Runtime;
 use toolweaver_vector_store::{Ensured, StoreError};
 
-pub use self::config::{Config, IndexingSettings};
-pub use self::indexer::Indexer;
-pub use self::parts::Parts;
+use self::cutover::Cutover;
 
-/// Batches of this many may wait unacknowledged, over all workers: those in work, and those whose retry is due later.
+pub use self::config::{Config, IndexingSettings};
+pub use self::dependencies::Dependencies;
+pub use self::indexer::Indexer;
+
+/// Batches of this many may wait unacknowledged, over all workers: those in work, and those whose retry is
+/// due later.
 const BATCHES_UNACKNOWLEDGED_MAX: usize = 16;
-/// So much later another worker gets the batch of one that was killed. A live one extends it, however long it takes.
+/// So much later another worker gets the batch of one that was killed. A live one extends it, however long it
+/// takes.
 const ACK_WAIT: Duration = Duration::from_secs(10);
 
 /// Wires the worker up and returns; it then runs until `runtime` shuts down.
 ///
-/// Makes the streams and the collection where they are missing, and waits for NATS and Qdrant while they are not up.
+/// Makes the streams and the collection where they are missing, and waits for NATS and Qdrant while they are
+/// not up.
 pub async fn run(
     settings: &IndexingSettings,
     streams_config: &StreamsConfig,
-    parts: Parts,
+    dependencies: Dependencies,
     runtime: &Runtime,
 ) -> anyhow::Result<()> {
     let gates =
-        ["streams", "vectors", "consumer"].map(|part| runtime.health.gate(format!("indexing: {part}")));
+        ["streams", "vectors", "consumer"].map(|name| runtime.health.gate(format!("indexing: {name}")));
     let [streams_gate, vectors_gate, consumer_gate] = gates;
-    let Parts { nats, embedder, vectors } = parts;
+    let Dependencies { nats, embedder, vectors } = dependencies;
     let stop = runtime.shutdown.soft();
     metrics::declare();
     toolweaver_embedding::metrics::observe(&embedder, "tools");
@@ -103,7 +111,8 @@ pub async fn run(
         .context("cannot make the consumer")?;
 
     let tombstones_live = settings.tombstones_live();
-    let indexer = Arc::new(Indexer::new(nats.clone(), embedder.clone(), vectors.clone(), tombstones_live));
+    let indexer = Indexer::new(nats.clone(), embedder.clone(), vectors.clone(), tombstones_live);
+    let indexer = Arc::new(indexer.with_store_gate(vectors_gate));
     for lane in 1..=settings.embedding_batches_at_once.get() {
         let (consumer, indexer, stop) = (consumer.clone(), Arc::clone(&indexer), stop.clone());
         runtime.tasks.spawn(format!("indexing {lane}"), async move {
@@ -111,7 +120,9 @@ pub async fn run(
             Ok(())
         });
     }
-    runtime.tasks.spawn("indexing lag", lag::watch(nats, consumer, consumer_gate, vectors, stop.clone()));
+    runtime
+        .tasks
+        .spawn("indexing lag", lag::watch(nats, consumer, consumer_gate, Cutover::to(vectors), stop.clone()));
     runtime.tasks.spawn("indexing model", watch_model(embedder, stop.clone()));
     Ok(())
 }
@@ -128,7 +139,8 @@ fn consumer_config(settings: &IndexingSettings, durable: String) -> ConsumerConf
     }
 }
 
-/// Without its thread this process can do nothing: it must end, and be started again.
+/// Fails when the embedding thread has stopped: without it this process can do nothing, and must be started
+/// again.
 async fn watch_model(embedder: Embedder, stop: CancellationToken) -> anyhow::Result<()> {
     match stop.run_until_cancelled(embedder.stopped()).await {
         None => Ok(()),

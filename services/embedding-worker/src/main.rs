@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use toolweaver_embedding_worker::{Config, Parts, run};
+use toolweaver_embedding_worker::{Config, Dependencies, run};
 use toolweaver_service_runtime::service_main;
 
 fn main() -> ExitCode {
     service_main("embedding-worker", async |config: Config, runtime| {
-        let parts = Parts::connect(&config, runtime.shutdown.soft()).await?;
-        run(&config.indexing, &config.streams, parts, &runtime).await
+        let dependencies = Dependencies::connect(&config, runtime.shutdown.soft()).await?;
+        run(&config.indexing, &config.streams, dependencies, &runtime).await
     })
 }

@@ -1,5 +1,5 @@
-//! The figures this service reports, each a named function. What the consumer itself counts (deliveries, rejections,
-//! batch time) is `messaging`'s.
+//! The figures this service reports, each a named function. What the consumer itself counts (deliveries,
+//! rejections, batch time) is `messaging`'s.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -17,6 +17,7 @@ struct Instruments {
     indexed: Counter<u64>,
     skipped: Counter<u64>,
     failures: Counter<u64>,
+    store_refused: Counter<u64>,
     vectors: Counter<u64>,
     batch_events: Histogram<u64>,
     stage_seconds: Histogram<f64>,
@@ -39,6 +40,12 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
         failures: meter
             .u64_counter("toolweaver_index_failures_total")
             .with_description("Changes that could not be indexed at an attempt, by stage.")
+            .build(),
+        store_refused: meter
+            .u64_counter("toolweaver_index_store_refused_total")
+            .with_description(
+                "Writes that the vector store refused for good at an attempt, by what it refused.",
+            )
             .build(),
         vectors: meter
             .u64_counter("toolweaver_tool_vectors_total")
@@ -64,7 +71,7 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
     }
 });
 
-/// What a batch goes through, in this order.
+/// The stages of a batch, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Reading what INDEXED holds.
@@ -81,7 +88,7 @@ impl Stage {
     /// All of them, in order.
     pub(crate) const ALL: [Self; 4] = [Self::Read, Self::Embed, Self::Store, Self::Publish];
 
-    /// Its name in metrics and traces.
+    /// Returns its name in metrics and traces.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -92,7 +99,7 @@ impl Stage {
     }
 }
 
-/// Why an event changed nothing.
+/// The reasons for which an event changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Skipped {
     /// A newer event of the same tool was in the same batch.
@@ -103,7 +110,16 @@ pub(crate) enum Skipped {
     Repeated,
 }
 
-/// Where the vector of a tool came from.
+/// The reach of a refusal by the vector store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// One point; it goes to REJECTED after some attempts.
+    Point,
+    /// Every point: a wrong key, a collection that is missing or of another shape.
+    Store,
+}
+
+/// The source of a tool's vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum VectorSource {
     /// Computed now.
@@ -120,6 +136,7 @@ pub(crate) fn declare() {
         (&INSTRUMENTS.indexed, "event", &["registered", "removed"][..]),
         (&INSTRUMENTS.skipped, "reason", &["superseded", "stale", "repeated"]),
         (&INSTRUMENTS.failures, "stage", &Stage::ALL.map(Stage::as_str)),
+        (&INSTRUMENTS.store_refused, "refused", &["point", "store"]),
         (&INSTRUMENTS.vectors, "source", &["model", "memory", "indexed"]),
     ] {
         for value in values {
@@ -147,6 +164,15 @@ pub(crate) fn skipped(reason: Skipped, count: usize) {
 /// Counts changes that failed in a stage.
 pub(crate) fn failures(stage: Stage, count: usize) {
     add(&INSTRUMENTS.failures, count, "stage", stage.as_str());
+}
+
+/// Counts writes that the vector store refused for good.
+pub(crate) fn store_refused(refused: Refused, count: usize) {
+    let refused = match refused {
+        Refused::Point => "point",
+        Refused::Store => "store",
+    };
+    add(&INSTRUMENTS.store_refused, count, "refused", refused);
 }
 
 /// Counts vectors of tools.

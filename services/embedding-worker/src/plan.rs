@@ -1,4 +1,4 @@
-//! What a batch of events asks for, as a pure function: no connection, no model, no clock.
+//! The work that a batch of events asks for, as a pure function: no connection, no model, no clock.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -9,15 +9,15 @@ use toolweaver_contracts::{Fault, Tool, ToolEvent, ToolKey};
 /// One event as it was delivered.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Incoming<'a> {
-    /// Where it was published.
+    /// The subject that it was published on.
     pub(crate) subject: &'a str,
-    /// What was published.
+    /// The body that was published.
     pub(crate) payload: &'a [u8],
     /// Its sequence in TOOLS.
     pub(crate) revision: u64,
 }
 
-/// What to do about a batch. Every event is in exactly one place of it, named by its index in the batch.
+/// The work for a batch. Every event is in exactly one place of it, named by its index in the batch.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     /// The newest readable event of each tool, in the order in which the tools first appear.
@@ -28,7 +28,7 @@ pub(crate) struct Plan {
     pub(crate) rejected: Vec<(usize, Fault)>,
 }
 
-/// What one tool becomes.
+/// The new state of one tool.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Change {
     /// Which tool.
@@ -43,7 +43,8 @@ pub(crate) struct Change {
 
 /// Reads a batch. Of each tool only the newest event counts, whatever the order of delivery.
 ///
-/// An event that cannot be read supersedes nothing, so that a batch ends as if its events had come one by one.
+/// An event that cannot be read supersedes nothing, so that a batch ends as if its events had come one by
+/// one.
 pub(crate) fn plan<'a>(batch: impl IntoIterator<Item = Incoming<'a>>) -> Plan {
     let mut plan = Plan::default();
     let mut places: HashMap<ToolKey, usize> = HashMap::new();

@@ -1,25 +1,28 @@
-//! A batch in the vector store, such that one change that the store refuses does not take the others with it.
+//! Writes of a batch to the vector store: one change that the store refuses does not take the others with it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use toolweaver_service_runtime::Gate;
 use toolweaver_vector_store::{Point, StoreError, Tombstone, VectorStore};
+use tracing::error;
 
-use crate::failure::Failure;
-use crate::indexer::{Content, Ready};
+use crate::failure::{Cause, Failure};
+use crate::indexer::{EmbeddedChange, NewState};
+use crate::metrics::{self, Refused};
 
-/// Writes all changes. Those that are not stored are in the answer, by their place; all others are confirmed.
-pub(crate) async fn write(store: &impl VectorStore, changes: &[Ready]) -> HashMap<usize, Failure> {
+/// Writes all changes. Returns those that are not stored, by their place; all others are confirmed.
+pub(crate) async fn write(store: &impl VectorStore, changes: &[EmbeddedChange]) -> HashMap<usize, Failure> {
     let (mut points, mut tombstones) = (Vec::new(), Vec::new());
     let (mut registered, mut removed) = (Vec::new(), Vec::new());
     for (place, change) in changes.iter().enumerate() {
         let (key, revision) = (change.key.clone(), change.revision);
-        match &change.content {
-            Content::Registered { tool, vector } => {
+        match &change.new_state {
+            NewState::Registered { tool, vector } => {
                 registered.push(place);
                 points.push(Point { key, revision, tool: Arc::clone(tool), vector: vector.to_vec() });
             }
-            Content::Removed => {
+            NewState::Removed => {
                 removed.push(place);
                 tombstones.push(Tombstone { key, revision });
             }
@@ -31,6 +34,26 @@ pub(crate) async fn write(store: &impl VectorStore, changes: &[Ready]) -> HashMa
         write_all(store, Writes::Remove(&tombstones), &removed),
     );
     upserts.into_iter().chain(removals).collect()
+}
+
+/// Counts the writes that the store refused for good, and closes `gate` while it refuses everything: a fault
+/// that no retry mends must be seen where operators look, not only in the log.
+pub(crate) fn report(failures: &HashMap<usize, Failure>, writes: usize, gate: Option<&Gate>) {
+    let of = |cause| failures.values().filter(move |failure| failure.cause == cause);
+    metrics::store_refused(Refused::Point, of(Cause::Change).count());
+    metrics::store_refused(Refused::Store, of(Cause::Deployment).count());
+    let refusal = of(Cause::Deployment).next();
+    if let Some(refusal) = refusal {
+        let reason = refusal.reason();
+        error!(reason, "the vector store refuses everything; trying again until it does not");
+    }
+    match (gate, refusal) {
+        (Some(gate), Some(refusal)) => gate.not_ready(refusal.reason()),
+        (Some(gate), None) if failures.len() < writes => gate.ready(),
+        // Nothing was stored, for reasons that pass or are the points' own: neither says that the fault is
+        // gone.
+        _ => {}
+    }
 }
 
 /// Writes of one kind.
@@ -56,7 +79,8 @@ impl Writes<'_> {
     }
 }
 
-/// `places` has the place of each of the `writes`; so do the answers.
+/// Sends writes together, and each alone where one of them is at fault. `places` has the place of each, as
+/// have the failures returned.
 async fn write_all(store: &impl VectorStore, writes: Writes<'_>, places: &[usize]) -> Vec<(usize, Failure)> {
     if places.is_empty() {
         return Vec::new();

@@ -1,7 +1,7 @@
 //! Texts to vectors, each text once: within a batch, and over batches as long as the memory lasts.
 //!
-//! The memory is what makes a batch cost no embedding when it is delivered again because some part was down, and the
-//! same tool in a hundred tenants one embedding instead of a hundred.
+//! The memory is what makes a batch cost no embedding when it is delivered again because some part was down,
+//! and the same tool in a hundred tenants one embedding instead of a hundred.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -36,7 +36,7 @@ impl Vectors {
         Self { embedder, known }
     }
 
-    /// One vector for each text, in their order. A text that cannot be embedded fails alone.
+    /// Returns one vector for each text, in their order. A text that cannot be embedded fails alone.
     pub(crate) async fn of(&self, texts: &[String]) -> Vec<Result<SharedVector, EmbedError>> {
         let mut found: HashMap<&str, Result<SharedVector, EmbedError>> = HashMap::new();
         let mut missing: BTreeSet<&str> = BTreeSet::new();
@@ -83,6 +83,8 @@ impl Vectors {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+
     use toolweaver_embedding::{DeviceKind, Fingerprint, Hashing, Limits, Model, ModelError, Tokens};
 
     use super::*;
@@ -95,7 +97,7 @@ mod tests {
             self.0.fingerprint()
         }
 
-        fn dimensions(&self) -> usize {
+        fn dimensions(&self) -> NonZeroUsize {
             self.0.dimensions()
         }
 

@@ -1,4 +1,4 @@
-//! All caches of one process.
+//! Caches of one process, all layers together.
 
 use std::sync::Arc;
 
@@ -17,48 +17,48 @@ use crate::tool_metadata::ToolMetadata;
 use crate::versions::Versions;
 use toolweaver_resilience::Breaker;
 
-/// The caches that a query worker reads through. Cheap to clone; all clones are one.
+/// Caches that a query worker reads through. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
 pub struct CatalogCache {
-    /// How far the catalogue is searchable, as the invalidator says.
+    /// Catalog versions, as the invalidator raises them.
     pub versions: Versions,
-    /// Answers to searches.
+    /// Search results.
     pub search_results: SearchResults,
-    /// Summaries of the catalogue.
+    /// Catalog snapshots.
     pub catalog_snapshots: CatalogSnapshots,
-    /// Single tools.
+    /// Tool metadata.
     pub tool_metadata: ToolMetadata,
-    /// Embeddings of queries.
+    /// Query embeddings.
     pub embeddings: Embeddings,
-    /// What is asked for most.
+    /// Popularity of tools and requests.
     pub popularity: Popularity,
     tiers: Arc<Tiers>,
     kind: &'static str,
 }
 
-/// What a status reply can say about the caches.
+/// State of the caches, for a status reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct CacheSnapshot {
-    /// `redis` or `local`.
+    /// Kind of store: `redis` or `local`.
     pub kind: &'static str,
-    /// False while Redis, or the folder of files, should be there and is not.
+    /// Whether every tier that is configured can be reached: Redis, and the folder of files.
     pub healthy: bool,
-    /// Answers to searches.
+    /// Search results.
     pub search_results: LayerSnapshot,
-    /// Summaries of the catalogue.
+    /// Catalog snapshots.
     pub catalog_snapshots: LayerSnapshot,
-    /// Single tools.
+    /// Tool metadata.
     pub tool_metadata: LayerSnapshot,
-    /// Embeddings of queries.
+    /// Query embeddings.
     pub embeddings: LayerSnapshot,
 }
 
 impl CatalogCache {
-    /// The caches over this store, with memory of this process in front of it and files behind it where the
-    /// configuration names a folder. Opening that blocks: call this at start.
+    /// Creates the caches over this store, with memory of this process in front of it and files behind it
+    /// where the configuration names a folder. Opening that blocks: call this at start.
     ///
-    /// `incarnation` tells the INDEXED stream from one of the same name before it: versions of the two do not compare,
-    /// and nothing that was cached under the one is found under the other.
+    /// `incarnation` tells the INDEXED stream from one of the same name before it: versions of the two do not
+    /// compare, and nothing that was cached under the one is found under the other.
     pub fn new(store: Store, config: &CacheConfig, incarnation: &str) -> Self {
         let kind = store.kind();
         let incarnation: Arc<str> = Arc::from(incarnation);
@@ -79,7 +79,7 @@ impl CatalogCache {
         }
     }
 
-    /// How the caches are and what they did since the process started.
+    /// Returns the state of the caches, with their counts since the process started.
     pub fn snapshot(&self) -> CacheSnapshot {
         CacheSnapshot {
             kind: self.kind,

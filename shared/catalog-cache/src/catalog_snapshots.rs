@@ -1,4 +1,4 @@
-//! Summaries of a whole catalogue, in practice what it says when asked for its domains.
+//! Layer of catalog snapshots: summaries of a whole catalog, in practice its domains and their counts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,21 +14,22 @@ use crate::tiers::Tiers;
 
 const TTL: Duration = Duration::from_hours(24);
 
-/// Which summary; see [`SnapshotKey::new`].
+/// Key of a snapshot; see [`SnapshotKey::new`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotKey {
     catalog_hash: String,
 }
 
 impl SnapshotKey {
-    /// The key of a summary. `view` is everything that decides what it shows of the tenant's catalogue, for example
-    /// roles; see [`SearchKey::new`](crate::SearchKey::new) for the order in it.
+    /// Creates the key of a snapshot. `view` is everything that decides what it shows of the tenant's
+    /// catalog, for example roles; see [`SearchKey::new`](crate::SearchKey::new) for the order in it.
     pub fn new(tenant: &Tenant, view: &impl Serialize) -> Result<Self, serde_json::Error> {
         Ok(Self { catalog_hash: keys::value_hash(&(tenant, view))? })
     }
 }
 
-/// Summaries, as JSON. As with answers, the version of the catalogue belongs into the value, or else into the view.
+/// Catalog snapshots, as JSON. As with search results, the version of the catalog belongs into the value, or
+/// else into the view.
 #[derive(Clone, Debug)]
 pub struct CatalogSnapshots {
     layer: JsonLayer,
@@ -39,12 +40,12 @@ impl CatalogSnapshots {
         Self { layer: JsonLayer::new(tiers, "catalog", TTL, incarnation) }
     }
 
-    /// The summary, if one is cached and reads as a `T`.
+    /// Returns the snapshot, if one is cached and decodes as a `T`.
     pub async fn get<T: DeserializeOwned>(&self, key: &SnapshotKey) -> Option<T> {
         self.layer.get(&self.key(key), |_| true).await
     }
 
-    /// Caches a summary in place of the one before.
+    /// Caches a snapshot in place of the one before.
     pub async fn put<T: Serialize + Sync>(&self, key: &SnapshotKey, snapshot: &T) {
         self.layer.put(&self.key(key), snapshot).await;
     }

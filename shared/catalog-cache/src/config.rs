@@ -1,4 +1,4 @@
-//! The configuration of the caches.
+//! Configuration of the caches.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -11,19 +11,19 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 use fred::types::config::Config;
 
-/// The schemes that a Redis URL may have; those of a cluster are the last two.
+/// Schemes that a Redis URL may have; those of a cluster are the last two.
 const SCHEMES: [&str; 4] = ["redis://", "rediss://", "redis-cluster://", "rediss-cluster://"];
 
 const POOL_SIZE_MIN: u8 = 10;
 const POOL_SIZE_MAX: u8 = 50;
 
-/// 256 MiB.
+/// Default memory of the caches: 256 MiB.
 const FILES_BYTES_MAX: NonZeroU64 = NonZeroU64::new(256 << 20).expect("256 MiB are not zero");
 
-/// Where cached things are kept.
+/// Configuration of the stores: Redis, memory, files.
 #[derive(Args, Clone, Debug)]
 pub struct CacheConfig {
-    /// The shared store.
+    /// Configuration of the shared store.
     #[command(flatten)]
     pub redis: RedisConfig,
 
@@ -31,7 +31,8 @@ pub struct CacheConfig {
     #[arg(long, env = "CACHE_LOCAL_BYTES_MAX", value_name = "BYTES", default_value = "67108864")]
     pub cache_local_bytes_max: NonZeroU64,
 
-    /// Folder of this process's own for cached things, for when Redis is away and after a restart; unset, none
+    /// Folder of this process's own for cached things, for when Redis is away and after a restart; unset,
+    /// none
     #[arg(long, env = "CACHE_DIR", value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
 
@@ -40,7 +41,7 @@ pub struct CacheConfig {
     pub cache_files_bytes_max: NonZeroU64,
 }
 
-/// The Redis server or cluster that all processes share.
+/// Configuration of the Redis server or cluster that all processes share.
 #[derive(Args, Clone, Debug)]
 pub struct RedisConfig {
     /// Keep versions and caches in Redis; without it each process has its own
@@ -70,7 +71,8 @@ pub struct RedisConfig {
 
     /// Milliseconds after which a command counts as failed
     //
-    // A GET takes a tenth of a millisecond; who waits longer than this gets its answer faster without the cache.
+    // A GET takes a tenth of a millisecond; who waits longer than this gets its answer faster without the
+    // cache.
     #[arg(long, env = "REDIS_TIMEOUT_MS", value_name = "MS", default_value = "100")]
     pub redis_timeout_ms: NonZeroU64,
 
@@ -84,7 +86,8 @@ pub struct RedisConfig {
 pub struct RedisUrl(String);
 
 impl CacheConfig {
-    /// Everything in this process, whatever the environment says, and no more of it than this.
+    /// Creates a configuration that keeps everything in this process, whatever the environment says, within
+    /// so many bytes.
     pub fn local(bytes_max: NonZeroU64) -> Self {
         let redis = RedisConfig {
             use_redis: false,
@@ -102,7 +105,7 @@ impl CacheConfig {
         }
     }
 
-    /// All faults at once, for a human.
+    /// Returns all faults at once, for a human.
     pub fn validate(&self) -> Vec<String> {
         let mut faults = self.redis.validate();
         if let Some(dir) = self.cache_dir.as_deref().filter(|dir| dir.exists() && !dir.is_dir()) {
@@ -113,7 +116,7 @@ impl CacheConfig {
 }
 
 impl RedisConfig {
-    /// All faults at once, for a human. What is not used is not looked at.
+    /// Returns all faults at once, for a human. Settings that are not used are not checked.
     pub fn validate(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if !self.use_redis {
@@ -142,12 +145,12 @@ impl RedisConfig {
         Duration::from_millis(self.redis_timeout_ms.get())
     }
 
-    /// How long connecting may take.
+    /// Returns the timeout of connecting.
     pub fn connect_timeout(&self) -> Duration {
         Duration::from_millis(self.redis_connect_timeout_ms.get())
     }
 
-    /// What the URL says, for the client.
+    /// Returns the client's configuration that the URL stands for.
     pub(crate) fn client_config(&self) -> Result<Config, fred::error::Error> {
         let url = &self.redis_url.0;
         if !SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {

@@ -1,4 +1,4 @@
-//! Embeddings of texts, in practice of queries.
+//! Layer of embeddings of texts, in practice of queries.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use crate::tiers::{Layer, Tiers};
 
 const TTL: Duration = Duration::from_hours(7 * 24);
 
-/// First bytes of a stored vector: a mark, the version of this layout, and the type of the numbers (0 = f32).
+/// Header of a stored vector: a mark, the version of this layout, and the type of the numbers (0 = f32).
 /// Four bytes of dimensions follow, then the numbers; all little-endian.
 const HEADER: [u8; 4] = [b'T', b'V', 1, 0];
 
-/// Vectors by text and model.
+/// Embeddings by text and model.
 #[derive(Clone, Debug)]
 pub struct Embeddings {
     layer: Layer,
@@ -26,7 +26,7 @@ impl Embeddings {
         Self { layer: Layer::new(Arc::clone(tiers), "embedding", TTL) }
     }
 
-    /// The vector of this text by this model, if it is cached with `dims` dimensions.
+    /// Returns the vector of this text by this model, if it is cached with `dims` dimensions.
     ///
     /// `model` is the fingerprint, so that vectors of two models never meet.
     pub async fn get(&self, model: &str, text: &str, dims: usize) -> Option<Vec<f32>> {
@@ -53,7 +53,7 @@ fn encode(vector: &[f32]) -> Bytes {
     bytes.freeze()
 }
 
-/// None for whatever is not exactly a vector of so many dimensions.
+/// Decodes a vector; none for bytes that are not exactly a vector of so many dimensions.
 fn decode(bytes: &[u8], dims: usize) -> Option<Vec<f32>> {
     let (stored_dims, numbers) = bytes.strip_prefix(&HEADER)?.split_first_chunk::<4>()?;
     let (numbers, rest) = numbers.as_chunks::<4>();

@@ -1,7 +1,7 @@
-//! What the keys look like. One place, because every process must agree.
+//! Formats of the keys, in one place because every process must agree.
 //!
-//! Sequences of INDEXED begin at 1 again when that stream is made anew, so whatever hangs on the catalogue has the
-//! stream's incarnation in its key: what was kept under an earlier stream is then never found.
+//! Sequences of INDEXED begin at 1 again when that stream is made anew, so whatever hangs on the catalog has
+//! the stream's incarnation in its key: what was kept under an earlier stream is then never found.
 
 use std::fmt::Write;
 
@@ -11,50 +11,52 @@ use toolweaver_contracts::{Tenant, ToolKey};
 
 use crate::popularity::PopularityKind;
 
-/// `version:{tenant}:incarnation`. The braces are a Redis Cluster hash tag: what belongs to a tenant is in one slot.
+/// Returns `version:{tenant}:incarnation`. The braces are a Redis Cluster hash tag: what belongs to a tenant
+/// is in one slot.
 pub(crate) fn version(incarnation: &str, tenant: &Tenant) -> String {
     format!("version:{{{tenant}}}:{incarnation}")
 }
 
-/// `search:{query_hash}:{top_k}`.
+/// Returns `search:{query_hash}:{top_k}`.
 pub(crate) fn search(incarnation: &str, query_hash: &str, top_k: usize) -> String {
     format!("search:{}:{top_k}", hash_within(incarnation, query_hash))
 }
 
-/// `catalog:v2:{catalog_hash}`.
+/// Returns `catalog:v2:{catalog_hash}`.
 pub(crate) fn catalog(incarnation: &str, catalog_hash: &str) -> String {
     format!("catalog:v2:{}", hash_within(incarnation, catalog_hash))
 }
 
-/// `tool:{tool_hash}`. The version is in the value: who drops the entry of a changed tool need not know which it had.
+/// Returns `tool:{tool_hash}`. The version is in the value: the entry of a changed tool is dropped whichever
+/// it had.
 pub(crate) fn tool(incarnation: &str, tool: &ToolKey) -> String {
     format!("tool:{}", hash_within(incarnation, &tool.to_string()))
 }
 
-/// `embedding:{text_hash}:{model_name}`. A vector depends on no catalogue.
+/// Returns `embedding:{text_hash}:{model_name}`. A vector depends on no catalog.
 pub(crate) fn embedding(model: &str, text: &str) -> String {
     format!("embedding:{}:{model}", text_hash(text))
 }
 
-/// `popular:{tenant}:kind`, with a hash tag. What was asked for stays asked for, whatever became of the stream.
+/// Returns `popular:{tenant}:kind`, with a hash tag. Popularity outlives the stream: requests stay asked.
 pub(crate) fn popularity(kind: PopularityKind, tenant: &Tenant) -> String {
     format!("popular:{{{tenant}}}:{}", kind.name())
 }
 
-/// Hexadecimal SHA-256 of a text.
+/// Returns the hexadecimal SHA-256 of a text.
 pub(crate) fn text_hash(text: &str) -> String {
     hex(&Sha256::digest(text))
 }
 
-/// Hexadecimal SHA-256 of a value's canonical JSON: fields sorted by name, no spaces. Two values that mean the same
-/// have the same hash whatever the order in which their fields were written.
+/// Returns the hexadecimal SHA-256 of a value's canonical JSON: fields sorted by name, no spaces. Two values
+/// that mean the same have the same hash whatever the order in which their fields were written.
 pub(crate) fn value_hash(value: &impl Serialize) -> Result<String, serde_json::Error> {
     let mut value = serde_json::to_value(value)?;
     value.sort_all_objects();
     Ok(text_hash(&value.to_string()))
 }
 
-/// Two texts have the same hash only within the same incarnation.
+/// Returns a hash of a text that is the same only within the same incarnation.
 fn hash_within(incarnation: &str, text: &str) -> String {
     text_hash(&format!("{incarnation}/{text}"))
 }
@@ -84,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hangs_on_the_catalogue_has_another_key_in_another_incarnation() {
+    fn what_hangs_on_the_catalog_has_another_key_in_another_incarnation() {
         let tenant: Tenant = "acme".parse().unwrap();
         let key = ToolKey {
             tenant: tenant.clone(),

@@ -1,4 +1,4 @@
-//! How often the caches helped: as metrics, and as plain numbers for a status reply.
+//! Hits and misses of the caches: as metrics, and as plain numbers for a status reply.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,22 +6,22 @@ use opentelemetry::metrics::Counter;
 use opentelemetry::{KeyValue, global};
 use serde::Serialize;
 
-/// How the lookups of one layer ended since the process started.
+/// Counts of the lookups of one layer since the process started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LayerSnapshot {
-    /// Found in this process's memory.
+    /// Hits in this process's memory.
     pub local_hits: u64,
-    /// Found in Redis.
+    /// Hits in Redis.
     pub redis_hits: u64,
-    /// Found in files.
+    /// Hits in files.
     pub file_hits: u64,
-    /// Found nowhere.
+    /// Misses in every tier.
     pub misses: u64,
-    /// Redis failed, or was not asked because it is known to be down.
+    /// Lookups for which Redis failed, or was not called because it is known to be down.
     pub redis_errors: u64,
 }
 
-/// Where a lookup looked.
+/// Tier of a cache.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Tier {
     Local,
@@ -41,16 +41,16 @@ impl Tier {
     }
 }
 
-/// How a lookup in one tier ended.
+/// Result of a lookup in one tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// Found.
+    /// Hit.
     Hit,
-    /// Not there, or not readable.
+    /// Miss, or a value that cannot be decoded.
     Miss,
     /// The tier failed.
     Error,
-    /// The tier was not asked, because it is known to be down or to be busy.
+    /// The tier was not called, because it is known to be down or to be busy.
     Skipped,
 }
 
@@ -66,13 +66,13 @@ impl Outcome {
         }
     }
 
-    /// Of a tier that answered.
+    /// Returns the outcome of a tier that answered.
     pub(crate) fn of<T>(found: Option<&T>) -> Self {
         if found.is_some() { Self::Hit } else { Self::Miss }
     }
 }
 
-/// The counters of one layer. Created with the cache, so after telemetry was started.
+/// Counters of one layer. Created with the cache, so after telemetry was started.
 #[derive(Debug)]
 pub(crate) struct LayerMetrics {
     layer: &'static str,
@@ -115,7 +115,7 @@ impl LayerMetrics {
         }
     }
 
-    /// One tier was asked.
+    /// Counts a lookup in one tier.
     pub(crate) fn looked_up(&self, tier: Tier, outcome: Outcome) {
         let hits = match tier {
             Tier::Local => &self.local_hits,
@@ -132,12 +132,12 @@ impl LayerMetrics {
         self.requests.add(1, &labels(self.layer, tier, outcome));
     }
 
-    /// No tier had it.
+    /// Counts a lookup that missed in every tier.
     pub(crate) fn missed(&self) {
         self.misses.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// One tier did not take an entry.
+    /// Counts an entry that one tier did not take.
     pub(crate) fn write_failed(&self, tier: Tier) {
         self.write_errors.add(1, &[KeyValue::new("layer", self.layer), KeyValue::new("tier", tier.name())]);
     }

@@ -1,8 +1,8 @@
-//! How often tools and requests are asked for, with yesterday counting more than last year.
+//! Popularity of tools and requests: counts with forward decay, so that yesterday counts more than last year.
 //!
-//! Forward decay (Cormode, Shkapenyuk, Srivastava, Xu: "Forward Decay", ICDE 2009): a score never shrinks; what is
-//! added later weighs more, twice as much each half-life. So nothing has to be rewritten as time passes, and scores
-//! that were added at different times compare as if each had decayed until now.
+//! Forward decay (Cormode, Shkapenyuk, Srivastava, Xu: "Forward Decay", ICDE 2009): a score never shrinks;
+//! what is added later weighs more, twice as much each half-life. So nothing has to be rewritten as time
+//! passes, and scores that were added at different times compare as if each had decayed until now.
 
 use std::collections::HashMap;
 use std::mem;
@@ -18,8 +18,9 @@ use toolweaver_resilience::{Breaker, BreakerError};
 
 const HALF_LIFE: Duration = Duration::from_hours(7 * 24);
 
-/// When an ask weighs 1: 2026-01-01 in seconds since 1970. The same in every process and for ever, because scores
-/// of different weights lie in one set. A week later it weighs 2; a 64-bit float has room for this until 2045.
+/// Landmark of the decay, the time at which a request weighs 1: 2026-01-01 in seconds since 1970. The same in
+/// every process and forever, because scores of different weights lie in one set. A week later it weighs 2; a
+/// 64-bit float has room for this until 2045.
 const LANDMARK_SECONDS: f64 = 1_767_225_600.0;
 
 /// The weight beyond which nothing grows any more: a sum of so many stays finite, whatever a clock says.
@@ -28,14 +29,14 @@ const HALF_LIVES_MAX: f64 = 960.0;
 /// Most members that a tenant has of a kind in the store.
 const MEMBERS_MAX: usize = 1_000;
 
-/// Most members that wait in memory for [`Popularity::flush`]. Only when the store is down for long do so many meet;
-/// then further ones are not counted.
+/// Most members that wait in memory for [`Popularity::flush`]. Only when the store is down for long do so
+/// many meet; then further ones are not counted.
 const PENDING_MAX: usize = 20_000;
 
 /// Members that go to the store in one command: a script runs alone, and others wait for it.
 const CHUNK_MAX: usize = 500;
 
-/// What is counted.
+/// Kind of member that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PopularityKind {
     /// Tools that were in answers or were fetched.
@@ -53,16 +54,17 @@ impl PopularityKind {
     }
 }
 
-/// A member of what is counted.
+/// Popular member of a kind.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Popular {
-    /// As it was noted.
+    /// Member, as it was counted.
     pub member: String,
-    /// How often it was asked for, what is a half-life old counted by half.
+    /// Decayed count: a request that is a half-life old counts half.
     pub times: f64,
 }
 
-/// Counts what is asked for, in memory first and in the store after a flush. Cheap to clone; all clones are one.
+/// Decayed counts of requests, in memory first and in the store after a flush. Cheap to clone; all clones are
+/// one.
 #[derive(Clone, Debug)]
 pub struct Popularity {
     store: Store,
@@ -70,7 +72,7 @@ pub struct Popularity {
     pending: Arc<Mutex<Pending>>,
 }
 
-/// What was noted since the last flush.
+/// Counts since the last flush.
 #[derive(Debug, Default)]
 struct Pending {
     members: usize,
@@ -82,13 +84,13 @@ impl Popularity {
         Self { store, breaker, pending: Arc::default() }
     }
 
-    /// Counts. Touches memory only.
+    /// Counts a member so many times. Touches memory only.
     pub fn note(&self, kind: PopularityKind, tenant: &Tenant, member: &str, times: u64) {
         self.pending().note(kind, tenant, member, times);
     }
 
-    /// Adds what was noted to what the store has. What cannot be added waits for the next flush; what may or may not
-    /// have been added (the store fell silent) is then counted twice, which a ranking bears.
+    /// Adds the counts to those in the store. What cannot be added waits for the next flush; what may or may
+    /// not have been added (the store fell silent) is then counted twice, which a ranking bears.
     pub async fn flush(&self) {
         let noted = mem::take(&mut *self.pending());
         let weight = weight_at(SystemTime::now());
@@ -109,7 +111,8 @@ impl Popularity {
         }
     }
 
-    /// What was asked for most, at most `count`, the first first. What was not flushed yet is not in it.
+    /// Returns the most popular members, at most `count`, the most popular first. Counts that are not flushed
+    /// yet are left out.
     pub async fn top(
         &self,
         kind: PopularityKind,
@@ -145,7 +148,7 @@ fn scores(members: &[(String, u64)], weight: f64) -> Vec<(String, f64)> {
     members.iter().map(|(member, times)| (member.clone(), *times as f64 * weight)).collect()
 }
 
-/// What one ask at this time adds to a score.
+/// Returns the weight of one request at this time.
 fn weight_at(time: SystemTime) -> f64 {
     // A clock before 1970 is a wrong clock; what it sees counts next to nothing.
     let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();

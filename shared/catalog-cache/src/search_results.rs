@@ -1,4 +1,4 @@
-//! Answers to searches.
+//! Layer of search results.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::tiers::Tiers;
 
 const TTL: Duration = Duration::from_hours(1);
 
-/// Which answer; see [`SearchKey::new`].
+/// Key of a search result; see [`SearchKey::new`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SearchKey {
     query_hash: String,
@@ -22,20 +22,20 @@ pub struct SearchKey {
 }
 
 impl SearchKey {
-    /// The key of an answer.
+    /// Creates the key of a search result.
     ///
-    /// `query` is everything that can change the answer besides the other arguments and the catalogue: text, filters,
-    /// roles, detail, ranker, model fingerprint. Its fields' order does not matter; the order in its lists does, so
-    /// sort what is a set.
+    /// `query` is everything that can change the answer besides the other arguments and the catalog: text,
+    /// filters, roles, detail, ranker, model fingerprint. Its fields' order does not matter; the order in its
+    /// lists does, so sort what is a set.
     pub fn new(tenant: &Tenant, query: &impl Serialize, top_k: usize) -> Result<Self, serde_json::Error> {
         Ok(Self { query_hash: keys::value_hash(&(tenant, query))?, top_k })
     }
 }
 
-/// Answers, as JSON.
+/// Search results, as JSON.
 ///
-/// One is kept a question, the newest. The version of the catalogue that it was computed from is not in the key, so
-/// it belongs into the value: whoever reads an answer decides whether it still holds.
+/// One is kept a question, the newest. The version of the catalog that it was computed from is not in the
+/// key, so it belongs into the value: whoever reads an answer decides whether it still holds.
 #[derive(Clone, Debug)]
 pub struct SearchResults {
     layer: JsonLayer,
@@ -46,12 +46,12 @@ impl SearchResults {
         Self { layer: JsonLayer::new(tiers, "search", TTL, incarnation) }
     }
 
-    /// The answer, if one is cached and reads as a `T`.
+    /// Returns the result, if one is cached and decodes as a `T`.
     pub async fn get<T: DeserializeOwned>(&self, key: &SearchKey) -> Option<T> {
         self.layer.get(&self.key(key), |_| true).await
     }
 
-    /// Caches an answer in place of the one before.
+    /// Caches a result in place of the one before.
     pub async fn put<T: Serialize + Sync>(&self, key: &SearchKey, answer: &T) {
         self.layer.put(&self.key(key), answer).await;
     }

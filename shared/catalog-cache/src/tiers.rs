@@ -1,4 +1,4 @@
-//! The tiers that every layer shares: memory of this process in front, Redis behind it, files behind both.
+//! Tiers that every layer shares: memory of this process in front, Redis behind it, files behind both.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,28 +10,28 @@ use crate::metrics::{LayerMetrics, LayerSnapshot, Outcome, Tier};
 use crate::store::{EntryStore, Files, Local, Redis, Store};
 use toolweaver_resilience::{Breaker, BreakerError, BreakerState};
 
-/// Where the layers of one process look things up.
+/// Tiers of the caches of one process.
 #[derive(Debug)]
 pub(crate) struct Tiers {
     local: Local,
-    /// None when the store is this process's memory: then that is the local tier, and there is no shared one.
+    /// Shared tier; none when the store is this process's memory, which then is the local tier.
     redis: Option<Redis>,
     breaker: Arc<Breaker>,
     files: FileTier,
 }
 
-/// The tier of last resort, if one is wanted.
+/// File tier, the last resort.
 #[derive(Debug)]
 pub(crate) enum FileTier {
-    /// Nobody asked for it.
+    /// Not configured.
     Unwanted,
-    /// It is there.
+    /// Configured and usable.
     Open(Files),
-    /// It should be there and is not.
+    /// Configured and not usable.
     Unusable,
 }
 
-/// One kind of cached thing, with its name in the metrics and its time to live.
+/// Layer of the cache, with its name in the metrics and its time to live.
 #[derive(Clone, Debug)]
 pub(crate) struct Layer {
     tiers: Arc<Tiers>,
@@ -48,16 +48,16 @@ impl Tiers {
         Self { local, redis, breaker, files }
     }
 
-    /// Whether lookups reach everything that the configuration names.
+    /// Returns whether lookups reach every tier that the configuration names.
     pub(crate) fn is_whole(&self) -> bool {
         self.redis.as_ref().is_none_or(Redis::is_connected)
             && self.breaker.state() == BreakerState::Closed
             && !matches!(self.files, FileTier::Unusable)
     }
 
-    /// Keeps the entries of a tenant with these keys in memory; see [`Local::keep`].
-    pub(crate) fn keep(&self, tenant: &Tenant, keys: impl Iterator<Item = String>) {
-        self.local.keep(tenant, keys.map(Arc::from).collect());
+    /// Pins the entries of a tenant with these keys in memory; see [`Local::pin`].
+    pub(crate) fn pin(&self, tenant: &Tenant, keys: impl Iterator<Item = String>) {
+        self.local.pin(tenant, keys.map(Arc::from).collect());
     }
 }
 
@@ -75,7 +75,7 @@ impl Layer {
         Self { tiers, metrics: Arc::new(LayerMetrics::new(name)), ttl }
     }
 
-    /// What `decode` makes of the bytes under this key in the first tier where it makes something of them.
+    /// Returns the decoded value of this key from the first tier whose bytes can be decoded.
     pub(crate) async fn get<T>(&self, key: &str, decode: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
         if let Some(value) = self.in_memory(key, &decode) {
             return Some(value);
@@ -123,8 +123,8 @@ impl Layer {
         };
         self.metrics.looked_up(Tier::Redis, outcome);
         let (bytes, value) = found?;
-        // Its whole time to live again: keys and values name what they hold, so that an entry never gets wrong, only
-        // useless.
+        // Its whole time to live again: keys and values name what they hold, so that an entry never gets
+        // wrong, only useless.
         self.tiers.local.insert(key, &bytes, self.ttl);
         // Not only what this process made: when Redis is away, this has what the process used.
         self.put_in_file(key, &bytes);
@@ -155,7 +155,7 @@ impl Layer {
     }
 }
 
-/// Bytes together with what they mean.
+/// Bytes together with their decoded value.
 fn decoded<T>(bytes: Option<Bytes>, decode: impl Fn(&[u8]) -> Option<T>) -> Option<(Bytes, T)> {
     let bytes = bytes?;
     let value = decode(&bytes)?;

@@ -1,4 +1,4 @@
-//! What is known about single tools.
+//! Layer of tool metadata.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use crate::tiers::Tiers;
 
 const TTL: Duration = Duration::from_hours(24);
 
-/// Most tools of one tenant that are kept in memory whatever else is cached.
-const KEPT_MAX: usize = 100;
+/// Most tools of one tenant that are pinned in memory whatever else is cached.
+const PINNED_MAX: usize = 100;
 
-/// What is known about a tool, as JSON, each with the version that it is of.
+/// Tool metadata, as JSON, each with the version that it is of.
 #[derive(Clone, Debug)]
 pub struct ToolMetadata {
     layer: JsonLayer,
@@ -36,21 +36,21 @@ impl ToolMetadata {
         Self { layer: JsonLayer::new(tiers, "tool", TTL, incarnation), tiers: Arc::clone(tiers) }
     }
 
-    /// What is known about the tool of exactly this version, if it is cached and reads as a `T`.
+    /// Returns the metadata of exactly this version of a tool, if it is cached and decodes as a `T`.
     pub async fn get<T: DeserializeOwned>(&self, tool: &ToolKey, version: u64) -> Option<T> {
         let is_wanted = |found: &Versioned<T>| found.version == version;
         self.layer.get(&self.key(tool), is_wanted).await.map(|found| found.tool)
     }
 
-    /// Caches what is known about a tool in place of what is cached for any version of it.
+    /// Caches the metadata of a tool in place of that of any version of it.
     pub async fn put<T: Serialize + Sync>(&self, tool: &ToolKey, version: u64, metadata: &T) {
         self.layer.put(&self.key(tool), &Versioned { version, tool: metadata }).await;
     }
 
-    /// Says which tools of a tenant are kept in this process's memory, once they are there, until they expire: what
+    /// Pins tools of a tenant in this process's memory, once they are there, until they expire: what
     /// else is cached never pushes them out. Replaces what was said before; the first 100 count.
-    pub fn keep(&self, tenant: &Tenant, tools: &[ToolKey]) {
-        self.tiers.keep(tenant, tools.iter().take(KEPT_MAX).map(|tool| self.key(tool)));
+    pub fn pin(&self, tenant: &Tenant, tools: &[ToolKey]) {
+        self.tiers.pin(tenant, tools.iter().take(PINNED_MAX).map(|tool| self.key(tool)));
     }
 
     pub(crate) fn snapshot(&self) -> LayerSnapshot {
@@ -62,8 +62,9 @@ impl ToolMetadata {
     }
 }
 
-/// Drops what the store holds about these tools, whatever version it is of: for the cache invalidator, which learns
-/// that tools changed. What other processes have in memory or in files is of another version then, so never returned.
+/// Drops the metadata of these tools from the store, whatever version it is of: for the cache invalidator,
+/// which learns that tools changed. What other processes have in memory or in files is of another version
+/// then, so never returned.
 pub async fn drop_tools(store: &Store, incarnation: &str, tools: &[ToolKey]) -> Result<(), StoreError> {
     let keys: Vec<String> = tools.iter().map(|tool| keys::tool(incarnation, tool)).collect();
     store.delete(&keys).await

@@ -1,4 +1,4 @@
-//! Catalogue versions: up to which sequence of INDEXED each tenant's catalogue is known to be searchable.
+//! Catalog versions: up to which sequence of INDEXED each tenant's catalog is known to be searchable.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub struct Versions {
 }
 
 impl Versions {
-    /// Returns the versions in this store of the catalogue with this incarnation.
+    /// Returns the versions in this store of the catalog with this incarnation.
     pub fn new(store: Store, incarnation: &str) -> Self {
         Self::behind(store, Arc::from(incarnation), Arc::new(Breaker::new(store::DEPENDENCY)))
     }
@@ -30,16 +30,17 @@ impl Versions {
 
     /// Raises the tenant's version to `version` unless it is higher already. Returns the one that holds.
     ///
-    /// Only after the change is searchable. The cache invalidator must not miss one, so this calls the store even when that
-    /// is known to be down.
+    /// Only after the change is searchable. The cache invalidator must not miss one, so this calls the store
+    /// even when that is known to be down.
     pub async fn raise(&self, tenant: &Tenant, version: u64) -> Result<u64, StoreError> {
         self.store.raise_version(&self.key(tenant), version).await
     }
 
-    /// Returns the tenant's version; none when it is not known: the store does not answer, or is known to be down.
+    /// Returns the tenant's version; none when it is not known: the store does not answer, or is known to be
+    /// down.
     ///
-    /// `applied` is the version that the caller has applied itself. A store that answers and knows none, as after FLUSHALL,
-    /// gets this one, so that the version can be read again before the next change.
+    /// `applied` is the version that the caller has applied itself. A store that answers and knows none, as
+    /// after FLUSHALL, gets this one, so that the version can be read again before the next change.
     pub async fn current_or_restore(&self, tenant: &Tenant, applied: u64) -> Option<u64> {
         match self.read(tenant).await? {
             None if applied > 0 => self.raise(tenant, applied).await.ok(),

@@ -1,4 +1,4 @@
-//! Looking into the catalogue without searching: one tool, the domains, the versions.
+//! Looking into the catalog without searching: one tool, the domains, the versions.
 
 use std::collections::BTreeMap;
 
@@ -49,7 +49,7 @@ pub struct DomainsReply {
     pub catalog_version: u64,
 }
 
-/// How many tools a domain has.
+/// The number of tools in a domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DomainCount {
     /// The domain.
@@ -61,7 +61,7 @@ pub struct DomainCount {
 /// An announcement on `versions.v1.<tenant>`: everything up to these versions is searchable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VersionsAnnounced {
-    /// Whose catalogue.
+    /// The owner of the catalog.
     pub tenant: Tenant,
     /// Its version: the INDEXED sequence of its newest change.
     pub version: u64,

@@ -10,8 +10,8 @@ use crate::{ErrorCode, Fault, limits::PARAMETERS_DEPTH_MAX};
 
 /// Reads a JSON body, which is always an object. Unknown fields are ignored; an empty body reads as `{}`.
 ///
-/// The fault says what was wrong and where, by JSON pointer. Rules across fields are the caller's next step, for
-/// example [`SearchRequest::validate`](crate::SearchRequest::validate).
+/// The fault says what was wrong and where, by JSON pointer. Rules across fields are the caller's next step,
+/// for example [`SearchRequest::validate`](crate::SearchRequest::validate).
 pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
     let body = if body.is_empty() { b"{}" } else { body };
     let value = parse(body)?;

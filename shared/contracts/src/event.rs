@@ -1,4 +1,4 @@
-//! What a publisher says about a tool.
+//! The events that publishers send: a tool is registered, or removed.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

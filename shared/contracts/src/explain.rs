@@ -1,4 +1,4 @@
-//! Why an answer is what it is: the parts of a search reply that only a request with `explain` gets.
+//! The explanation of an answer: the fields of a search reply that only a request with `explain` gets.
 
 use std::collections::BTreeMap;
 
@@ -7,48 +7,48 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Domain, RoutedBy, Tenant, ToolId, ToolType};
 
-/// Why a result stands where it stands.
+/// The explanation of one result's rank.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
-    /// The lexical arm's view, where it found the tool.
+    /// Rank and score in the lexical arm, where it found the tool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lexical: Option<ArmScore>,
-    /// The dense arm's view, where it found the tool.
+    /// Rank and score in the dense arm, where it found the tool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dense: Option<ArmScore>,
     /// Whether the tool's name is in the query.
     pub exact_name: bool,
-    /// What each part adds to the score; they sum up to it.
+    /// The share of each component in the score; they sum up to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contributions: Option<Contributions>,
-    /// Terms of the query that the tool holds, and where.
+    /// Terms of the query that the tool holds, with their fields.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub matched: Vec<MatchedTerm>,
 }
 
-/// One arm's view of a result.
+/// Rank and score of a result in one arm.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ArmScore {
-    /// Place among the arm's hits, from 1.
+    /// Rank among the arm's hits, from 1.
     pub rank: u32,
-    /// As the arm computed it, before scaling.
+    /// Score as the arm computed it, before normalisation.
     pub score: f32,
 }
 
 /// The summands of a score.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Contributions {
-    /// By its words.
+    /// Of the lexical arm (BM25).
     pub lexical: f32,
-    /// By its meaning.
+    /// Of the dense arm (cosine of vectors).
     pub dense: f32,
-    /// By serving a part of a compound request that few others serve.
+    /// For serving a sentence of a compound request that few others serve.
     #[serde(default)]
     pub parts: f32,
-    /// By how well request and tool cover each other; for the best of both arms only.
+    /// Of the second-stage re-scoring by mutual coverage of request and tool; for the best of both arms only.
     #[serde(default)]
     pub coverage: f32,
-    /// By its name, where the query is one, or nearly.
+    /// For its name, where the query is one, or nearly.
     pub name: f32,
 }
 
@@ -61,15 +61,15 @@ pub struct MatchedTerm {
     pub fields: Vec<String>,
 }
 
-/// How an answer came about.
+/// The explanation of a whole answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchExplanation {
-    /// Which tools took part.
+    /// The predicate that chose the tools.
     pub filters: AppliedFilters,
     /// The domains that were weighed, the most likely first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<RouteCandidate>,
-    /// The pieces of the query that were looked for one by one; empty where it was only taken whole.
+    /// The sentences of the query that were searched one by one; empty where it was only searched whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<String>,
     /// The terms that were looked for.
@@ -84,7 +84,7 @@ pub struct SearchExplanation {
 /// The predicate of a search, as it was applied before ranking.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AppliedFilters {
-    /// Whose tools.
+    /// The owner of the tools.
     pub tenant: Tenant,
     /// Only this domain, where the search was kept to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,7 +101,7 @@ pub struct AppliedFilters {
     /// Never these tools.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<ToolId>,
-    /// How many tools were left to be ranked.
+    /// The number of tools left to be ranked.
     pub candidates: u64,
 }
 
@@ -110,9 +110,9 @@ pub struct AppliedFilters {
 pub struct RouteCandidate {
     /// The domain.
     pub domain: Domain,
-    /// Who proposed it.
+    /// The one that proposed it.
     pub by: RoutedBy,
-    /// How likely it is the right one, 0 to 1.
+    /// The probability that it is the right one, 0 to 1.
     pub confidence: f32,
 }
 
@@ -121,7 +121,7 @@ pub struct RouteCandidate {
 pub struct SearchedTerm {
     /// The term as it is indexed: lower case, stemmed.
     pub term: String,
-    /// What it counts beside a word of the query itself, which counts 1.
+    /// Its weight beside a word of the query itself, which weighs 1.
     pub weight: f32,
     /// Candidates that hold it.
     pub documents: u64,

@@ -1,4 +1,4 @@
-//! What was wrong, where, and what to do: the one error shape of the wire.
+//! The one error shape of the wire: the fault, its place in the body, and advice.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub enum ErrorCode {
     Busy,
     /// 500: a fault of the service itself.
     Internal,
-    /// 503: the part that could answer is down.
+    /// 503: the dependency that could answer is down.
     Unavailable,
     /// 504: the deadline passed first.
     Deadline,
@@ -39,7 +39,7 @@ impl ErrorCode {
         Self::Deadline,
     ];
 
-    /// The number on the wire.
+    /// Returns the number on the wire.
     pub const fn number(self) -> u16 {
         match self {
             Self::BadRequest => 400,
@@ -52,7 +52,7 @@ impl ErrorCode {
         }
     }
 
-    /// Whether the same request may succeed later.
+    /// Returns whether the same request may succeed later.
     pub const fn is_transient(self) -> bool {
         !matches!(self, Self::BadRequest | Self::NotFound)
     }
@@ -95,24 +95,24 @@ impl JsonSchema for ErrorCode {
 pub struct Fault {
     /// The kind of fault.
     pub code: ErrorCode,
-    /// What was wrong, in a sentence without a full stop.
+    /// The fault, as a sentence without a full stop.
     pub message: String,
     /// JSON pointer (RFC 6901) to the faulty value in the body, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
-    /// What to do about it.
+    /// Advice that ends the fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
 
 impl Fault {
-    /// A fault of the given kind, without place or advice yet. A message over
+    /// Returns a fault of the given kind, without place or advice yet. A message over
     /// [`FAULT_MESSAGE_BYTES_MAX`] bytes is cut.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: cut(message.into()), pointer: None, hint: None }
     }
 
-    /// A bad request at a place in the body.
+    /// Returns a bad request at a place in the body.
     pub fn bad(pointer: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(ErrorCode::BadRequest, message).at(pointer)
     }
@@ -132,8 +132,8 @@ impl Fault {
     }
 }
 
-/// Messages quote what was sent. Uncut, a rejection would carry a large event twice and outgrow the server's limit,
-/// and an event that cannot be rejected blocks everybody behind it.
+/// Messages quote what was sent. Uncut, a rejection would carry a large event twice and outgrow the server's
+/// limit, and an event that cannot be rejected blocks everybody behind it.
 fn cut(mut message: String) -> String {
     if message.len() > FAULT_MESSAGE_BYTES_MAX {
         message.truncate(message.floor_char_boundary(FAULT_MESSAGE_BYTES_MAX - '…'.len_utf8()));

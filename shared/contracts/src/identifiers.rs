@@ -1,15 +1,15 @@
-//! Where an identifier falls into words. One rule for the embedded text, the lexical index and the query.
+//! The split of an identifier into words. One rule for the embedded text, the lexical index and the query.
 
-/// The words of a text: runs of letters and digits, cut again where case says that a new word begins.
+/// Returns the words of a text: runs of letters and digits, cut again where case says that a new word begins.
 ///
-/// `createPullRequest`, `create_pull_request` and `repos/create-pull` all fall apart; `HTTPServer` gives `HTTP` and
-/// `Server`; digits stay with the letters before them (`ec2Instances` gives `ec2` and `Instances`). Slices keep
-/// their case.
+/// `createPullRequest`, `create_pull_request` and `repos/create-pull` all fall apart; `HTTPServer` gives
+/// `HTTP` and `Server`; digits stay with the letters before them (`ec2Instances` gives `ec2` and
+/// `Instances`). Slices keep their case.
 pub fn split(text: &str) -> Vec<&str> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|run| !run.is_empty()).flat_map(split_case).collect()
 }
 
-/// The words of a text with single spaces between them.
+/// Returns the words of a text with single spaces between them.
 pub fn spaced(text: &str) -> String {
     split(text).join(" ")
 }

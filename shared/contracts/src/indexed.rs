@@ -1,4 +1,4 @@
-//! What became searchable: the event that the whole read side is built from.
+//! The event of INDEXED: a tool became searchable, or is no more. The whole read side is built from it.
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
@@ -11,7 +11,7 @@ use crate::Tool;
 /// The vector of a tool's text; the only one a default model makes.
 pub const TEXT_VECTOR: &str = "text";
 
-/// An event on `indexed.v1.<tenant>.<domain>.<tool>`; its stream sequence is a catalogue version.
+/// An event on `indexed.v1.<tenant>.<domain>.<tool>`; its stream sequence is a catalog version.
 ///
 /// It is published only after the vector store confirmed the write, and carries all that a reader needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,12 +37,13 @@ pub enum IndexedEvent {
 
 impl IndexedEvent {
     /// Reads an event without looking for the place of a fault: several times faster than
-    /// [`decode`](crate::decode), for a reader that starts with all of INDEXED. Only our own workers write there.
+    /// [`decode`](crate::decode), for a reader that starts with all of INDEXED. Only our own workers write
+    /// there.
     pub fn from_json(body: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(body)
     }
 
-    /// Sequence in TOOLS of what this event reports.
+    /// Returns the sequence in TOOLS of the event that this one reports.
     pub const fn revision(&self) -> u64 {
         match self {
             Self::Indexed { revision, .. } | Self::Removed { revision } => *revision,

@@ -1,8 +1,8 @@
 //! The wire of ToolWeaver: what publishers, agents and the services say to each other over NATS.
 //!
-//! Here live the types of every message, their limits, the subjects they travel on, and the JSON Schema generated
-//! from them. A value of these types is valid: parsing happens once, at the edge, and names the fault by JSON pointer.
-//! Here does **not** live: any connection, stream, storage or ranking.
+//! Here live the types of every message, their limits, the subjects they travel on, and the JSON Schema
+//! generated from them. A value of these types is valid: parsing happens once, at the edge, and names the
+//! fault by JSON pointer. Here does **not** live: any connection, stream, storage or ranking.
 
 mod catalog;
 mod decode;
@@ -17,6 +17,7 @@ mod predicate;
 mod rejection;
 pub mod schema;
 mod search;
+mod shard;
 mod status;
 pub mod subjects;
 mod tool;
@@ -37,5 +38,6 @@ pub use search::{
     Budget, CutTool, Detail, Routed, RoutedBy, SearchReply, SearchRequest, SearchResult, SearchStatus,
     ServedFrom, Shape, Strategy,
 };
+pub use shard::{ShardAnnounced, ShardDense, ShardHit, ShardLexical, ShardReply, ShardRequest, ShardScoring};
 pub use status::{Health, Part, StatusReply, StatusRequest, StreamStatus};
 pub use tool::{Tool, ToolType};

@@ -1,4 +1,5 @@
-//! The limits of the wire, in one place. Each is stated in the JSON Schema or checked with a [`Fault`](crate::Fault).
+//! The limits of the wire, in one place. Each is stated in the JSON Schema or checked with a
+//! [`Fault`](crate::Fault).
 
 /// Largest body of a tool event, in bytes.
 pub const EVENT_BYTES_MAX: usize = 256 * 1024;
@@ -12,7 +13,8 @@ pub const DESCRIPTION_BYTES_MAX: usize = 16 * 1024;
 pub const PARAMETERS_DEPTH_MAX: usize = 32;
 /// Most entries in each of `tags`, `examples` and `allowed_roles`.
 pub const LIST_ENTRIES_MAX: usize = 128;
-/// Longest entry of `tags` and `allowed_roles`, and longest `version`, `publisher` and `last_updated`, in bytes.
+/// Longest entry of `tags` and `allowed_roles`, and longest `version`, `publisher` and `last_updated`, in
+/// bytes.
 pub const LABEL_BYTES_MAX: usize = 256;
 /// Longest entry of `examples`, in bytes of UTF-8.
 pub const EXAMPLE_BYTES_MAX: usize = 2 * 1024;
@@ -30,5 +32,5 @@ pub const WAIT_MS_MAX: u64 = 30_000;
 pub const EXCLUDE_ENTRIES_MAX: usize = 1_000;
 /// Longest message of a fault, in bytes; what was wrong is quoted, and a publisher may have sent much of it.
 pub const FAULT_MESSAGE_BYTES_MAX: usize = 1024;
-/// How much of a rejected event is kept in REJECTED, in bytes.
+/// Bytes of a rejected event that REJECTED keeps at most.
 pub const REJECTED_ORIGINAL_BYTES_MAX: usize = EVENT_BYTES_MAX;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::limits::{SCOPE_BYTES_MAX, TOOL_NAME_BYTES_MAX};
 
-/// Why a text is not a name.
+/// The reason why a text is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// The text is empty or blank.
@@ -34,7 +34,7 @@ pub enum NameError {
         what: &'static str,
         /// The first such character.
         found: char,
-        /// What is allowed, in words.
+        /// The rule, in words.
         allowed: &'static str,
     },
     /// A tool id has no dot between domain and tool name.
@@ -51,7 +51,7 @@ macro_rules! name {
         pub struct $name(String);
 
         impl $name {
-            /// The name as text.
+            /// Returns the name as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -99,17 +99,17 @@ macro_rules! name {
 }
 
 name!(
-    /// Who owns a catalogue: `[a-z0-9_-]{1,64}`. Nothing is ever shared between tenants.
+    /// The owner of a catalog: `[a-z0-9_-]{1,64}`. Nothing is ever shared between tenants.
     Tenant,
     check_tenant,
-    scope_schema("Who owns a catalogue.")
+    scope_schema("Who owns a catalog.")
 );
 
 name!(
-    /// A shard of a tenant's catalogue: `[a-z0-9_-]{1,64}`.
+    /// A shard of a tenant's catalog: `[a-z0-9_-]{1,64}`.
     Domain,
     check_domain,
-    scope_schema("A shard of a tenant's catalogue.")
+    scope_schema("A shard of a tenant's catalog.")
 );
 
 name!(
@@ -128,14 +128,14 @@ name!(
 );
 
 impl Default for Tenant {
-    /// `default`.
+    /// Returns `default`.
     fn default() -> Self {
         Self("default".to_owned())
     }
 }
 
 impl Default for Domain {
-    /// `general`.
+    /// Returns `general`.
     fn default() -> Self {
         Self("general".to_owned())
     }
@@ -242,7 +242,7 @@ impl JsonSchema for ToolId {
 /// The identity of a tool. Everything about a tool, in every store, hangs on it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ToolKey {
-    /// Who owns it.
+    /// The owner of the tool.
     pub tenant: Tenant,
     /// Its shard.
     pub domain: Domain,
@@ -251,7 +251,8 @@ pub struct ToolKey {
 }
 
 impl ToolKey {
-    /// Point id in vector stores: `UUIDv5` (RFC 9562) of `tenant/domain/tool_name` in our own namespace.
+    /// Returns the point id in vector stores: `UUIDv5` (RFC 9562) of `tenant/domain/tool_name` in our own
+    /// namespace.
     ///
     /// Tenant and domain hold no slash, so that two keys never share a text.
     pub fn point_id(&self) -> Uuid {
@@ -260,7 +261,7 @@ impl ToolKey {
         Uuid::new_v5(&NAMESPACE, self.to_string().as_bytes())
     }
 
-    /// The tool's name within its tenant.
+    /// Returns the tool's name within its tenant.
     pub fn tool_id(&self) -> ToolId {
         ToolId { domain: self.domain.clone(), tool_name: self.tool_name.clone() }
     }

@@ -1,4 +1,4 @@
-//! Who may see what: the one predicate of search, get, facets and cache keys.
+//! The visibility of tools: the one predicate of search, get, facets and cache keys.
 
 use std::collections::BTreeSet;
 
@@ -19,14 +19,15 @@ pub struct Predicate {
     pub tool_types: BTreeSet<ToolType>,
     /// Tools with at least one of these tags; empty means all.
     pub tags: BTreeSet<String>,
-    /// Roles of the caller. A tool without `allowed_roles` is for everyone, another for who carries one of them.
+    /// Roles of the caller. A tool without `allowed_roles` is for everyone, another for who carries one of
+    /// them.
     pub roles: BTreeSet<String>,
     /// Never these tools.
     pub exclude: BTreeSet<ToolId>,
 }
 
 impl Predicate {
-    /// All that a caller without roles may see of a tenant.
+    /// Returns all that a caller without roles may see of a tenant.
     pub fn tenant(tenant: Tenant) -> Self {
         Self {
             tenant,
@@ -38,21 +39,21 @@ impl Predicate {
         }
     }
 
-    /// The same within one domain.
+    /// Narrows it to one domain.
     #[must_use]
     pub fn in_domain(mut self, domain: Domain) -> Self {
         self.domain = Some(domain);
         self
     }
 
-    /// The same for a caller with these roles.
+    /// Widens it to a caller with these roles.
     #[must_use]
     pub fn with_roles(mut self, roles: impl IntoIterator<Item = String>) -> Self {
         self.roles.extend(roles);
         self
     }
 
-    /// Whether a tool is among those meant.
+    /// Returns whether a tool is among those meant.
     pub fn admits(&self, key: &ToolKey, tool: &Tool) -> bool {
         self.tenant == key.tenant
             && self.domain.as_ref().is_none_or(|domain| *domain == key.domain)

@@ -9,17 +9,17 @@ use crate::{Fault, limits::REJECTED_ORIGINAL_BYTES_MAX};
 /// A message on `rejected.v1.<tenant>.<domain>.<tool>`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rejection {
-    /// Why, where, and what to do.
+    /// The fault, its place in the event, and advice.
     pub reason: Fault,
     /// Subject the event was published on.
     pub subject: String,
     /// Its sequence in its stream.
     pub revision: u64,
-    /// How often it was delivered.
+    /// The number of its deliveries.
     pub attempts: u64,
     /// When it was given up, RFC 3339.
     pub rejected_at: String,
-    /// What was published.
+    /// The body that was published.
     pub original: Original,
 }
 
@@ -45,7 +45,8 @@ impl Original {
     pub fn new(body: &[u8]) -> Self {
         let kept = &body[..body.len().min(REJECTED_ORIGINAL_BYTES_MAX)];
         let truncated = kept.len() < body.len();
-        // Control characters grow sixfold as JSON text; base64 keeps such a body under the server's message limit.
+        // Control characters grow sixfold as JSON text; base64 keeps such a body under the server's message
+        // limit.
         let text = std::str::from_utf8(kept).ok().filter(|text| !truncated && is_readable(text));
         Self {
             bytes: body.len(),
@@ -56,7 +57,7 @@ impl Original {
     }
 }
 
-/// Whether a text is text: no control characters but line ends and tabs.
+/// Returns whether a text is text: no control characters but line ends and tabs.
 fn is_readable(text: &str) -> bool {
     !text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
 }

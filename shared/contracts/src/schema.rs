@@ -7,10 +7,10 @@ use crate::{
     SearchRequest, StatusReply, StatusRequest, ToolEvent, VersionsAnnounced,
 };
 
-/// Every message, by the stem of its file in `schemas/`.
+/// Returns the schema of every message, by the stem of its file in `schemas/`.
 ///
-/// A field is required where each side needs it: in what others write (requests, tool events), what they must send;
-/// in what we write, what they can rely on.
+/// A field is required where each side needs it: in what others write (requests, tool events), what they must
+/// send; in what we write, what they can rely on.
 pub fn documents() -> Vec<(&'static str, Schema)> {
     vec![
         ("tool-event", written_by_others::<ToolEvent>()),

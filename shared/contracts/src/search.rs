@@ -16,10 +16,10 @@ use crate::{
 /// A request on `search.v1.<tenant>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchRequest {
-    /// What the agent wants to do, in its own words; not blank, at most 8 KiB of UTF-8.
+    /// The agent's intent, in its own words; not blank, at most 8 KiB of UTF-8.
     #[schemars(length(min = 1, max = QUERY_BYTES_MAX))]
     pub query: String,
-    /// How many results at most, 1 to 100; 10 where absent.
+    /// The most results to return, 1 to 100; 10 where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = TOP_K_MAX), extend("default" = TOP_K_DEFAULT))]
     pub top_k: Option<u32>,
@@ -41,24 +41,24 @@ pub struct SearchRequest {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = EXCLUDE_ENTRIES_MAX))]
     pub exclude: Vec<ToolId>,
-    /// Answer only from this catalogue version or a later one.
+    /// Answer only from this catalog version or a later one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_version: Option<u64>,
     /// Answer only once this revision (the sequence of a publish ack) is searchable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_revision: Option<u64>,
-    /// How long to wait for `min_version` or `min_revision`, in milliseconds, at most 30,000.
+    /// The time to wait for `min_version` or `min_revision`, in milliseconds, at most 30,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = WAIT_MS_MAX))]
     pub wait_ms: Option<u64>,
-    /// How much of each tool to return.
+    /// The detail in which each tool is returned.
     #[serde(default)]
     pub detail: Detail,
     /// Also give the tools ready-made for this vendor's interface, in `shaped` of the reply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shape: Option<Shape>,
-    /// How many tokens of a prompt the tools may take, 1 to 1,000,000: the best that fit are returned, and `budget` of
-    /// the reply says which did not.
+    /// The token budget of the tools, 1 to 1,000,000: the best that fit are returned, and `budget` of the
+    /// reply names those that did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = BUDGET_TOKENS_MAX))]
     pub budget_tokens: Option<u32>,
@@ -68,7 +68,7 @@ pub struct SearchRequest {
 }
 
 impl SearchRequest {
-    /// A request with the defaults.
+    /// Returns a request with the defaults.
     pub fn new(query: impl Into<String>) -> Self {
         Self {
             query: query.into(),
@@ -131,12 +131,13 @@ impl SearchRequest {
         Ok(())
     }
 
-    /// How many results are asked for.
+    /// Returns the number of results asked for.
     pub fn top_k(&self) -> usize {
         self.top_k.unwrap_or(TOP_K_DEFAULT) as usize
     }
 
-    /// Which tools the request is about, in the whole tenant: `domain` is where to look first, not a limit.
+    /// Returns the predicate of the request over the whole tenant: `domain` is where to look first, not a
+    /// limit.
     pub fn predicate(&self, tenant: Tenant) -> Predicate {
         Predicate {
             tenant,
@@ -149,7 +150,7 @@ impl SearchRequest {
     }
 }
 
-/// How much of each tool a reply carries.
+/// The detail in which a reply carries each tool.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Detail {
@@ -162,7 +163,7 @@ pub enum Detail {
     Schema,
 }
 
-/// What a model's vendor wants tools to look like.
+/// The form in which a model's vendor takes tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Shape {
@@ -179,35 +180,36 @@ pub enum Shape {
 /// The answer to a search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchReply {
-    /// Names this answer in logs and traces.
+    /// Id of this answer in logs and traces.
     pub search_id: String,
-    /// The verdict.
+    /// The relevance decision.
     pub status: SearchStatus,
-    /// How sure the verdict is that something fits, 0 to 1, calibrated for the catalogue; absent where nothing could be
-    /// told.
+    /// The probability that something fits, 0 to 1, calibrated for the catalog; absent where the relevance
+    /// decision could not be made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f32>,
-    /// Best first.
+    /// The tools found, best first.
     pub results: Vec<SearchResult>,
-    /// With `shape`: the results in that shape, in the order of `results`, one for each.
+    /// The results in the form asked for with `shape`, in the order of `results`, one for each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shaped: Vec<Value>,
-    /// With `budget_tokens`: what was spent, and what was left out.
+    /// The use of the token budget, with `budget_tokens`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
     /// Every change up to this version of INDEXED is in the answer.
     pub catalog_version: u64,
-    /// Age of the oldest change in INDEXED that this worker has not applied yet, in milliseconds; 0 when caught up.
+    /// Age of the oldest change in INDEXED that this worker has not applied yet, in milliseconds; 0 when
+    /// caught up.
     pub lag_ms: u64,
     /// Name of the ranking configuration.
     pub ranker: String,
-    /// Whether the answer was computed or remembered.
+    /// The source of the answer: computed, or cached.
     pub served_from: ServedFrom,
-    /// Parts that should have helped and could not; empty in good days.
+    /// Dependencies that should have taken part and could not; empty when all is well.
     pub degraded: Vec<String>,
-    /// Where was searched, and how.
+    /// The domain that was searched, and the strategy.
     pub routed: Routed,
-    /// How the answer came about, with `explain`.
+    /// The explanation of the answer, with `explain`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explain: Option<SearchExplanation>,
     /// Time from request to reply inside the worker, in milliseconds.
@@ -221,24 +223,24 @@ pub struct SearchResult {
     pub tool_id: ToolId,
     /// Its name.
     pub tool_name: ToolName,
-    /// Its shard.
+    /// Its domain, which is its shard.
     pub domain: Domain,
-    /// What runs it.
+    /// The kind of runtime that runs it.
     pub tool_type: ToolType,
-    /// What it does; empty with `detail = name`.
+    /// Its description; empty with `detail = name`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// Higher is better; comparable within one reply only.
+    /// Its score: higher is better; comparable within one reply only.
     pub score: f32,
-    /// All of it, with `detail = schema`.
+    /// The whole tool, with `detail = schema`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool: Option<Tool>,
-    /// Why it stands here, with `explain`.
+    /// The explanation of its rank, with `explain`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explain: Option<Explanation>,
 }
 
-/// What a limited prompt was spent on.
+/// The use of the token budget.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Budget {
     /// The request's `budget_tokens`.
@@ -259,46 +261,46 @@ pub struct CutTool {
     pub tokens: u32,
 }
 
-/// The verdict of a search.
+/// The relevance decision of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SearchStatus {
     /// Some result is likely right.
     Matched,
-    /// Nothing in the catalogue seems to fit; the results are the nearest there are.
+    /// Nothing in the catalog seems to fit; the results are the nearest there are.
     NothingRelevant,
-    /// The parts that could tell are down.
+    /// No decision: the dependencies that it needs are down.
     CannotSay,
 }
 
-/// Where an answer came from.
+/// The source of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ServedFrom {
     /// Computed for this request.
     Index,
-    /// Remembered from an equal request on the same catalogue.
+    /// Cached from an equal request on the same catalog.
     Cache,
 }
 
-/// Where was searched, and how.
+/// The domain that was searched, and the strategy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Routed {
     /// The domain that was searched first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<Domain>,
-    /// Who chose it.
+    /// The one that chose it.
     pub by: RoutedBy,
-    /// How sure the choice was, 0 to 1; absent where nobody had to choose.
+    /// The confidence in the choice, 0 to 1; absent where nobody had to choose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f32>,
     /// Whether the domain had too few good matches, so that the whole tenant was searched.
     pub fell_back: bool,
-    /// How was searched.
+    /// The strategy of a search.
     pub strategy: Strategy,
 }
 
-/// Who chose the domain.
+/// The one that chose the domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RoutedBy {
@@ -310,11 +312,11 @@ pub enum RoutedBy {
     Centroid,
     /// A language model.
     Llm,
-    /// Nobody: the whole tenant was searched.
+    /// None was chosen: the whole tenant was searched.
     None,
 }
 
-/// How was searched.
+/// The strategy of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
@@ -322,7 +324,7 @@ pub enum Strategy {
     Hybrid,
     /// So few candidates that all are returned.
     All,
-    /// Words only, because the dense arm is down.
+    /// BM25 only, because the dense arm is down.
     Lexical,
     /// Vectors only, because the lexical arm is down.
     Dense,

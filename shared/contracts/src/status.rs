@@ -1,4 +1,4 @@
-//! How the system is, as one query worker sees it.
+//! The state of the system, as one query worker sees it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,7 @@ pub struct StatusReply {
     pub ranker: String,
     /// The three streams; one that could not be read is missing.
     pub streams: Vec<StreamStatus>,
-    /// The parts it depends on.
+    /// The dependencies of the worker.
     pub parts: Vec<Part>,
     /// Seconds since it started.
     pub uptime_s: u64,
@@ -57,18 +57,18 @@ pub struct StreamStatus {
     pub last_sequence: u64,
 }
 
-/// One part of the system.
+/// One dependency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Part {
     /// `nats`, `vectors`, `cache`, `model`.
     pub name: String,
-    /// How it is.
+    /// Its current state.
     pub health: Health,
     /// Which one it is, or what is wrong.
     pub detail: String,
 }
 
-/// How a part is.
+/// The state of a dependency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {

@@ -8,27 +8,27 @@ use crate::{Domain, ErrorCode, Fault, NameError, Tenant, ToolKey, ToolName};
 
 /// The stream of what publishers said.
 pub const TOOLS_STREAM: &str = "TOOLS";
-/// The stream of what became searchable; its sequence is the catalogue version.
+/// The stream of what became searchable; its sequence is the catalog version.
 pub const INDEXED_STREAM: &str = "INDEXED";
 /// The stream of what could not be accepted.
 pub const REJECTED_STREAM: &str = "REJECTED";
 
-/// What TOOLS captures.
+/// The subjects that TOOLS captures.
 pub const TOOLS_SUBJECTS: &str = "tools.v1.*.*.*";
-/// What INDEXED captures.
+/// The subjects that INDEXED captures.
 pub const INDEXED_SUBJECTS: &str = "indexed.v1.*.*.*";
-/// What REJECTED captures.
+/// The subjects that REJECTED captures.
 pub const REJECTED_SUBJECTS: &str = "rejected.v1.*.*.*";
 
-/// What the search endpoint listens on: `search.v1.<tenant>`.
+/// The subjects of the search endpoint: `search.v1.<tenant>`.
 pub const SEARCH_SUBJECTS: &str = "search.v1.*";
-/// What the get endpoint listens on: `get.v1.<tenant>`.
+/// The subjects of the get endpoint: `get.v1.<tenant>`.
 pub const GET_SUBJECTS: &str = "get.v1.*";
-/// What the domains endpoint listens on: `domains.v1.<tenant>`.
+/// The subjects of the domains endpoint: `domains.v1.<tenant>`.
 pub const DOMAINS_SUBJECTS: &str = "domains.v1.*";
-/// Where new versions of all tenants are announced: `versions.v1.<tenant>`.
+/// The subjects of announced versions, of all tenants: `versions.v1.<tenant>`.
 pub const VERSIONS_SUBJECTS: &str = "versions.v1.*";
-/// What the status endpoint listens on.
+/// The subject of the status endpoint.
 pub const STATUS_SUBJECT: &str = "status.v1";
 
 const TOOLS_PREFIX: &str = "tools.v1.";
@@ -42,17 +42,17 @@ const SCOPES: &str = "tenant and domain are [a-z0-9_-]{1,64}";
 const ENCODING: &str =
     "percent-encode every byte of the tool name outside A-Z, a-z, 0-9, _ and - with upper-case hex";
 
-/// `tools.v1.<tenant>.<domain>.<tool>`.
+/// Returns `tools.v1.<tenant>.<domain>.<tool>`.
 pub fn tools(key: &ToolKey) -> String {
     tool_subject(TOOLS_PREFIX, key)
 }
 
-/// `indexed.v1.<tenant>.<domain>.<tool>`.
+/// Returns `indexed.v1.<tenant>.<domain>.<tool>`.
 pub fn indexed(key: &ToolKey) -> String {
     tool_subject(INDEXED_PREFIX, key)
 }
 
-/// The REJECTED subject for an event published on `subject`, whatever its tokens hold.
+/// Returns the REJECTED subject for an event published on `subject`, whatever its tokens hold.
 pub fn rejected(subject: &str) -> String {
     let rest = subject
         .strip_prefix(TOOLS_PREFIX)
@@ -61,32 +61,33 @@ pub fn rejected(subject: &str) -> String {
     format!("{REJECTED_PREFIX}{rest}")
 }
 
-/// `search.v1.<tenant>`.
+/// Returns `search.v1.<tenant>`.
 pub fn search(tenant: &Tenant) -> String {
     format!("search.v1.{tenant}")
 }
 
-/// What the owner of a domain listens on: `search.v1.<tenant>.<domain>`.
+/// Returns the subject of the owner of a domain: `search.v1.<tenant>.<domain>`.
 pub fn search_in_domain(domain: &Domain) -> String {
     format!("search.v1.*.{domain}")
 }
 
-/// `get.v1.<tenant>`.
+/// Returns `get.v1.<tenant>`.
 pub fn get(tenant: &Tenant) -> String {
     format!("get.v1.{tenant}")
 }
 
-/// `domains.v1.<tenant>`.
+/// Returns `domains.v1.<tenant>`.
 pub fn domains(tenant: &Tenant) -> String {
     format!("domains.v1.{tenant}")
 }
 
-/// `versions.v1.<tenant>`: where a new catalogue version is announced (core NATS, no reply).
+/// Returns `versions.v1.<tenant>`: where a new catalog version is announced (core NATS, no reply).
 pub fn versions(tenant: &Tenant) -> String {
     format!("versions.v1.{tenant}")
 }
 
-/// Name of the durable consumer of TOOLS that indexes for a model, by the short form of its fingerprint.
+/// Returns the name of the durable consumer of TOOLS that indexes for a model, by the short form of its
+/// fingerprint.
 ///
 /// A new model gets a new consumer, which reads all of TOOLS again; that is how an index is rebuilt.
 pub fn embedding_consumer(fingerprint: &str) -> String {
@@ -112,7 +113,7 @@ pub fn parse_tenant(subject: &str) -> Result<Tenant, Fault> {
     })
 }
 
-/// Tenant and domain of `search.v1.<tenant>` or `search.v1.<tenant>.<domain>`.
+/// Returns tenant and domain of `search.v1.<tenant>` or `search.v1.<tenant>.<domain>`.
 pub fn parse_search(subject: &str) -> Result<(Tenant, Option<Domain>), Fault> {
     let rest = subject.strip_prefix("search.v1.").unwrap_or_default();
     let (tenant, domain) =

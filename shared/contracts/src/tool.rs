@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// What runs a tool.
+/// The kind of runtime that runs a tool.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -27,7 +27,7 @@ pub enum ToolType {
 }
 
 impl ToolType {
-    /// The name on the wire.
+    /// Returns the name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::McpWorker => "mcp_worker",
@@ -42,14 +42,14 @@ impl ToolType {
 pub struct Tool {
     /// Its name, unique within tenant and domain; equal to the subject's last token, decoded.
     pub tool_name: ToolName,
-    /// What runs it.
+    /// The kind of runtime that runs it.
     #[serde(default)]
     pub tool_type: ToolType,
     /// Its shard; an event that leaves it out means the domain of its subject.
     #[serde(default)]
     #[schemars(transform = without_default)]
     pub domain: Domain,
-    /// What it does, in words; at most 16 KiB of UTF-8.
+    /// Its description, in words; at most 16 KiB of UTF-8.
     #[serde(default)]
     #[schemars(length(max = DESCRIPTION_BYTES_MAX))]
     pub description: String,
@@ -72,7 +72,7 @@ pub struct Tool {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = LIST_ENTRIES_MAX), inner(length(min = 1, max = EXAMPLE_BYTES_MAX)))]
     pub examples: Vec<String>,
-    /// Who published it; at most 256 bytes.
+    /// The publisher's name; at most 256 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = LABEL_BYTES_MAX))]
     pub publisher: Option<String>,
@@ -83,7 +83,8 @@ pub struct Tool {
 }
 
 impl Tool {
-    /// Checks the limits that the types do not hold. Pointers start at `prefix`, the place of the tool in its body.
+    /// Checks the limits that the types do not hold. Pointers start at `prefix`, the place of the tool in its
+    /// body.
     pub(crate) fn validate(&self, prefix: &str) -> Result<(), Fault> {
         check_bytes(prefix, "description", &self.description, DESCRIPTION_BYTES_MAX)?;
         for (field, text) in
@@ -132,7 +133,7 @@ pub(crate) fn check_list(prefix: &str, field: &str, list: &[String], bytes_max: 
     Ok(())
 }
 
-/// The default of `domain` depends on the subject, so the schema must not promise one.
+/// Removes the default: that of `domain` depends on the subject, so the schema must not promise one.
 fn without_default(schema: &mut Schema) {
     schema.remove("default");
 }
@@ -148,7 +149,8 @@ fn check_bytes(prefix: &str, field: &str, text: &str, bytes_max: usize) -> Resul
     .hint("shorten it"))
 }
 
-/// Nesting depth of an object; the object itself counts 1. Iterative, so that no input can overflow the stack.
+/// Returns the nesting depth of an object; the object itself counts 1. Iterative, so that no input can
+/// overflow the stack.
 fn depth_of(object: &Map<String, Value>) -> usize {
     let mut deepest = 1;
     let mut open: Vec<(&Value, usize)> = object.values().map(|value| (value, 2)).collect();

@@ -1,4 +1,5 @@
-//! Prints how fast a model folder embeds on this machine: one line for each device, number of threads and shape.
+//! Prints how fast a model folder embeds on this machine: one line for each device, number of threads and
+//! shape.
 //!
 //! usage: `embed_speed MODEL_DIR`
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]

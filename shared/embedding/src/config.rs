@@ -9,7 +9,7 @@ use crate::{Candle, Hashing, Limits, LoadError, Model, Prefixes};
 /// Options of the embedding model.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ModelConfig {
-    /// How texts become vectors
+    /// The kind of model that makes vectors of texts
     #[arg(long = "model", env = "TOOLWEAVER_MODEL", value_enum, default_value_t = ModelKind::Candle)]
     pub kind: ModelKind,
 
@@ -17,7 +17,7 @@ pub struct ModelConfig {
     #[arg(long, env = "TOOLWEAVER_MODEL_DIR", value_name = "DIR")]
     pub model_dir: Option<PathBuf>,
 
-    /// Where vectors are computed
+    /// The device that computes vectors
     #[arg(long, env = "TOOLWEAVER_DEVICE", value_enum, default_value_t = DeviceChoice::Auto)]
     pub device: DeviceChoice,
 
@@ -35,7 +35,8 @@ pub struct ModelConfig {
 }
 
 impl ModelConfig {
-    /// All faults at once, each a sentence that names the variable. The folder's contents are [`load`]'s to judge.
+    /// Returns all faults at once, each a sentence that names the variable. The folder's contents are
+    /// [`load`]'s to judge.
     pub fn validate(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if self.kind == ModelKind::Candle {
@@ -54,7 +55,7 @@ impl ModelConfig {
         faults
     }
 
-    /// The limits for an embedder in front of this model.
+    /// Returns the limits for an embedder in front of this model.
     pub fn limits(&self) -> Limits {
         Limits { tokens_per_batch_max: self.tokens_per_batch_max, ..Limits::default() }
     }
@@ -69,7 +70,7 @@ pub enum ModelKind {
     Hashing,
 }
 
-/// Where vectors are computed.
+/// The device that computes vectors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum DeviceChoice {
     /// The first GPU if this binary can use one and one is there, else the CPU
@@ -80,9 +81,15 @@ pub enum DeviceChoice {
     Cuda,
 }
 
-/// Loads the model that `config` names, and logs which one it is and where it runs. Blocks for a fraction of a
-/// second.
-pub fn load(config: &ModelConfig) -> Result<Arc<dyn Model>, LoadError> {
+/// Loads the model that `config` names, on a thread that may block, and logs its name and device.
+pub async fn load(config: &ModelConfig) -> Result<Arc<dyn Model>, LoadError> {
+    let config = config.clone();
+    let loading = tokio::task::spawn_blocking(move || load_blocking(&config));
+    loading.await.expect("loading a model reports its errors")
+}
+
+/// Loads the model that `config` names, and logs its name and device. Blocks for a fraction of a second.
+pub fn load_blocking(config: &ModelConfig) -> Result<Arc<dyn Model>, LoadError> {
     let started = std::time::Instant::now();
     let model: Arc<dyn Model> = match config.kind {
         ModelKind::Hashing => {

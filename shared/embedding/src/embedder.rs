@@ -15,10 +15,10 @@ pub struct Embedder {
     requests: mpsc::Sender<Request>,
     counters: Arc<Counters>,
     fingerprint: Fingerprint,
-    dimensions: usize,
+    dimensions: NonZeroUsize,
 }
 
-/// How much an embedder takes on at once.
+/// The limits of the work that an embedder takes on at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Tokens of one batch, padding included.
@@ -32,7 +32,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 4096 tokens a batch, one request waiting so that exactly one is prefetched, a minute on the CPU.
+    /// Returns 4096 tokens a batch, one request waiting so that exactly one is prefetched, a minute on the
+    /// CPU.
     fn default() -> Self {
         Self {
             tokens_per_batch_max: const { NonZeroUsize::new(4096).unwrap() },
@@ -42,16 +43,16 @@ impl Default for Limits {
     }
 }
 
-/// Why texts were not embedded.
+/// The reason why texts were not embedded.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum EmbedError {
     /// The model failed on one of the texts, or on a text of the same batch.
     #[error("cannot embed {texts} texts")]
     Model {
-        /// How many texts were asked for.
+        /// The number of texts asked for.
         texts: usize,
-        /// What the model said.
+        /// The model's error.
         #[source]
         source: Arc<ModelError>,
     },
@@ -61,7 +62,7 @@ pub enum EmbedError {
 }
 
 impl EmbedError {
-    /// Whether the same texts may succeed later, in this process or in the one that replaces it.
+    /// Returns whether the same texts may succeed later, in this process or in the one that replaces it.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Model { source, .. } => source.is_transient(),
@@ -89,7 +90,7 @@ impl Embedder {
         handle
     }
 
-    /// One vector of length 1 for each text, in the order of the texts, all of the same `role`.
+    /// Computes one vector of length 1 for each text, in the order of the texts, all of the same `role`.
     ///
     /// The texts come without prefix; the model puts it before them.
     ///
@@ -103,7 +104,7 @@ impl Embedder {
         answer.await.map_err(|_| EmbedError::Stopped)?
     }
 
-    /// Whether the thread still runs. It ends by itself only when it panicked.
+    /// Returns whether the thread still runs. It ends by itself only when it panicked.
     pub fn is_alive(&self) -> bool {
         !self.requests.is_closed()
     }
@@ -113,18 +114,18 @@ impl Embedder {
         self.requests.closed().await;
     }
 
-    /// What was done so far.
+    /// Returns the totals since the start.
     pub fn stats(&self) -> Stats {
         self.counters.snapshot()
     }
 
-    /// The model's identity.
+    /// Returns the model's identity.
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
     }
 
-    /// Numbers in a vector.
-    pub fn dimensions(&self) -> usize {
+    /// Returns the dimensions of the model's vectors.
+    pub fn dimensions(&self) -> NonZeroUsize {
         self.dimensions
     }
 }
@@ -144,7 +145,7 @@ struct Open {
     reply: Option<oneshot::Sender<Result<Vec<Vec<f32>>, EmbedError>>>,
 }
 
-/// Where a vector goes: the request and the text's place in it.
+/// The destination of a vector: the request and the text's place in it.
 type Place = (usize, usize);
 
 struct Worker {
@@ -269,7 +270,8 @@ impl Worker {
         Arc::clone(&self.model)
     }
 
-    /// The model on the CPU in place of `full`, which failed with `error`; that error if `full` is on the CPU.
+    /// Returns the model on the CPU in place of `full`, which failed with `error`; that error if `full` is on
+    /// the CPU.
     fn move_to_cpu(
         &mut self,
         full: &Arc<dyn Model>,

@@ -6,13 +6,13 @@ use sha2::{Digest, Sha256};
 
 /// A name for people and a hash for programs.
 ///
-/// The hash covers the weights, the tokenizer, the shape, pooling, normalisation, the length limit, the prefix of
-/// passages and the version of the [text template](crate::template). Equal hashes mean interchangeable vectors; the
-/// name is the folder's and decides nothing.
+/// The hash covers the weights, the tokenizer, the shape, pooling, normalisation, the length limit, the
+/// prefix of passages and the version of the [text template](crate::template). Equal hashes mean
+/// interchangeable vectors; the name is the folder's and decides nothing.
 ///
-/// The prefix of queries is not part of it: it changes no vector that is stored, so another one must not ask for
-/// another index, nor keep a search apart from tools that were indexed without knowing it. It does change the vectors
-/// of queries, and what is remembered of them goes by [`Fingerprint::query_hex`].
+/// The prefix of queries is not part of it: it changes no vector that is stored, so another one must not ask
+/// for another index, nor keep a search apart from tools that were indexed without knowing it. It does change
+/// the vectors of queries, and what is cached of them goes by [`Fingerprint::query_hex`].
 #[derive(Debug, Clone)]
 pub struct Fingerprint {
     name: String,
@@ -21,10 +21,10 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// Hashes `parts`: what each is, and its contents or their own hash.
-    pub(crate) fn new(name: impl Into<String>, parts: &[(&str, &[u8])]) -> Self {
+    /// Hashes `components`: the label of each, and its contents or their own hash.
+    pub(crate) fn new(name: impl Into<String>, components: &[(&str, &[u8])]) -> Self {
         let mut hasher = Sha256::new();
-        for (label, content) in parts {
+        for (label, content) in components {
             // Lengths keep ("ab", "c") and ("a", "bc") apart.
             for field in [label.as_bytes(), content] {
                 hasher.update((field.len() as u64).to_le_bytes());
@@ -35,7 +35,7 @@ impl Fingerprint {
         Self { name: name.into(), query_hex: hex.clone(), hex }
     }
 
-    /// The same model, with this prefix before its queries.
+    /// Sets the prefix before its queries; the model is the same.
     pub(crate) fn with_query_prefix(mut self, prefix: &str) -> Self {
         self.query_hex = match prefix {
             "" => self.hex.clone(),
@@ -46,23 +46,24 @@ impl Fingerprint {
         self
     }
 
-    /// The model's name, for people.
+    /// Returns the model's name, for people.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The whole hash: 64 hexadecimal digits.
+    /// Returns the whole hash: 64 hexadecimal digits.
     pub fn hex(&self) -> &str {
         &self.hex
     }
 
-    /// A hash for what is remembered of queries: it covers the prefix of queries too. The same as [`Self::hex`] for a
-    /// model without one.
+    /// Returns the hash under which vectors of queries are cached: it covers the prefix of queries too. The
+    /// same as [`Self::hex`] for a model without one.
     pub fn query_hex(&self) -> &str {
         &self.query_hex
     }
 
-    /// The first 12 hexadecimal digits: enough to tell models apart in the names of collections and consumers.
+    /// Returns the first 12 hexadecimal digits: enough to tell models apart in the names of collections and
+    /// consumers.
     pub fn short(&self) -> &str {
         &self.hex[..12]
     }
@@ -94,15 +95,15 @@ mod tests {
 
     #[test]
     fn the_hash_covers_every_part_and_not_the_name() {
-        let parts: &[(&str, &[u8])] = &[("weights", b"w"), ("pooling", b"mean")];
-        let one = Fingerprint::new("one", parts);
-        assert_eq!(one, Fingerprint::new("two", parts));
+        let components: &[(&str, &[u8])] = &[("weights", b"w"), ("pooling", b"mean")];
+        let one = Fingerprint::new("one", components);
+        assert_eq!(one, Fingerprint::new("two", components));
         assert_ne!(one, Fingerprint::new("one", &[("weights", b"w"), ("pooling", b"cls")]));
         assert_ne!(one, Fingerprint::new("one", &[("weights", b"wp"), ("ooling", b"mean")]));
     }
 
     #[test]
-    fn a_query_prefix_changes_what_is_remembered_of_queries_alone() {
+    fn a_query_prefix_changes_what_is_cached_of_queries_alone() {
         let plain = Fingerprint::new("tiny", &[]);
         let prefixed = plain.clone().with_query_prefix("query: ");
         assert_eq!(plain, prefixed);

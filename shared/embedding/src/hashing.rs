@@ -1,31 +1,33 @@
 //! A model without weights: words and pieces of words, hashed into a vector.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use crate::template::TEMPLATE_VERSION;
 use crate::{DeviceKind, Fingerprint, Model, ModelError, Role, Tokens};
 
-const DIMENSIONS: usize = 384;
+const DIMENSIONS: NonZeroUsize = NonZeroUsize::new(384).expect("384 is not zero");
 /// Features of one text; what comes after them is ignored, like the end of a long text by a real model.
 const FEATURES_MAX: usize = 2048;
 /// The lowest bit of a feature tells its weight; the other bits are its hash.
 const WORD: u32 = 0;
 const PIECE: u32 = 1;
 const WORD_WEIGHT: f32 = 1.0;
-/// A word of n letters has about n trigrams and two neighbours: together they weigh little more than the word.
+/// A word of n letters has about n trigrams and two neighbours: together they weigh little more than the
+/// word.
 const PIECE_WEIGHT: f32 = 0.25;
 
 /// Feature hashing of words, pairs of words and character trigrams.
 ///
-/// Deterministic, fast and blind to meaning: texts are near when they share words or spelling. It is there for
-/// tests and for trying things out without fetching weights, not for good search.
+/// Deterministic, fast and blind to meaning: texts are near when they share words or spelling. It is there
+/// for tests and for trying things out without fetching weights, not for good search.
 #[derive(Debug, Clone)]
 pub struct Hashing {
     fingerprint: Fingerprint,
 }
 
 impl Hashing {
-    /// The model; there is nothing to set.
+    /// Returns the model; there is nothing to set.
     pub fn new() -> Self {
         let template = TEMPLATE_VERSION.to_le_bytes();
         Self { fingerprint: Fingerprint::new("hashing", &[("hashing", b"1"), ("template", &template)]) }
@@ -43,7 +45,7 @@ impl Model for Hashing {
         &self.fingerprint
     }
 
-    fn dimensions(&self) -> usize {
+    fn dimensions(&self) -> NonZeroUsize {
         DIMENSIONS
     }
 
@@ -51,7 +53,7 @@ impl Model for Hashing {
         DeviceKind::Cpu
     }
 
-    /// The same for both roles: it was not trained to tell them apart.
+    /// Cuts the text in the same way for both roles: it was not trained to tell them apart.
     fn tokenize(&self, _: Role, text: &str) -> Result<Tokens, ModelError> {
         let text = text.to_lowercase();
         let words: Vec<&str> =
@@ -82,21 +84,21 @@ impl Model for Hashing {
     }
 }
 
-/// FNV-1a: stable across versions of Rust and of us, which the standard hasher is not.
-fn feature(parts: [&str; 2], kind: u32) -> u32 {
+/// Hashes a feature by FNV-1a: stable across versions of Rust and of us, which the standard hasher is not.
+fn feature(words: [&str; 2], kind: u32) -> u32 {
     let mut hash: u32 = 0x811c_9dc5;
-    for byte in parts[0].bytes().chain([0xff]).chain(parts[1].bytes()) {
+    for byte in words[0].bytes().chain([0xff]).chain(words[1].bytes()) {
         hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
     }
     (hash & !PIECE) | kind
 }
 
 fn vector(features: &[u32]) -> Vec<f32> {
-    let mut vector = vec![0.0; DIMENSIONS];
+    let mut vector = vec![0.0; DIMENSIONS.get()];
     for &feature in features {
         let weight = if feature & PIECE == 0 { WORD_WEIGHT } else { PIECE_WEIGHT };
         let sign = if feature & 2 == 0 { 1.0 } else { -1.0 };
-        vector[(feature >> 2) as usize % DIMENSIONS] += sign * weight;
+        vector[(feature >> 2) as usize % DIMENSIONS.get()] += sign * weight;
     }
     let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
     if length == 0.0 {
@@ -154,7 +156,7 @@ mod tests {
         #[test]
         fn every_text_has_a_unit_vector(text in any::<String>()) {
             let vector = embed(&text);
-            prop_assert_eq!(vector.len(), DIMENSIONS);
+            prop_assert_eq!(vector.len(), DIMENSIONS.get());
             prop_assert!((vector.iter().map(|x| x * x).sum::<f32>() - 1.0).abs() < 1e-5);
         }
     }

@@ -1,10 +1,11 @@
-//! What an embedder has done, as metrics of the process. Where they go is not decided here.
+//! The totals of an embedder as metrics of the process. Where they go is not decided here.
 
 use opentelemetry::{KeyValue, global};
 
 use crate::{Embedder, Stats};
 
-/// Reports what an embedder has done, for as long as the process lives; `purpose` tells several of a process apart.
+/// Reports what an embedder has done, for as long as the process lives; `purpose` tells several of a process
+/// apart.
 pub fn observe(embedder: &Embedder, purpose: &'static str) {
     let meter = global::meter("toolweaver_embedding");
     let counter = |name: &'static str, description: &'static str, read: fn(&Stats) -> u64| {

@@ -1,30 +1,33 @@
-//! The seam between the batching thread and what computes vectors.
+//! The interface between the batching thread and the models that compute vectors.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use crate::{Fingerprint, Role};
 
 /// Turns texts into vectors of length 1. Shared by reference: two embedders may use one copy of the weights.
 pub trait Model: Send + Sync {
-    /// What decides this model's vectors. Vectors of two fingerprints must never be compared.
+    /// Returns the fingerprint of everything that decides this model's vectors. Vectors of two fingerprints
+    /// must never be compared.
     fn fingerprint(&self) -> &Fingerprint;
 
-    /// Numbers in a vector.
-    fn dimensions(&self) -> usize;
+    /// Returns the dimensions of its vectors.
+    fn dimensions(&self) -> NonZeroUsize;
 
-    /// Where [`Model::encode`] computes.
+    /// Returns the device on which [`Model::encode`] computes.
     fn device(&self) -> DeviceKind;
 
-    /// Cuts one text into tokens, the prefix of its role before it: at most as many as the model reads; the rest of
-    /// the text is ignored.
+    /// Cuts one text into tokens, the prefix of its role before it: at most as many as the model reads; the
+    /// rest of the text is ignored.
     fn tokenize(&self, role: Role, text: &str) -> Result<Tokens, ModelError>;
 
-    /// One vector for each element of `batch`, in its order. Memory grows with the padded token count,
-    /// `batch.len()` times the longest element.
+    /// Computes one vector for each element of `batch`, in its order. Memory grows with the padded token
+    /// count, `batch.len()` times the longest element.
     fn encode(&self, batch: &[Tokens]) -> Result<Vec<Vec<f32>>, ModelError>;
 
-    /// The same model on the CPU, for when its device has no memory left. `None` if this is the CPU already.
+    /// Returns the same model on the CPU, for when its device has no memory left. `None` if this is the CPU
+    /// already.
     fn on_cpu(&self) -> Result<Option<Arc<dyn Model>>, ModelError>;
 }
 
@@ -35,22 +38,22 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Tokens with these vocabulary numbers.
+    /// Makes tokens of vocabulary numbers.
     pub fn new(ids: Vec<u32>) -> Self {
         Self { ids }
     }
 
-    /// Vocabulary numbers, special tokens included.
+    /// Returns the vocabulary numbers, special tokens included.
     pub fn ids(&self) -> &[u32] {
         &self.ids
     }
 
-    /// How many tokens.
+    /// Returns the number of tokens.
     pub fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
@@ -74,7 +77,7 @@ impl fmt::Display for DeviceKind {
     }
 }
 
-/// Why a text has no vector.
+/// The reason why a text has no vector.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
@@ -84,7 +87,7 @@ pub enum ModelError {
     /// The device has no memory left for a batch; a smaller one may fit.
     #[error("out of memory on the {device} with {texts} texts of up to {tokens_longest} tokens")]
     OutOfMemory {
-        /// Where.
+        /// The device.
         device: DeviceKind,
         /// Texts in the batch.
         texts: usize,
@@ -100,12 +103,12 @@ pub enum ModelError {
 }
 
 impl ModelError {
-    /// Whether a smaller batch may succeed.
+    /// Returns whether a smaller batch may succeed.
     pub fn is_out_of_memory(&self) -> bool {
         matches!(self, Self::OutOfMemory { .. })
     }
 
-    /// Whether the same texts may succeed later.
+    /// Returns whether the same texts may succeed later.
     pub fn is_transient(&self) -> bool {
         !matches!(self, Self::Tokenize(_))
     }

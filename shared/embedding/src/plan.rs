@@ -1,4 +1,4 @@
-//! How many texts go through the model at once.
+//! The batches in which texts go through the model.
 
 use std::ops::Range;
 

@@ -1,6 +1,6 @@
-//! What a text is for, and the words that some models want before it.
+//! The role of a text, and the prefix that some models want before it.
 
-/// What a text is embedded for. Some models are trained to tell the two apart by a prefix.
+/// The role for which a text is embedded. Some models are trained to tell the two apart by a prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Somebody asks it.
@@ -9,15 +9,15 @@ pub enum Role {
     Passage,
 }
 
-/// What stands before a text, by its role. What is `None` is left to the model's folder; an empty prefix is none.
+/// The prefix of a text, by its role. What is `None` is left to the model's folder; an empty prefix is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
 pub struct Prefixes {
     /// Put before every query, for example "query: " [default: as the model's folder says]
     #[arg(id = "query_prefix", long = "query-prefix", env = "TOOLWEAVER_QUERY_PREFIX", value_name = "TEXT")]
     pub query: Option<String>,
 
-    /// Put before every tool's text, for example "passage: "; another one means another index [default: as the
-    /// model's folder says]
+    /// Put before every tool's text, for example "passage: "; another one means another index [default: as
+    /// the model's folder says]
     #[arg(
         id = "passage_prefix",
         long = "passage-prefix",
@@ -28,7 +28,7 @@ pub struct Prefixes {
 }
 
 impl Prefixes {
-    /// The prefix of `role`; empty where there is none.
+    /// Returns the prefix of `role`; empty where there is none.
     pub fn of(&self, role: Role) -> &str {
         match role {
             Role::Query => &self.query,
@@ -38,7 +38,7 @@ impl Prefixes {
         .unwrap_or_default()
     }
 
-    /// These, and for what they leave open, `others`.
+    /// Returns these prefixes, and those of `others` where they leave one open.
     #[must_use]
     pub fn or(&self, others: Self) -> Self {
         Self { query: self.query.clone().or(others.query), passage: self.passage.clone().or(others.passage) }

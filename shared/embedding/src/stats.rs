@@ -1,4 +1,4 @@
-//! What an embedder has done so far.
+//! The totals of an embedder since its start.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub struct Stats {
     pub busy: Duration,
     /// Batches that did not fit into the device's memory.
     pub out_of_memory: u64,
-    /// Where the last batch was computed; before the first one, where the model lies.
+    /// The device of the last batch; before the first one, that of the model.
     pub device: DeviceKind,
 }
 

@@ -2,22 +2,24 @@
 
 use toolweaver_contracts::{Tool, identifiers};
 
-/// Counts the changes of [`passages`] and [`combine`]. It is part of every model's fingerprint, so that vectors of two
-/// versions never meet in one collection. [`query`] is free to change: it only moves along with cached query vectors.
+/// Counts the changes of [`passages`] and [`combine`]. It is part of every model's fingerprint, so that
+/// vectors of two versions never meet in one collection. [`query`] is free to change: it only moves along
+/// with cached query vectors.
 pub const TEMPLATE_VERSION: u32 = 2;
 
 /// Share of a tool's whole text in its vector; the rest is its name's.
 const DOCUMENT_SHARE: f32 = 0.7;
 
-/// The texts that make up a tool's vector: its name in separate words with its description, and its name alone.
+/// Returns the texts that make up a tool's vector: its name in separate words with its description, and its
+/// name alone.
 ///
-/// Parameters stay out: they drown the purpose of a tool in the names of its fields. The name alone weighs in because
-/// a request is short as names are, and a long description moves its text away from both.
+/// Parameters stay out: they drown the purpose of a tool in the names of its fields. The name alone weighs in
+/// because a request is short as names are, and a long description moves its text away from both.
 pub fn passages(tool: &Tool) -> [String; 2] {
     passages_of(tool.tool_name.as_str(), &tool.description)
 }
 
-/// A tool's vector of length 1 from the vectors of its passages.
+/// Combines the vectors of a tool's passages into its vector, of length 1.
 pub fn combine([document, name]: [&[f32]; 2]) -> Vec<f32> {
     let mixed = document.iter().zip(name).map(|(d, n)| DOCUMENT_SHARE * d + (1.0 - DOCUMENT_SHARE) * n);
     let mut vector: Vec<f32> = mixed.collect();
@@ -43,10 +45,10 @@ fn passages_of(name: &str, description: &str) -> [String; 2] {
     }
 }
 
-/// The text of a query: identifiers in it fall into the words that [`document`] makes of a name.
+/// Returns the text of a query: identifiers in it fall into the words that [`document`] makes of a name.
 ///
-/// Without this, `createPullRequest` is one unknown word to the model, and does not find the tool of that name.
-/// Plain words and punctuation stay as they are.
+/// Without this, `createPullRequest` is one unknown word to the model, and does not find the tool of that
+/// name. Plain words and punctuation stay as they are.
 pub fn query(text: &str) -> String {
     let words: Vec<String> = text.split_whitespace().map(split_if_identifier).collect();
     words.join(" ")

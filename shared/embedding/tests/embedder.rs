@@ -30,7 +30,7 @@ impl Model for SmallGpu {
     fn fingerprint(&self) -> &Fingerprint {
         self.hashing.fingerprint()
     }
-    fn dimensions(&self) -> usize {
+    fn dimensions(&self) -> NonZeroUsize {
         self.hashing.dimensions()
     }
     fn device(&self) -> DeviceKind {
@@ -82,7 +82,7 @@ impl Model for Gated {
     fn fingerprint(&self) -> &Fingerprint {
         self.hashing.fingerprint()
     }
-    fn dimensions(&self) -> usize {
+    fn dimensions(&self) -> NonZeroUsize {
         self.hashing.dimensions()
     }
     fn device(&self) -> DeviceKind {

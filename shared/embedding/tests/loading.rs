@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use tempfile::TempDir;
-use toolweaver_embedding::{Candle, DeviceChoice, LoadError, Model, ModelConfig, ModelKind, Prefixes, load};
+use toolweaver_embedding::{
+    Candle, DeviceChoice, LoadError, Model, ModelConfig, ModelKind, Prefixes, load_blocking,
+};
 use toolweaver_testkit::parts;
 
 const FILES: [&str; 6] = [
@@ -16,7 +18,8 @@ const FILES: [&str; 6] = [
     "modules.json",
     "sentence_bert_config.json",
 ];
-/// Of these, the ones that no folder can do without; a folder with `modules.json` needs the pooling that it names.
+/// Of these, the ones that no folder can do without; a folder with `modules.json` needs the pooling that it
+/// names.
 const FILES_NEEDED: usize = 4;
 
 /// A folder that shares its files with the real one.
@@ -141,9 +144,9 @@ fn without_a_folder_only_hashing_loads() {
         tokens_per_batch_max: std::num::NonZeroUsize::MIN,
         prefixes: Prefixes::default(),
     };
-    assert_eq!(load(&config).unwrap().fingerprint().name(), "hashing");
+    assert_eq!(load_blocking(&config).unwrap().fingerprint().name(), "hashing");
     config.kind = ModelKind::Candle;
-    let error = load(&config).err().unwrap();
+    let error = load_blocking(&config).err().unwrap();
     assert!(matches!(error, LoadError::NoFolder), "{error:?}");
     assert!(error.to_string().contains("TOOLWEAVER_MODEL_DIR"));
 }

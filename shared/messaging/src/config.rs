@@ -1,4 +1,4 @@
-//! How to reach NATS and who we are there. What is done with the connection is not here.
+//! Configuration of the NATS connection: servers, TLS and credentials.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use async_nats::ServerAddr;
 use percent_encoding::percent_decode_str;
 
-/// Where NATS is when nobody says otherwise.
+/// Address of NATS by default.
 const DEFAULT_URL: &str = "nats://127.0.0.1:4222";
 
 /// Command line options and environment variables of the NATS connection.
 ///
-/// At most one kind of credentials: a credentials file, a token, a user with password, or either of the last two in
-/// the URL. `Debug` shows no secret.
+/// At most one kind of credentials: a credentials file, a token, a user with password, or either of the last
+/// two in the URL. `Debug` shows no secret.
 #[derive(Clone, Default, clap::Args)]
 #[command(next_help_heading = "NATS")]
 pub struct NatsConfig {
@@ -50,7 +50,7 @@ pub struct NatsConfig {
     pub nats_tls_key: Option<PathBuf>,
 }
 
-/// The one way a connection proves who it is.
+/// Credentials of a connection, of one kind.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Credentials {
     None,
@@ -60,17 +60,17 @@ pub(crate) enum Credentials {
 }
 
 impl NatsConfig {
-    /// The configuration for one server without credentials.
+    /// Creates a configuration for one server without credentials.
     pub fn for_url(url: impl Into<String>) -> Self {
         Self { nats_url: Some(url.into()), ..Self::default() }
     }
 
-    /// The configured servers, or the default one; may hold a password, so not for logs.
+    /// Returns the configured servers, or the default one; may hold a password, so not for logs.
     pub fn url(&self) -> &str {
         self.nats_url.as_deref().unwrap_or(DEFAULT_URL)
     }
 
-    /// The configured servers without user and password, for logs and messages.
+    /// Returns the configured servers without user and password, for logs and messages.
     pub fn url_redacted(&self) -> String {
         let shown = self.urls().map(|url| match parse(url) {
             Ok(address) => without_user(address).as_url_str().to_owned(),
@@ -79,7 +79,8 @@ impl NatsConfig {
         shown.collect::<Vec<_>>().join(",")
     }
 
-    /// Every fault of this configuration, each naming its variable and what to do; empty when there is none.
+    /// Returns every fault of this configuration, each naming its variable and what to do; empty when there
+    /// is none.
     pub fn validate(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if let Err(fault) = self.servers() {
@@ -113,7 +114,7 @@ impl NatsConfig {
         faults
     }
 
-    /// The servers to connect to, without user and password.
+    /// Returns the servers to connect to, without user and password.
     pub(crate) fn servers(&self) -> Result<Vec<ServerAddr>, String> {
         let servers: Vec<ServerAddr> =
             self.urls().map(|url| parse(url).map(without_user)).collect::<Result<_, _>>()?;
@@ -123,7 +124,7 @@ impl NatsConfig {
         Ok(servers)
     }
 
-    /// The configured credentials, wherever they were given.
+    /// Returns the configured credentials, wherever they were given.
     pub(crate) fn credentials(&self) -> Result<Credentials, String> {
         let mut given: Vec<(&str, Credentials)> = Vec::new();
         // The client library leaves the user part of a URL unused, so it is taken out here.

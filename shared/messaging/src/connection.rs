@@ -1,4 +1,4 @@
-//! One connection to NATS that comes back by itself. What travels over it is not here.
+//! Connection to NATS that comes back by itself.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,9 +15,9 @@ use toolweaver_resilience::BackoffPolicy;
 use crate::config::Credentials;
 use crate::{NatsConfig, metrics};
 
-/// How long a request may take, and a JetStream call.
+/// Timeout of a request, and of a JetStream call.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often a silent server is asked whether it still lives; two unanswered pings drop the connection.
+/// Interval of pings to a silent server; two unanswered ones drop the connection.
 const PING_INTERVAL: Duration = Duration::from_secs(15);
 /// Waits between attempts to connect again; about a second at most, so that a restarted server is found fast.
 const RECONNECT_BACKOFF: BackoffPolicy =
@@ -25,14 +25,14 @@ const RECONNECT_BACKOFF: BackoffPolicy =
 /// Most publishes that wait for JetStream's acknowledgement at a time; more wait their turn.
 const PUBLISHES_IN_FLIGHT_MAX: usize = 1_024;
 
-/// How long a subscription that ends waits for what is still on its way.
+/// Time that a subscription that ends waits for messages on their way.
 const DRAIN_WITHIN: Duration = Duration::from_secs(2);
-/// Ends a subscription on the server but not in the client: the server takes a count of more than nine digits for none
-/// at all, and a server that did not would only send on. The client's own `drain` forgets a subscription the next time
-/// that its connection has anything to do, and with it what is still on its way.
+/// Ends a subscription on the server but not in the client: the server takes a count of more than nine digits
+/// for none at all, and a server that did not would only send on. The client's own `drain` forgets a
+/// subscription the next time that its connection has anything to do, and with it what is still on its way.
 const AT_ONCE: u64 = u64::MAX;
 
-/// A connection to NATS; cheap to clone, shared by everything in a process.
+/// Connection to NATS; cheap to clone, shared by everything in a process.
 #[derive(Clone, Debug)]
 pub struct Nats {
     client: async_nats::Client,
@@ -41,7 +41,7 @@ pub struct Nats {
     address: Arc<str>,
 }
 
-/// Why there is no connection.
+/// Error of connecting to NATS.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The configuration is faulty; see [`NatsConfig::validate`].
@@ -50,36 +50,36 @@ pub enum ConnectError {
     /// The credentials file could not be used.
     #[error("cannot use the credentials file; check NATS_CREDENTIALS_FILE")]
     Credentials(#[source] std::io::Error),
-    /// The server refused us.
+    /// The server refused the login.
     #[error(
         "{server} refused the login; check the credentials (NATS_URL, NATS_CREDENTIALS_FILE, NATS_TOKEN, NATS_USER)"
     )]
     Refused {
-        /// Which servers, without password.
+        /// Addresses of the servers, without credentials.
         server: String,
-        /// What the client library said.
+        /// Error of the client library.
         #[source]
         source: async_nats::ConnectError,
     },
     /// No server could be reached.
     #[error("cannot connect to {server}; check NATS_URL and that nats-server runs there")]
     Unreachable {
-        /// Which servers, without password.
+        /// Addresses of the servers, without credentials.
         server: String,
-        /// What the client library said.
+        /// Error of the client library.
         #[source]
         source: async_nats::ConnectError,
     },
 }
 
 impl ConnectError {
-    /// Whether the same call may succeed later: the server may not be up yet.
+    /// Returns whether the same call may succeed later: the server may not be up yet.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
     }
 }
 
-/// Connects once; fails if no server answers. A connection that is lost later comes back by itself, for ever.
+/// Connects once; fails if no server answers. A connection that is lost later is made anew, forever.
 ///
 /// `client_name` is what operators see in `nats server report connections`.
 pub async fn connect(config: &NatsConfig, client_name: &str) -> Result<Nats, ConnectError> {
@@ -129,12 +129,12 @@ pub async fn connect(config: &NatsConfig, client_name: &str) -> Result<Nats, Con
 }
 
 impl Nats {
-    /// The client, for plain publish and subscribe.
+    /// Returns the client, for plain publish and subscribe.
     pub fn client(&self) -> &async_nats::Client {
         &self.client
     }
 
-    /// The JetStream API over this connection.
+    /// Returns the JetStream API over this connection.
     pub fn jetstream(&self) -> &jetstream::Context {
         &self.jetstream
     }
@@ -144,22 +144,22 @@ impl Nats {
         &self.address
     }
 
-    /// Whether the connection stands right now.
+    /// Returns whether the connection is up now.
     pub fn is_connected(&self) -> bool {
         self.client.connection_state() == State::Connected
     }
 
-    /// Version of the server we are connected to, such as `2.11.4`.
+    /// Returns the version of the connected server, such as `2.11.4`.
     pub fn server_version(&self) -> String {
         self.client.server_info().version
     }
 
-    /// Whether the server can expire single messages (`Nats-TTL`, since 2.11).
+    /// Returns whether the server can expire single messages (`Nats-TTL`, since 2.11).
     pub fn supports_message_ttl(&self) -> bool {
         self.client.is_server_compatible(2, 11, 0)
     }
 
-    /// One round trip to the server and back.
+    /// Makes one round trip to the server, and returns the time that it took.
     pub async fn round_trip(&self) -> Result<Duration, async_nats::RequestError> {
         let begin = Instant::now();
         // Nobody listens on a fresh inbox, and the server says so at once.
@@ -170,7 +170,7 @@ impl Nats {
         }
     }
 
-    /// Ends a subscription and returns what was still on its way.
+    /// Ends a subscription and returns the messages that were still on their way.
     pub(crate) async fn drain(&self, mut subscriber: Subscriber) -> Vec<Message> {
         let mut messages = Vec::new();
         if subscriber.unsubscribe_after(AT_ONCE).await.is_ok() {
@@ -183,12 +183,12 @@ impl Nats {
         messages
     }
 
-    /// Sends what is still buffered; for the end of a process.
+    /// Sends buffered messages; for the end of a process.
     pub async fn flush(&self) -> Result<(), async_nats::client::FlushError> {
         self.client.flush().await
     }
 
-    /// Changes whenever the connection was made anew: what the server held for the old one is gone.
+    /// Returns a counter of connections that were made anew: what the server held for the old one is gone.
     pub(crate) fn connections(&self) -> watch::Receiver<u64> {
         self.connections.subscribe()
     }

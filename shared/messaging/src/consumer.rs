@@ -1,8 +1,9 @@
-//! The durable pull consumer: batches in, outcomes out. It alone acknowledges.
+//! Durable pull consumer: batches in, outcomes out. Nothing else acknowledges.
 //!
 //! ```text
-//! stream ──pull request (size or linger)──▶ batch ──BatchHandler──▶ outcomes ──▶ ack | delayed nak | REJECTED + term
-//!          at most one batch in the process: a slow handler slows the requests, the rest waits in the stream
+//! stream ──pull request──▶ batch ──BatchHandler──▶ outcomes ──▶ ack | delayed nak | REJECTED + term
+//!     (size or linger)  at most one batch in the process: a slow handler slows the requests,
+//!                       and the rest waits in the stream
 //! ```
 //! What a message means, and when to try it again or to give it up, is the handler's to say.
 
@@ -28,44 +29,44 @@ use crate::pull::Puller;
 use crate::trace::BatchSpans;
 use crate::{Nats, ack, metrics, trace};
 
-/// When a batch is tried again whose handler broke its contract.
+/// Pause before a batch is tried again whose handler broke its contract.
 const BROKEN_HANDLER_PAUSE: Duration = Duration::from_secs(5);
 
-/// One message of a stream.
+/// Message of a stream.
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    /// The subject it was published on.
+    /// Subject that it was published on.
     pub subject: String,
-    /// The body.
+    /// Body.
     pub payload: Bytes,
-    /// Its sequence in its stream; in TOOLS this is the tool's revision.
+    /// Sequence in the stream; in TOOLS this is the tool's revision.
     pub stream_sequence: u64,
-    /// How often it was delivered to this consumer, this time included.
+    /// Number of deliveries to this consumer, this one included.
     pub attempts: u64,
-    /// When the server stored it.
+    /// Time at which the server stored it.
     pub published_at: OffsetDateTime,
-    /// This message in the trace of its publisher; disabled where that is not recorded. What is published because of the
-    /// message belongs into it.
+    /// Span of this message in the trace of its publisher; disabled where that is not recorded. What is
+    /// published because of the message belongs into it.
     pub span: Span,
 }
 
-/// What became of one delivery.
+/// Outcome of one delivery, as its handler decides it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Everything it asked for is stored. It is not delivered again.
+    /// Done: everything it asked for is stored. It is not delivered again.
     Done,
-    /// It failed for now: it is delivered again after this pause.
+    /// Failed for now: it is delivered again after this pause.
     RetryAfter(Duration),
-    /// It can never succeed: it goes to REJECTED with this reason and is not delivered again.
+    /// Can never succeed: it goes to REJECTED with this reason and is not delivered again.
     Reject(Fault),
 }
 
-/// What is done with batches.
+/// Handler of batches.
 pub trait BatchHandler: Send + Sync {
     /// Handles a batch in stream order and returns one outcome per delivery, in the same order.
     ///
-    /// May take longer than the acknowledgement deadline: it is extended meanwhile. Is never cancelled by a stop. May
-    /// see a message again that it has handled before.
+    /// May take longer than the acknowledgement deadline: it is extended meanwhile. Is never cancelled by a
+    /// stop. May see a message again that it has handled before.
     fn handle(&self, batch: &[Delivery]) -> impl Future<Output = Vec<Outcome>> + Send;
 }
 
@@ -75,25 +76,26 @@ impl<H: BatchHandler> BatchHandler for Arc<H> {
     }
 }
 
-/// Which messages a consumer reads, and how.
+/// Configuration of a durable consumer.
 #[derive(Debug, Clone)]
 pub struct ConsumerConfig {
-    /// The stream to read.
+    /// Name of the stream to read.
     pub stream: String,
     /// Name under which the server remembers what was acknowledged; several processes share one.
     pub durable: String,
     /// Largest batch.
     pub batch_max: NonZeroUsize,
-    /// How long a batch waits for more messages after its first; zero takes what is there.
+    /// Time that a batch waits for more messages after its first; zero takes what is there.
     pub linger: Duration,
-    /// After this time without a word from us the server delivers a message again.
+    /// Acknowledgement deadline: after this time without a word the server delivers a message again.
     pub ack_wait: Duration,
     /// Most messages delivered and not yet acknowledged, over all processes that share the consumer.
     pub ack_pending_max: usize,
 }
 
 impl ConsumerConfig {
-    /// Batches of up to 256 within 5 ms, 30 s to acknowledge, 4,096 unacknowledged, rejected messages stay.
+    /// Creates a configuration with batches of up to 256 within 5 ms, 30 s to acknowledge, and 4,096
+    /// unacknowledged.
     pub fn new(stream: impl Into<String>, durable: impl Into<String>) -> Self {
         Self {
             stream: stream.into(),
@@ -106,7 +108,7 @@ impl ConsumerConfig {
     }
 }
 
-/// How far a consumer is behind its stream.
+/// Lag of a consumer behind its stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lag {
     /// Name of the consumer.
@@ -119,7 +121,7 @@ pub struct Lag {
     pub ack_floor_stream_sequence: u64,
 }
 
-/// Why the server could not be asked about a consumer.
+/// Error of making or reading a consumer on the server.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {operation} consumer {durable} of stream {stream}")]
 pub struct ConsumerError {
@@ -131,13 +133,14 @@ pub struct ConsumerError {
 }
 
 impl ConsumerError {
-    /// Whether the same call may succeed later: the stream may not be there yet, the server may be restarting.
+    /// Returns whether the same call may succeed later: the stream may not be there yet, the server may be
+    /// restarting.
     pub fn is_transient(&self) -> bool {
         true
     }
 }
 
-/// A durable consumer of one stream. Cheap to clone.
+/// Durable consumer of one stream. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Consumer {
     nats: Nats,
@@ -145,20 +148,20 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    /// A consumer that is not made on the server yet.
+    /// Creates a consumer; on the server it is made later.
     pub fn new(nats: Nats, config: ConsumerConfig) -> Self {
         Self { nats, config }
     }
 
-    /// Makes the consumer on the server, or brings it up to date. [`Consumer::run`] does it too; call this to know
-    /// early, or to have [`Consumer::lag`] before the first batch.
+    /// Makes the consumer on the server, or brings it up to date. [`Consumer::run`] does it too; call this to
+    /// know early, or to have [`Consumer::lag`] before the first batch.
     pub async fn ensure(&self) -> Result<(), ConsumerError> {
         metrics::declare(&self.config.stream);
         self.open().await.map(|_| ())
     }
 
-    /// Forgets what was acknowledged: every message the stream still holds is delivered again. Processes that read with
-    /// this consumer go on by themselves.
+    /// Forgets what was acknowledged: every message the stream still holds is delivered again. Processes that
+    /// read with this consumer go on by themselves.
     pub async fn start_over(&self) -> Result<(), ConsumerError> {
         let ConsumerConfig { stream, durable, .. } = &self.config;
         match self.nats.jetstream().delete_consumer_from_stream(durable, stream).await {
@@ -172,10 +175,11 @@ impl Consumer {
         self.ensure().await
     }
 
-    /// Handles batches until `stop`. Then the batch in hand is finished, its outcomes are confirmed by the server, and
-    /// this returns.
+    /// Handles batches until `stop`. Then the batch in hand is finished, its outcomes are confirmed by the
+    /// server, and this returns.
     ///
-    /// Survives lost connections, restarted servers and a deleted consumer; it logs when such trouble begins and ends.
+    /// Survives lost connections, restarted servers and a deleted consumer; an outage is logged when it
+    /// begins and when it ends.
     pub async fn run(&self, handler: impl BatchHandler, stop: CancellationToken) {
         let mut outages = OutageLog::new(&self.config.stream, &self.config.durable);
         while !stop.is_cancelled() {
@@ -202,12 +206,12 @@ impl Consumer {
         }
     }
 
-    /// How far this consumer is behind.
+    /// Returns the lag of this consumer.
     pub async fn lag(&self) -> Result<Lag, ConsumerError> {
         lag(&self.nats, &self.config.stream, &self.config.durable).await
     }
 
-    /// Returns nothing when stopped, else what went wrong.
+    /// Pulls and handles batches; returns none when stopped, and else the error that ended it.
     async fn pull_batches(
         &self,
         puller: &mut Puller,
@@ -269,7 +273,8 @@ impl Consumer {
         metrics::batch(&self.config.stream, begin.elapsed().as_secs_f64());
     }
 
-    /// Deliveries in stream order, beside each the subject that acknowledges it, and the span of all.
+    /// Returns the deliveries in stream order, the acknowledgement subject of each, and the span of the
+    /// batch.
     fn parse(&self, messages: Vec<async_nats::Message>) -> (Vec<Delivery>, Vec<async_nats::Subject>, Span) {
         let mut parsed: Vec<(Delivery, (async_nats::Subject, Context))> = Vec::with_capacity(messages.len());
         for message in messages {
@@ -302,7 +307,7 @@ impl Consumer {
         (deliveries, rest.into_iter().map(|(reply, _)| reply).collect(), spans.batch)
     }
 
-    /// Tells the server again and again that the batch is being worked on.
+    /// Extends the acknowledgement deadlines of a batch for as long as it is being worked on.
     async fn extend_deadlines(&self, replies: &[async_nats::Subject]) -> std::convert::Infallible {
         let period = self.config.ack_wait / 3;
         let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
@@ -325,7 +330,8 @@ impl Consumer {
             durable_name: Some(self.config.durable.clone()),
             ack_policy: AckPolicy::Explicit,
             ack_wait: self.config.ack_wait,
-            // A message that was given up silently would be lost: the handler decides, and says so in REJECTED.
+            // A message that was given up silently would be lost: the handler decides, and says so in
+            // REJECTED.
             max_deliver: -1,
             max_ack_pending: i64::try_from(self.config.ack_pending_max).unwrap_or(i64::MAX),
             ..pull::Config::default()
@@ -338,7 +344,7 @@ impl Consumer {
     }
 }
 
-/// How far one durable consumer is behind its stream.
+/// Returns the lag of one durable consumer.
 pub async fn lag(nats: &Nats, stream: &str, durable: &str) -> Result<Lag, ConsumerError> {
     let failed = |error| consumer_error("read", stream, durable, error);
     let handle = nats
@@ -350,7 +356,7 @@ pub async fn lag(nats: &Nats, stream: &str, durable: &str) -> Result<Lag, Consum
     Ok(lag_of(&info))
 }
 
-/// How far every durable consumer of a stream is behind it, by name.
+/// Returns the lags of all durable consumers of a stream, sorted by name.
 pub async fn lags(nats: &Nats, stream: &str) -> Result<Vec<Lag>, ConsumerError> {
     use futures_util::TryStreamExt as _;
 

@@ -1,13 +1,13 @@
-//! Everything ToolWeaver does with NATS.
+//! NATS: connection, streams, consumers, publishing, request-reply services.
 //!
-//! Here live the connection and its configuration ([`NatsConfig`], [`connect`]), the three streams ([`streams`]), the
-//! batching consumer that alone acknowledges messages ([`consumer`]), reading a stream from a sequence ([`replay`]),
-//! publishing ([`publish`](mod@publish)), request-reply services in the NATS *micro* protocol ([`service`]) and
-//! their clients ([`request`](mod@request)), trace context in headers ([`trace`]) and a `nats-server` as a child
-//! process ([`local_server`]).
+//! Here live the connection and its configuration ([`NatsConfig`], [`connect`]), the three streams
+//! ([`streams`]), the batching consumer that alone acknowledges messages ([`consumer`]), reading a stream
+//! from a sequence ([`replay`]), publishing ([`publish`](mod@publish)), request-reply services in the NATS
+//! *micro* protocol ([`service`]) and their clients ([`request`](mod@request)), trace context in headers
+//! ([`trace`]) and a `nats-server` as a child process ([`local_server`]).
 //!
-//! Here does **not** live: what an event means, how it is stored, or when to try a failed start again. A handler gets
-//! a batch and returns outcomes; it never sees an acknowledgement.
+//! Here does **not** live: what an event means, how it is stored, or when to try a failed start again. A
+//! handler gets a batch and returns outcomes; it never sees an acknowledgement.
 
 mod ack;
 mod config;

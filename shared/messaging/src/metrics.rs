@@ -1,4 +1,4 @@
-//! The figures this crate reports, through the process's global OpenTelemetry meter. Where they go is not decided here.
+//! Metrics of this crate, through the process's global OpenTelemetry meter.
 
 use std::sync::LazyLock;
 
@@ -21,7 +21,7 @@ struct Instruments {
     nats_reconnects: Counter<u64>,
 }
 
-/// What an event can be rejected for: a part of it, or one of the last three.
+/// Values of the label `reason` of rejections: a field of the event, or one of the last three.
 const REASONS: [&str; 16] = [
     "event",
     "tool_name",
@@ -98,7 +98,7 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
     }
 });
 
-/// Counts nothing, so that a counter is there before the first time: what appears at 1 has no increase.
+/// Makes the counters of a stream at 0: what appears at 1 has no increase.
 pub(crate) fn declare(stream: &str) {
     for outcome in ["done", "retry", "rejected"] {
         let labels = [KeyValue::new("stream", stream.to_owned()), KeyValue::new("outcome", outcome)];
@@ -109,7 +109,7 @@ pub(crate) fn declare(stream: &str) {
     }
 }
 
-/// The same for an endpoint.
+/// Makes the counters of an endpoint at 0.
 pub(crate) fn declare_endpoint(endpoint: &str, shed_reasons: impl IntoIterator<Item = &'static str>) {
     let name = KeyValue::new("endpoint", endpoint.to_owned());
     for code in ErrorCode::ALL.map(ErrorCode::number).into_iter().chain([200]) {
@@ -120,7 +120,7 @@ pub(crate) fn declare_endpoint(endpoint: &str, shed_reasons: impl IntoIterator<I
     }
 }
 
-/// Says whether a client is connected.
+/// Records whether a client is connected.
 pub(crate) fn nats_connected(client: &str, is_connected: bool) {
     INSTRUMENTS.nats_connected.record(u64::from(is_connected), &[KeyValue::new("client", client.to_owned())]);
 }
@@ -130,7 +130,7 @@ pub(crate) fn nats_reconnected(client: &str, times: u64) {
     INSTRUMENTS.nats_reconnects.add(times, &[KeyValue::new("client", client.to_owned())]);
 }
 
-/// Counts deliveries of one stream that ended in one way.
+/// Counts deliveries of one stream with one outcome.
 pub(crate) fn deliveries(stream: &str, outcome: &'static str, count: usize) {
     if count > 0 {
         let labels = [KeyValue::new("stream", stream.to_owned()), KeyValue::new("outcome", outcome)];
@@ -143,7 +143,7 @@ pub(crate) fn rejected(reason: &Fault) {
     INSTRUMENTS.rejected.add(1, &[KeyValue::new("reason", rejected_for(reason))]);
 }
 
-/// The part of the event that a fault points at.
+/// Returns the field of the event that a fault points at.
 fn rejected_for(reason: &Fault) -> &'static str {
     if reason.code != ErrorCode::BadRequest {
         return "internal";
@@ -151,13 +151,13 @@ fn rejected_for(reason: &Fault) -> &'static str {
     let Some(pointer) = reason.pointer.as_deref().filter(|pointer| !pointer.is_empty()) else {
         return "message";
     };
-    let mut parts = pointer.split('/').skip(1);
-    let (first, second) = (parts.next().unwrap_or_default(), parts.next());
-    let part = if first == "tool" { second.unwrap_or(first) } else { first };
-    REASONS.into_iter().find(|reason| *reason == part).unwrap_or("other")
+    let mut tokens = pointer.split('/').skip(1);
+    let (first, second) = (tokens.next().unwrap_or_default(), tokens.next());
+    let field = if first == "tool" { second.unwrap_or(first) } else { first };
+    REASONS.into_iter().find(|reason| *reason == field).unwrap_or("other")
 }
 
-/// Records how long one batch took.
+/// Records the duration of one batch.
 pub(crate) fn batch(stream: &str, seconds: f64) {
     INSTRUMENTS.batch_seconds.record(seconds, &[KeyValue::new("stream", stream.to_owned())]);
 }
@@ -169,7 +169,7 @@ pub(crate) fn request(endpoint: &str, code: u16, seconds: f64) {
     INSTRUMENTS.request_seconds.record(seconds, &[name]);
 }
 
-/// Records how long a request waited before it was worked on.
+/// Records the time that a request was queued.
 pub(crate) fn queued(endpoint: &str, seconds: f64) {
     INSTRUMENTS.request_queue_seconds.record(seconds, &[KeyValue::new("endpoint", endpoint.to_owned())]);
 }
@@ -180,7 +180,7 @@ pub(crate) fn shed(endpoint: &str, reason: &'static str) {
     INSTRUMENTS.requests_shed.add(1, &labels);
 }
 
-/// Says how much an endpoint has to do now, and how much it would work on at a time.
+/// Records the load of an endpoint, and its concurrency limit.
 pub(crate) fn load(endpoint: &str, in_flight: usize, queued: usize, in_flight_max: usize) {
     let name = [KeyValue::new("endpoint", endpoint.to_owned())];
     INSTRUMENTS.requests_in_flight.record(in_flight as u64, &name);
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rejection_is_counted_under_the_part_that_was_wrong() {
+    fn a_rejection_is_counted_under_the_field_that_was_wrong() {
         let wrong = |pointer: &str| rejected_for(&Fault::new(ErrorCode::BadRequest, "wrong").at(pointer));
         assert_eq!(wrong("/tool/parameters/properties/x"), "parameters");
         assert_eq!(wrong("/tool"), "tool");

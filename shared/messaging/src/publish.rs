@@ -1,5 +1,5 @@
-//! Publishing to a stream and reading back the last message of a subject. Retrying is the caller's: an error says
-//! whether it can help ([`PublishError::is_transient`]).
+//! Publishing to a stream, and reading back the last message of a subject. Retrying is the caller's: an error
+//! says whether it can help ([`PublishError::is_transient`]).
 
 use std::error::Error;
 use std::future::IntoFuture as _;
@@ -18,7 +18,7 @@ use crate::{Nats, trace};
 
 /// The JetStream error for a message that would expire in a stream that does not allow it.
 const MESSAGE_TTL_DISABLED: u64 = 10_166;
-/// How long a publish that saw the connection come back still waits.
+/// Time that a publish that saw the connection come back still waits.
 const ACKNOWLEDGED_AFTER_RECONNECT_WITHIN: Duration = Duration::from_millis(500);
 
 /// A message to publish to a stream.
@@ -32,7 +32,7 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// A message without conditions, kept as long as its stream keeps messages.
+    /// Creates a message without conditions, kept as long as its stream keeps messages.
     pub fn new(subject: impl Into<String>, payload: impl Into<Bytes>) -> Self {
         Self {
             subject: subject.into(),
@@ -43,14 +43,14 @@ impl Outgoing {
         }
     }
 
-    /// Stored only if the last message of this subject has this sequence; 0 means that there must be none.
+    /// Stores it only if the last message of this subject has this sequence; 0 means that there must be none.
     #[must_use]
     pub fn expecting_last_sequence(mut self, sequence: u64) -> Self {
         self.expected_last_sequence = Some(sequence);
         self
     }
 
-    /// Removed from the stream by itself after this time, whole seconds, at least one. Servers before 2.11 cannot;
+    /// Has the server remove it after this time, whole seconds, at least one. Servers before 2.11 cannot;
     /// there the message stays until it is replaced.
     #[must_use]
     pub fn expiring_after(mut self, time_to_live: Duration) -> Self {
@@ -58,7 +58,7 @@ impl Outgoing {
         self
     }
 
-    /// Stored once when the same id is published again within the stream's duplicate window (two minutes).
+    /// Sets an id: published again within the stream's duplicate window (two minutes) it is stored once.
     #[must_use]
     pub fn with_message_id(mut self, id: impl Into<String>) -> Self {
         self.message_id = Some(id.into());
@@ -66,48 +66,48 @@ impl Outgoing {
     }
 }
 
-/// JetStream's word that a message is stored.
+/// Confirmation by JetStream that a message is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stored {
-    /// Its sequence in its stream.
+    /// Sequence in the stream.
     pub stream_sequence: u64,
     /// Whether a message with the same id was there already; then the sequence is that one's.
     pub duplicate: bool,
 }
 
-/// Why a message is not known to be stored.
+/// Error of a publish; the message is not known to be stored.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// The subject's last message has another sequence than expected: somebody was faster.
     #[error("the last message of {subject} is not the expected one")]
     WrongLastSequence {
-        /// The subject published on.
+        /// Subject that was published on.
         subject: String,
     },
     /// No stream captures this subject.
     #[error("no stream stores {subject}; check that JetStream is enabled and that the streams were created")]
     NoStream {
-        /// The subject published on.
+        /// Subject that was published on.
         subject: String,
     },
     /// The message is larger than the server accepts.
     #[error("the message for {subject} is larger than the server's max_payload")]
     TooLarge {
-        /// The subject published on.
+        /// Subject that was published on.
         subject: String,
     },
     /// No acknowledgement in time; the message may or may not be stored.
     #[error("no acknowledgement for {subject} in time")]
     TimedOut {
-        /// The subject published on.
+        /// Subject that was published on.
         subject: String,
     },
     /// The stream refused the message.
     #[error("the stream refused the message for {subject}")]
     Refused {
-        /// The subject published on.
+        /// Subject that was published on.
         subject: String,
-        /// What the server said.
+        /// Error of the server.
         #[source]
         source: async_nats::jetstream::context::PublishError,
         /// Whether the server was short of something for now (its own code 5xx).
@@ -116,17 +116,17 @@ pub enum PublishError {
     /// The message could not be sent.
     #[error("cannot send the message for {subject}")]
     Send {
-        /// The subject published on.
+        /// Subject that was published on.
         subject: String,
-        /// What the client library said.
+        /// Error of the client library.
         #[source]
         source: async_nats::jetstream::context::PublishError,
     },
 }
 
 impl PublishError {
-    /// Whether publishing the same message again may succeed. A conflict is not transient: look at the last message
-    /// first.
+    /// Returns whether publishing the same message again may succeed. A conflict is not transient: look at
+    /// the last message first.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::WrongLastSequence { .. } | Self::TooLarge { .. } => false,
@@ -172,8 +172,8 @@ async fn publish_in_span(nats: &Nats, message: Outgoing) -> Result<Stored, Publi
     }
 }
 
-/// An acknowledgement that was on its way when the connection broke never comes; one for a message that waited for
-/// the new connection comes at once.
+/// Waits until the connection was replaced, and a little longer. An acknowledgement that was on its way when
+/// it broke never comes; one for a message that waited for the new connection comes at once.
 async fn connection_replaced(connections: &mut watch::Receiver<u64>) {
     if connections.changed().await.is_err() {
         std::future::pending::<()>().await;
@@ -204,20 +204,20 @@ fn server_error(
     error.source()?.downcast_ref::<async_nats::jetstream::Error>().cloned()
 }
 
-/// A message as its stream holds it.
+/// Message as its stream holds it.
 #[derive(Debug, Clone)]
 pub struct StoredMessage {
-    /// The subject it was published on.
+    /// Subject that it was published on.
     pub subject: String,
-    /// The body.
+    /// Body.
     pub payload: Bytes,
-    /// Its sequence in its stream.
+    /// Sequence in the stream.
     pub stream_sequence: u64,
-    /// When the server stored it.
+    /// Time at which the server stored it.
     pub published_at: OffsetDateTime,
 }
 
-/// Why a message could not be read.
+/// Error of reading a message.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the last message of {subject} from {stream}")]
 pub struct LastMessageError {
@@ -228,13 +228,13 @@ pub struct LastMessageError {
 }
 
 impl LastMessageError {
-    /// Whether reading again may succeed: always, the message either is there or is not.
+    /// Returns whether reading again may succeed: always, the message either is there or is not.
     pub fn is_transient(&self) -> bool {
         true
     }
 }
 
-/// The last message of a subject by direct get, or none. Any replica may answer, so it may be a moment old.
+/// Reads the last message of a subject by direct get. Any replica may answer, so it may be a moment old.
 pub async fn last_message(
     nats: &Nats,
     stream: &str,

@@ -1,8 +1,8 @@
-//! Pull requests to a durable consumer, one subscription for all of them. What is done with the messages is not here.
+//! Pull requests to a durable consumer, one subscription for all of them.
 //!
-//! The client library's `batch()` opens a new inbox per batch; a message that reaches an inbox after its batch was
-//! given up is lost until its acknowledgement deadline. Here every request answers to the same subscription, so a late
-//! message is simply part of the next batch.
+//! The client library's `batch()` opens a new inbox per batch; a message that reaches an inbox after its
+//! batch was given up is lost until its acknowledgement deadline. Here every request answers to the same
+//! subscription, so a late message simply belongs to the next batch.
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::Nats;
 
-/// How long one request for a first message stays open.
+/// Time that one request for a first message stays open.
 const LONG_POLL: Duration = Duration::from_secs(30);
-/// How often the server says that an open request still lives.
+/// Interval at which the server says that an open request still lives.
 const HEARTBEAT: Duration = Duration::from_secs(5);
-/// How much longer than its linger a second request may take before we stop waiting for its end.
+/// Time beyond its linger after which the end of a second request is not waited for any more.
 const LATE: Duration = Duration::from_secs(2);
 
-/// Why there is no batch.
+/// Error of pulling a batch.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PullError {
     #[error("cannot send a pull request")]
@@ -66,8 +66,8 @@ impl Puller {
         Ok(Self { nats: nats.clone(), consumer, connections, inbox, subscriber, request: 0 })
     }
 
-    /// Waits for the first message of a batch, as long as it takes. Safe to cancel: [`Puller::close`] then returns
-    /// what was on its way.
+    /// Waits for the first message of a batch, as long as it takes. Safe to cancel: [`Puller::close`] then
+    /// returns what was on its way.
     pub(crate) async fn first(&mut self) -> Result<Message, PullError> {
         loop {
             self.send_request(1, LONG_POLL, HEARTBEAT).await?;
@@ -88,7 +88,7 @@ impl Puller {
         }
     }
 
-    /// More messages for a batch that has its first one: up to `count_max`, for up to `linger`.
+    /// Collects more messages for a batch that has its first one: up to `count_max`, for up to `linger`.
     pub(crate) async fn rest(&mut self, count_max: usize, linger: Duration) -> Vec<Message> {
         let mut messages = Vec::new();
         if count_max == 0 || self.send_request(count_max, linger, Duration::ZERO).await.is_err() {
@@ -127,7 +127,7 @@ impl Puller {
         self.request += 1;
         let wanted = BatchConfig {
             batch,
-            // Without any time to wait the request must say so: a zero expiry would mean for ever.
+            // Without any time to wait the request must say so: a zero expiry would mean forever.
             expires: (!expires.is_zero()).then_some(expires),
             no_wait: expires.is_zero(),
             idle_heartbeat: heartbeat,
@@ -157,7 +157,8 @@ impl Puller {
             _ if !current => Ok(Arrival::Noise),
             StatusCode::IDLE_HEARTBEAT => Ok(Arrival::Noise),
             StatusCode::TIMEOUT | StatusCode::NOT_FOUND => Ok(Arrival::RequestOver),
-            // Too many unacknowledged messages, or a full batch by bytes: ask again, the server answers when it can.
+            // Too many unacknowledged messages, or a full batch by bytes: ask again, the server answers when
+            // it can.
             StatusCode::REQUEST_TERMINATED
                 if description.contains("MaxAckPending") || description.contains("Batch Completed") =>
             {

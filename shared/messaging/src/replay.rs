@@ -1,4 +1,4 @@
-//! Reading a stream in order from a sequence on, for ever, without acknowledging. What is built from it is not here.
+//! Replay of a stream: ordered reading from a sequence on, forever, without acknowledgements.
 
 use std::error::Error;
 use std::time::Duration;
@@ -15,55 +15,56 @@ use crate::outage_log::OutageLog;
 use crate::trace::BatchSpans;
 use crate::{Nats, streams, trace};
 
-/// Silence before the end of the stream makes us look where the end is: its last messages may have expired meanwhile.
+/// Silence before the end of the stream after which the end is looked up: its last messages may have expired
+/// meanwhile.
 const SILENCE_MAX: Duration = Duration::from_secs(1);
 
-/// One message of a stream.
+/// Message of a stream.
 #[derive(Debug, Clone)]
 pub struct Replayed {
-    /// The subject it was published on.
+    /// Subject that it was published on.
     pub subject: String,
-    /// The body.
+    /// Body.
     pub payload: Bytes,
-    /// Its sequence in its stream; in INDEXED this is the catalogue version.
+    /// Sequence in the stream; in INDEXED this is the catalog version.
     pub stream_sequence: u64,
-    /// When the server stored it.
+    /// Time at which the server stored it.
     pub published_at: OffsetDateTime,
-    /// How many messages followed it in the stream when it was sent.
+    /// Number of messages that followed it in the stream when it was sent.
     pub pending: u64,
 }
 
-/// What a reader gets at a time.
+/// Batch of messages that a reader gets at a time.
 #[derive(Debug, Clone)]
 pub struct ReplayBatch {
     /// Messages in stream order; may be empty when the end was reached without one.
     pub messages: Vec<Replayed>,
     /// Whether the stream held nothing more after these messages.
     pub caught_up: bool,
-    /// The spans of applying it, until it is dropped. None before the end was reached once: what was published long ago
-    /// is over for whoever looks at its trace.
+    /// Spans of applying it, until it is dropped. None before the end was reached once: what was published
+    /// long ago is over for whoever looks at its trace.
     pub spans: BatchSpans,
 }
 
-/// Why a replay cannot go on.
+/// Error that ends a replay.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// The stream was made anew, or lost its end: what was read from it so far no longer describes it. Drop what was
-    /// built and read again from the beginning.
+    /// The stream was made anew, or lost its end: what was read from it so far no longer describes it. Drop
+    /// what was built and read again from the beginning.
     #[error(
         "stream {stream} ends at sequence {last_sequence}, before {next_sequence} which was to be read next"
     )]
     StreamReset {
-        /// Which stream.
+        /// Name of the stream.
         stream: String,
-        /// What the replay would have read next.
+        /// Sequence that would have been read next.
         next_sequence: u64,
-        /// The last sequence of the stream.
+        /// Last sequence of the stream.
         last_sequence: u64,
     },
 }
 
-/// A reader of one stream. It resumes by itself after lost connections and restarted servers.
+/// Reader of one stream. It resumes by itself after lost connections and restarted servers.
 pub struct Replay {
     nats: Nats,
     connections: watch::Receiver<u64>,
@@ -82,7 +83,8 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// A reader that begins at `from_sequence`; 0 and 1 both mean the beginning. It connects at the first read.
+    /// Creates a reader that begins at `from_sequence`; 0 and 1 both mean the beginning. It connects at the
+    /// first read.
     pub fn new(nats: &Nats, stream: impl Into<String>, from_sequence: u64) -> Self {
         let stream = stream.into();
         Self {
@@ -99,9 +101,9 @@ impl Replay {
         }
     }
 
-    /// The next messages, at most `count_max`; or an empty batch, once, when the end of the stream is reached without a
-    /// message. Until the end was reached once a batch is full, from then on it is what is there. Never gives up while the
-    /// server is away. Safe to cancel.
+    /// Reads the next messages, at most `count_max`; or an empty batch, once, when the end of the stream is
+    /// reached without a message. Until the end was reached once a batch is full, from then on it is what is
+    /// there. Never gives up while the server is away. Safe to cancel.
     pub async fn next_batch(&mut self, count_max: usize) -> Result<ReplayBatch, ReplayError> {
         loop {
             let Some(source) = &mut self.source else {
@@ -118,7 +120,8 @@ impl Replay {
             };
             let arrived = tokio::select! {
                 arrived = source.next() => arrived,
-                // What the server kept for the old connection may be gone; ask anew instead of waiting for silence.
+                // What the server kept for the old connection may be gone; ask anew instead of waiting for
+                // silence.
                 _ = self.connections.changed() => None,
                 () = tokio::time::sleep(SILENCE_MAX), if !self.caught_up => None,
             };
@@ -142,7 +145,8 @@ impl Replay {
                     _ => None,
                 };
             }
-            // Who reads a whole stream pays for each batch, so they are few; who follows it wants to know at once.
+            // Who reads a whole stream pays for each batch, so they are few; who follows it wants to know at
+            // once.
             let is_over = self.follows || self.read.len() >= count_max || self.source.is_none();
             if let Some(last) = self.read.last()
                 && (last.pending == 0 || is_over)
@@ -159,7 +163,7 @@ impl Replay {
         }
     }
 
-    /// The spans of what is read, in which it is waited for no more.
+    /// Returns the spans of the batch that was read; its senders are forgotten.
     fn spans(&mut self) -> BatchSpans {
         let senders = std::mem::take(&mut self.senders);
         if senders.len() != self.read.len() {
@@ -171,7 +175,7 @@ impl Replay {
         BatchSpans::new("apply", &self.stream, "projection", &sent)
     }
 
-    /// The sequence that is read next.
+    /// Returns the sequence that is read next.
     pub fn next_sequence(&self) -> u64 {
         self.next_sequence
     }
@@ -196,7 +200,8 @@ impl Replay {
         Some(replayed)
     }
 
-    /// Opens the source at the next sequence, however long it takes, and says how many messages are there to read.
+    /// Opens the source at the next sequence, however long it takes, and returns the number of messages to
+    /// read.
     async fn open(&mut self) -> Result<u64, ReplayError> {
         loop {
             self.connections.mark_unchanged();

@@ -1,4 +1,4 @@
-//! Asking a service, from the side of a caller: the command line and tests. Serving is in [`crate::service`].
+//! Request to a service, from the side of a caller. Serving is in [`crate::service`].
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use toolweaver_contracts::{ErrorBody, ErrorCode, Fault};
 use crate::{Nats, trace};
 use tracing::Instrument as _;
 
-/// Why there is no answer.
+/// Error of a request.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
     /// The service answered with an error.
@@ -20,30 +20,30 @@ pub enum RequestError {
     /// Nobody serves this subject.
     #[error("nobody answers on {subject}; check that a query worker runs and is connected to the same NATS")]
     NoService {
-        /// The subject asked.
+        /// Subject of the request.
         subject: String,
     },
     /// No answer in time.
     #[error("no answer on {subject} within {within:?}")]
     TimedOut {
-        /// The subject asked.
+        /// Subject of the request.
         subject: String,
-        /// How long we waited.
+        /// Timeout of the request.
         within: Duration,
     },
     /// The request could not be sent.
     #[error("cannot send the request on {subject}")]
     Send {
-        /// The subject asked.
+        /// Subject of the request.
         subject: String,
-        /// What the client library said.
+        /// Error of the client library.
         #[source]
         source: async_nats::RequestError,
     },
 }
 
 impl RequestError {
-    /// Whether asking again may help.
+    /// Returns whether asking again may help.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Fault(fault) => fault.code.is_transient(),
@@ -53,7 +53,7 @@ impl RequestError {
     }
 }
 
-/// Asks and waits for the body of the answer. The span of asking travels in the headers.
+/// Sends a request and waits for the body of the answer. The span of the request travels in the headers.
 pub async fn request(
     nats: &Nats,
     subject: &str,
@@ -89,7 +89,7 @@ async fn request_in_span(
     }
 }
 
-/// The fault of an error answer; made up from its code where the body does not hold one.
+/// Returns the fault of an error answer; made from its code where the body does not hold one.
 fn fault(code: &str, body: &[u8]) -> Fault {
     if let Ok(body) = serde_json::from_slice::<ErrorBody>(body) {
         return body.error;

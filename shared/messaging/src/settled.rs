@@ -1,7 +1,9 @@
-//! Settled events: whether everything that was published to TOOLS up to a revision has become searchable or was rejected.
+//! Settled events: whether everything that was published to TOOLS up to a revision has become searchable or
+//! was rejected.
 //!
-//! A revision may never appear in INDEXED, because a newer one of the same tool replaced it or because it was rejected.
-//! Once the indexing consumer has acknowledged everything up to it, INDEXED holds all that became of it.
+//! A revision may never appear in INDEXED, because a newer one of the same tool replaced it or because it was
+//! rejected. Once the indexing consumer has acknowledged everything up to it, INDEXED holds all that became
+//! of it.
 
 use toolweaver_contracts::subjects::{INDEXED_STREAM, TOOLS_STREAM};
 
@@ -39,8 +41,8 @@ pub enum SettledError {
 pub async fn settled(nats: &Nats, indexing_consumer: &str, revision: u64) -> Result<Settled, SettledError> {
     let lag = consumer::lag(nats, TOOLS_STREAM, indexing_consumer).await?;
     let unsettled = lag.pending + lag.ack_pending;
-    // A consumer that has nothing to do says nothing about a revision that TOOLS does not hold yet. And one whose last
-    // message was replaced has nothing to do, while its acknowledgements end below the revision.
+    // A consumer that has nothing to do says nothing about a revision that TOOLS does not hold yet. And one
+    // whose last message was replaced has nothing to do, while its acknowledgements end below the revision.
     let is_settled = lag.ack_floor_stream_sequence >= revision
         || (unsettled == 0 && streams::state(nats, TOOLS_STREAM).await?.last_sequence >= revision);
     if !is_settled {

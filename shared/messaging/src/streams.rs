@@ -20,25 +20,26 @@ use toolweaver_resilience::BackoffPolicy;
 
 use crate::Nats;
 
-/// How long REJECTED keeps an event (30 days), unless an operator said otherwise.
+/// Retention of REJECTED in time (30 days), unless an operator said otherwise.
 const REJECTED_AGE_NANOS_MAX: u64 = 30 * 24 * 3_600 * 1_000_000_000;
-/// How much REJECTED holds, unless an operator said otherwise.
+/// Retention of REJECTED in bytes, unless an operator said otherwise.
 const REJECTED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Attempts at one stream: several workers may create it at once, one wins, the others look again.
 const ATTEMPTS_MAX: u64 = 5;
 /// Waits between them.
 const BACKOFF: BackoffPolicy = BackoffPolicy::new(Duration::from_millis(50), Duration::from_secs(1));
 
-/// How the streams are kept.
+/// Configuration of the streams.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "NATS")]
 pub struct StreamsConfig {
-    /// Replicas of each stream: 3 on a cluster; unset, a new stream gets 1 and an existing one keeps what it has
+    /// Replicas of each stream: 3 on a cluster; unset, a new stream gets 1 and an existing one keeps what it
+    /// has
     #[arg(long = "nats-stream-replicas", env = "NATS_STREAM_REPLICAS", value_name = "COUNT")]
     pub replicas: Option<NonZeroUsize>,
 }
 
-/// Why a stream is not as it must be.
+/// Error of making or reading a stream.
 #[derive(Debug, thiserror::Error)]
 pub enum EnsureError {
     /// The server could not be asked, or is not ready.
@@ -46,69 +47,71 @@ pub enum EnsureError {
         "cannot read or write the configuration of stream {stream}; check that nats-server runs with JetStream (-js)"
     )]
     Request {
-        /// Which stream.
+        /// Name of the stream.
         stream: String,
-        /// What the client library said.
+        /// Error of the client library.
         #[source]
         source: RequestError,
     },
     /// The server answered that it cannot do it now.
     #[error("JetStream is not ready to keep stream {stream}")]
     NotReady {
-        /// Which stream.
+        /// Name of the stream.
         stream: String,
-        /// What the server said.
+        /// Error of the server.
         #[source]
         source: jetstream::Error,
     },
-    /// A setting cannot be had.
+    /// A setting is wrong and cannot be changed here.
     #[error("stream {stream}, setting {setting}: {reason}; {hint}")]
     Setting {
-        /// Which stream.
+        /// Name of the stream.
         stream: String,
-        /// Which of its settings, as NATS calls it.
+        /// Name of the setting, as NATS calls it.
         setting: String,
-        /// What is wrong with it.
+        /// Reason.
         reason: String,
-        /// What to do.
+        /// Advice.
         hint: String,
     },
 }
 
 impl EnsureError {
-    /// Whether the same call may succeed later without anybody changing anything.
+    /// Returns whether the same call may succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         !matches!(self, Self::Setting { .. })
     }
 }
 
-/// What a stream holds.
+/// State of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamState {
-    /// Messages in it.
+    /// Number of messages.
     pub messages: u64,
-    /// Their bytes.
+    /// Size of the messages in bytes.
     pub bytes: u64,
     /// Sequence of the oldest message.
     pub first_sequence: u64,
     /// Sequence of the newest message ever stored.
     pub last_sequence: u64,
-    /// When the stream was made.
+    /// Time at which the stream was made.
     pub created: OffsetDateTime,
 }
 
 impl StreamState {
-    /// Tells this stream from one of the same name that was removed before it, or is made after it. The sequences of
-    /// both begin at 1, so what is kept under a sequence outside the stream needs this beside it.
+    /// Returns a text that tells this stream from one of the same name that was removed before it, or is made
+    /// after it. The sequences of both begin at 1, so what is kept under a sequence outside the stream needs
+    /// this beside it.
     pub fn incarnation(&self) -> String {
         format!("{:x}", self.created.unix_timestamp_nanos())
     }
 }
 
-/// Makes TOOLS, INDEXED and REJECTED as they must be. Does nothing where they are; several workers may call it at once.
+/// Makes TOOLS, INDEXED and REJECTED as they must be. Does nothing where they are; several workers may call
+/// it at once.
 ///
-/// Only the settings this project depends on are ever changed on a stream that exists. Limits, placement, compression
-/// and whatever else an operator set stay.
+/// Only the settings this project depends on are ever changed on a stream that exists. Limits, placement,
+/// compression and whatever else an operator set stay.
 pub async fn ensure(nats: &Nats, config: &StreamsConfig) -> Result<(), EnsureError> {
     for wanted in wanted(config, nats.supports_message_ttl()) {
         ensure_stream(nats, &wanted).await?;
@@ -116,7 +119,7 @@ pub async fn ensure(nats: &Nats, config: &StreamsConfig) -> Result<(), EnsureErr
     Ok(())
 }
 
-/// What one stream holds now.
+/// Reads the state of a stream.
 pub async fn state(nats: &Nats, stream: &str) -> Result<StreamState, EnsureError> {
     let info = read(nats, stream).await?.ok_or_else(|| EnsureError::Setting {
         stream: stream.to_owned(),
@@ -140,33 +143,33 @@ pub async fn state(nats: &Nats, stream: &str) -> Result<StreamState, EnsureError
     })
 }
 
-/// Settings of one stream. They are JSON, not the client library's type: an update must carry back every setting
-/// that the server knows, also those that the library does not.
+/// Settings of one stream. They are JSON, not the client library's type: an update must carry back every
+/// setting that the server knows, also those that the library does not.
 struct Wanted {
     name: &'static str,
-    /// Held on every start.
-    kept: Map<String, Value>,
-    /// Given to a new stream; operators may change them later.
+    /// Settings that are restored on every start.
+    enforced: Map<String, Value>,
+    /// Settings of a new stream; operators may change them later.
     initial: Map<String, Value>,
 }
 
 fn wanted(config: &StreamsConfig, message_ttl: bool) -> [Wanted; 3] {
     let stream = |name: &'static str, subjects: &str, one_per_subject: bool| {
-        let mut kept = object(json!({ "subjects": [subjects], "allow_direct": true }));
+        let mut enforced = object(json!({ "subjects": [subjects], "allow_direct": true }));
         let mut initial = object(json!({ "discard": "old", "num_replicas": 1 }));
         if one_per_subject {
-            kept.insert("max_msgs_per_subject".to_owned(), json!(1));
+            enforced.insert("max_msgs_per_subject".to_owned(), json!(1));
         } else {
             initial.insert("max_age".to_owned(), json!(REJECTED_AGE_NANOS_MAX));
             initial.insert("max_bytes".to_owned(), json!(REJECTED_BYTES_MAX));
         }
         if one_per_subject && message_ttl {
-            kept.insert("allow_msg_ttl".to_owned(), json!(true));
+            enforced.insert("allow_msg_ttl".to_owned(), json!(true));
         }
         if let Some(replicas) = config.replicas {
-            kept.insert("num_replicas".to_owned(), json!(replicas));
+            enforced.insert("num_replicas".to_owned(), json!(replicas));
         }
-        Wanted { name, kept, initial }
+        Wanted { name, enforced, initial }
     };
     [
         stream(TOOLS_STREAM, TOOLS_SUBJECTS, true),
@@ -198,7 +201,7 @@ async fn create(nats: &Nats, wanted: &Wanted) -> Result<Answer, EnsureError> {
     let mut config = wanted.initial.clone();
     // Two settings that no stream can change later: checked on existing ones, given to new ones.
     config.extend(object(json!({ "name": wanted.name, "retention": "limits", "storage": "file" })));
-    config.extend(wanted.kept.clone());
+    config.extend(wanted.enforced.clone());
     let answer = write(nats, "CREATE", wanted.name, &Value::Object(config)).await?;
     if answer.is_ok() {
         info!(stream = wanted.name, "created the stream");
@@ -224,7 +227,7 @@ async fn update(nats: &Nats, wanted: &Wanted, current: &Value) -> Result<Answer,
         }
     }
     let changed: Vec<&String> = wanted
-        .kept
+        .enforced
         .iter()
         .filter(|(setting, value)| current[*setting] != **value)
         .map(|(name, _)| name)
@@ -234,7 +237,7 @@ async fn update(nats: &Nats, wanted: &Wanted, current: &Value) -> Result<Answer,
     }
     let mut config = current.clone();
     for setting in &changed {
-        config[setting.as_str()] = wanted.kept[*setting].clone();
+        config[setting.as_str()] = wanted.enforced[*setting].clone();
     }
     let answer = write(nats, "UPDATE", wanted.name, &config).await?;
     if answer.is_ok() {
@@ -243,7 +246,7 @@ async fn update(nats: &Nats, wanted: &Wanted, current: &Value) -> Result<Answer,
     Ok(answer)
 }
 
-/// The server's view of a stream, or none if there is no such stream.
+/// Reads the server's view of a stream; none if there is no such stream.
 async fn read(nats: &Nats, stream: &str) -> Result<Option<Value>, EnsureError> {
     match call(nats, format!("STREAM.INFO.{stream}"), stream, &json!({})).await? {
         Ok(info) => Ok(Some(info)),
@@ -269,9 +272,9 @@ async fn call(
     }
 }
 
-/// The server's refusal in terms of what we asked for.
+/// Translates the server's refusal into terms of the configuration.
 fn refusal(wanted: &Wanted, error: jetstream::Error) -> EnsureError {
-    let replicas = wanted.kept.get("num_replicas").unwrap_or(&Value::Null);
+    let replicas = wanted.enforced.get("num_replicas").unwrap_or(&Value::Null);
     let (setting, hint) = match error.error_code() {
         ErrorCode::STREAM_REPLICAS_NOT_SUPPORTED
         | ErrorCode::CLUSTER_NO_PEERS
@@ -290,7 +293,7 @@ fn refusal(wanted: &Wanted, error: jetstream::Error) -> EnsureError {
             "subjects",
             format!(
                 "another stream stores some of {}; find it with `nats stream find --subject`, then remove or change it",
-                wanted.kept["subjects"]
+                wanted.enforced["subjects"]
             ),
         ),
         _ if error.code() >= 500 => {

@@ -1,8 +1,9 @@
-//! W3C trace context in message headers, and the spans of publishing, processing and answering.
+//! Tracing: W3C trace context in message headers, and the spans of publishing, processing and answering.
 //!
-//! A batch has one span, and messages have many senders: its span links to all of them, and belongs to their trace only
-//! where they share one. So that each message's own trace stays whole, each sampled message also has a span in the
-//! trace of its sender, for as long as its batch takes; what is published because of it goes on from there.
+//! A batch has one span, and messages have many senders: its span links to all of them, and belongs to their
+//! trace only where they share one. So that each message's own trace stays whole, each sampled message also
+//! has a span in the trace of its sender, for as long as its batch takes; what is published because of it
+//! goes on from there.
 //!
 //! ```text
 //! trace of a message:  publish tools.v1 ─▶ process tools.v1 ─▶ publish indexed.v1 ─▶ …
@@ -25,20 +26,21 @@ const LINKS_MAX: usize = 128;
 /// The spans of one batch. They end when this is dropped.
 #[derive(Debug, Clone)]
 pub struct BatchSpans {
-    /// The work on all of it.
+    /// Span of the work on all of it.
     pub batch: Span,
-    /// Of each message, in its own trace; none where that is not recorded.
+    /// Spans of the messages, each in its own trace; none where that is not recorded.
     pub messages: Vec<Span>,
 }
 
-/// One message of a batch, as its spans see it.
+/// Message of a batch, as its spans see it.
 pub(crate) struct Sent<'a> {
     pub(crate) subject: &'a str,
     pub(crate) sender: &'a Context,
 }
 
 impl BatchSpans {
-    /// The spans of doing `operation` to a batch of a stream; `group` names the readers that share its messages.
+    /// Creates the spans of an operation on a batch; `group` names the readers that share the stream's
+    /// messages.
     pub(crate) fn new(operation: &str, stream: &str, group: &str, sent: &[Sent<'_>]) -> Self {
         let batch = info_span!(
             "batch",
@@ -64,20 +66,21 @@ impl BatchSpans {
                 batch.add_link(sender.clone());
             }
         }
-        // Known to the messages' spans only where one of them is recorded: a batch without traces costs nothing more.
+        // Known to the messages' spans only where one of them is recorded: a batch without traces costs
+        // nothing more.
         let is_traced = senders.iter().any(SpanContext::is_sampled);
         let of_batch = is_traced.then(|| batch.context().span().span_context().clone());
         let messages = sent.iter().map(|sent| message_span(operation, sent, of_batch.as_ref())).collect();
         Self { batch, messages }
     }
 
-    /// The spans of nothing.
+    /// Returns spans that record nothing.
     pub(crate) fn none() -> Self {
         Self { batch: Span::none(), messages: Vec::new() }
     }
 }
 
-/// The span of one message in its sender's trace; none where that is not recorded.
+/// Creates the span of one message in its sender's trace; disabled where that is not recorded.
 fn message_span(operation: &str, sent: &Sent<'_>, batch: Option<&SpanContext>) -> Span {
     let Some(batch) = batch.filter(|_| sent.sender.span().span_context().is_sampled()) else {
         return Span::none();
@@ -114,7 +117,8 @@ pub fn extract(headers: Option<&HeaderMap>) -> Context {
     })
 }
 
-/// The part of a subject that names a kind of message and not one message: `tools.v1` of `tools.v1.acme.github.x`.
+/// Returns the prefix of a subject that names a kind of message and not one message: `tools.v1` of
+/// `tools.v1.acme.github.x`.
 pub fn destination(subject: &str) -> &str {
     match subject.match_indices('.').nth(1) {
         Some((end, _)) => &subject[..end],
@@ -122,7 +126,7 @@ pub fn destination(subject: &str) -> &str {
     }
 }
 
-/// The span of publishing one message.
+/// Creates the span of publishing one message.
 pub(crate) fn publish_span(subject: &str) -> Span {
     let destination = destination(subject);
     info_span!(
@@ -135,7 +139,7 @@ pub(crate) fn publish_span(subject: &str) -> Span {
     )
 }
 
-/// The span of asking and waiting for the answer.
+/// Creates the span of a request, from sending it to its answer.
 pub(crate) fn request_span(subject: &str) -> Span {
     let destination = destination(subject);
     info_span!(
@@ -148,7 +152,7 @@ pub(crate) fn request_span(subject: &str) -> Span {
     )
 }
 
-/// The span of answering one request; the caller's span is its parent.
+/// Creates the span of answering one request; the caller's span is its parent.
 pub(crate) fn answer_span(subject: &str, endpoint: &str, caller: &Context) -> Span {
     let destination = destination(subject);
     let span = info_span!(

@@ -1,4 +1,5 @@
-//! Exponential backoff with jitter: the wait between two attempts. The only module that uses the `backoff` crate.
+//! Exponential backoff with jitter: the wait between two attempts. The only module that uses the `backoff`
+//! crate.
 
 use std::time::{Duration, Instant};
 
@@ -41,7 +42,8 @@ impl BackoffPolicy {
 
     /// Returns the interval after this many failures in a row, without jitter.
     ///
-    /// For pauses that somebody else keeps, such as the server that redelivers a message: each has its own already.
+    /// For pauses that somebody else keeps, such as the server that redelivers a message: each has its own
+    /// already.
     pub fn interval(&self, failures: u64) -> Duration {
         let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX);
         self.interval_min.saturating_mul(MULTIPLIER.saturating_pow(doublings)).min(self.interval_max)

@@ -14,11 +14,12 @@ use crate::error_chain;
 /// Consecutive failures that open the breaker.
 const FAILURES_MAX: u32 = 5;
 
-/// Time for which an open breaker admits nothing; then one request tries. A try that takes longer is followed by another.
+/// Time for which an open breaker admits nothing; then one request tries. A try that takes longer is followed
+/// by another.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Circuit breaker in front of one dependency. Logs when the dependency goes and when it is back, once each, and exports its
-/// state as the metric `toolweaver_breaker_state`.
+/// Circuit breaker in front of one dependency. Logs when the dependency goes and when it is back, once each,
+/// and exports its state as the metric `toolweaver_breaker_state`.
 ///
 /// ```text
 ///            5 failures in a row            1 s                    answer
@@ -63,7 +64,8 @@ enum Phase {
 }
 
 impl Breaker {
-    /// Creates a closed breaker, after telemetry was started. `dependency` is its name in logs and in the metric.
+    /// Creates a closed breaker, after telemetry was started. `dependency` is its name in logs and in the
+    /// metric.
     pub fn new(dependency: &'static str) -> Self {
         let gauge = global::meter("toolweaver.breaker")
             .u64_gauge("toolweaver_breaker_state")
@@ -74,7 +76,8 @@ impl Breaker {
         breaker
     }
 
-    /// Makes the call if the breaker admits it, and counts its result. A call that is cancelled counts as neither.
+    /// Makes the call if the breaker admits it, and counts its result. A call that is cancelled counts as
+    /// neither.
     pub async fn guard<T, E: Error + 'static>(
         &self,
         call: impl Future<Output = Result<T, E>>,
@@ -94,7 +97,8 @@ impl Breaker {
         }
     }
 
-    /// Returns whether a call may be made. The caller then reports its result: [`Self::succeeded`] or [`Self::failed`].
+    /// Returns whether a call may be made. The caller then reports its result: [`Self::succeeded`] or
+    /// [`Self::failed`].
     pub fn admits(&self) -> bool {
         self.admits_at(Instant::now())
     }

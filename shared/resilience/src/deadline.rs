@@ -5,9 +5,10 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// A wait longer than this is as good as endless, and keeps clear of the clock's end.
-const AFTER_MAX: Duration = Duration::from_secs(30 * 365 * 24 * 3_600);
+const AFTER_MAX: Duration = Duration::from_hours(30 * 365 * 24);
 
-/// Instant by which something must be done. Copied down the call chain, so that every step sees what is left of it.
+/// Instant by which something must be done. Copied down the call chain, so that every step sees what is left
+/// of it.
 ///
 /// Ordered by time: `one.min(other)` is the earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,7 +1,8 @@
 //! Bounded calls to dependencies that may fail: circuit breaker, retry, backoff, deadline, error chain.
 //!
-//! The ground floor beside the contracts: every crate may use it, and it uses none of ours. It knows no dependency by
-//! name, neither NATS nor Redis nor Qdrant: a caller hands in the call, and says whether its error is transient.
+//! The ground floor beside the contracts: every crate may use it, and it uses none of ours. It knows no
+//! dependency by name, neither NATS nor Redis nor Qdrant: a caller hands in the call, and says whether its
+//! error is transient.
 //!
 //! | module | answers |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! What a service says about itself: ready or not (and why), alive or not.
+//! Health of a process: readiness with its reasons, and liveness.
 //!
 //! Readiness is the sum of named gates. Serving it over HTTP is [`crate::http`].
 
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::sync::watch;
 
-/// The readiness of one process, made of named gates. Cheap to clone.
+/// Readiness of one process, made of named gates. Cheap to clone.
 ///
 /// A process without any gate is not ready: it has not got that far yet. So a service creates all its gates
 /// before it first awaits anything.
@@ -19,26 +19,26 @@ pub struct Health {
 
 #[derive(Debug, Default)]
 struct State {
-    /// For each gate the reason why it is closed, or none when it is open.
+    /// Reason for which each gate is closed; none when it is open.
     gates: BTreeMap<String, Option<String>>,
     draining: bool,
-    /// Why the process can do no useful work any more.
+    /// Reason for which the process can do no useful work any more.
     dead: Option<String>,
 }
 
-/// One condition of readiness, owned by the part that knows about it. It starts closed.
+/// Condition of readiness, owned by the component that knows about it. It starts closed.
 #[derive(Clone, Debug)]
 pub struct Gate {
     name: Arc<str>,
     health: Health,
 }
 
-/// A gate that is closed, as `/readyz` tells it.
+/// Closed gate, as `/readyz` reports it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NotReady {
-    /// The gate's name, for example `projection`.
+    /// Name of the gate, for example `projection`.
     pub gate: String,
-    /// Why it is closed, for a human.
+    /// Reason, for a human.
     pub reason: String,
 }
 
@@ -49,40 +49,40 @@ impl Default for Health {
 }
 
 impl Health {
-    /// A process that has just started: not ready, alive.
+    /// Creates the health of a process that has just started: not ready, alive.
     pub fn new() -> Self {
         Self { state: Arc::new(watch::Sender::new(State::default())) }
     }
 
-    /// A closed gate of this name. The same name gives the same gate again, closed.
+    /// Creates a closed gate of this name. The same name gives the same gate again, closed.
     pub fn gate(&self, name: impl Into<String>) -> Gate {
         let gate = Gate { name: Arc::from(name.into()), health: self.clone() };
         gate.not_ready("starting");
         gate
     }
 
-    /// The gates that are closed. Empty means ready.
+    /// Returns the gates that are closed. Empty means ready.
     pub fn not_ready(&self) -> Vec<NotReady> {
         self.state.borrow().not_ready()
     }
 
-    /// Whether requests are welcome.
+    /// Returns whether requests are welcome.
     pub fn is_ready(&self) -> bool {
         self.state.borrow().is_ready()
     }
 
-    /// Returns when the process is ready.
+    /// Waits until the process is ready.
     pub async fn ready(&self) {
         // Fails only when the sender is gone, and `self` holds it.
         self.state.subscribe().wait_for(State::is_ready).await.ok();
     }
 
-    /// Why the process can do no useful work any more, if so.
+    /// Returns the reason for which the process can do no useful work any more, if there is one.
     pub fn dead(&self) -> Option<String> {
         self.state.borrow().dead.clone()
     }
 
-    /// From now on never ready again: the process finishes what it has begun.
+    /// Makes the process not ready for good: it finishes what it has begun.
     pub(crate) fn drain(&self) {
         self.state.send_modify(|state| state.draining = true);
     }
@@ -100,7 +100,7 @@ impl Gate {
         self.set(None);
     }
 
-    /// Closes the gate and says why.
+    /// Closes the gate with this reason.
     pub fn not_ready(&self, reason: impl Into<String>) {
         self.set(Some(reason.into()));
     }

@@ -1,4 +1,4 @@
-//! What a container's health check runs: one question to `/readyz` of the process beside it.
+//! Health check of a container: one request to `/readyz` of the process beside it.
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Whether the process that listens there is ready; the error says why not.
+/// Asks the process that listens there whether it is ready; the error says why not.
 pub fn ask(listens_on: SocketAddr) -> anyhow::Result<()> {
     let address = reachable(listens_on);
     let asked = || -> std::io::Result<String> {
@@ -28,7 +28,7 @@ pub fn ask(listens_on: SocketAddr) -> anyhow::Result<()> {
     }
 }
 
-/// Who listens on all interfaces is reached on the loopback one.
+/// Returns the address to reach a listener on: a listener on all interfaces is reached on the loopback one.
 fn reachable(listens_on: SocketAddr) -> SocketAddr {
     let ip = match listens_on.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

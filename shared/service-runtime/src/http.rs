@@ -1,4 +1,4 @@
-//! The small HTTP server for operators: `/livez`, `/readyz`, `/metrics`. Requests of agents do not come here.
+//! HTTP server for operators: `/livez`, `/readyz`, `/metrics`. Requests of agents do not come here.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use crate::health::Health;
 use crate::telemetry::metrics;
 
-/// Where the operators' HTTP server listens.
+/// Configuration of the operators' HTTP server.
 #[derive(Args, Clone, Debug)]
 pub struct HttpConfig {
     /// Address and port of /livez, /readyz and /metrics; port 0 takes a free one
@@ -31,7 +31,7 @@ pub struct HttpConfig {
     pub healthcheck: bool,
 }
 
-/// A running server. It ends when this is dropped.
+/// Running HTTP server. It ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct HttpServer {
     pub(crate) address: SocketAddr,

@@ -1,4 +1,4 @@
-//! The one `main` that all services share.
+//! `main` that all services share.
 
 use std::future::Future;
 use std::io::Write;
@@ -13,18 +13,18 @@ use crate::http::HttpConfig;
 use crate::runtime::{Runtime, RuntimeConfig};
 use crate::{healthcheck, telemetry};
 
-/// A service ended because of an error.
+/// Exit code of a service that ended because of an error.
 const EXIT_FAILED: u8 = 1;
-/// The configuration is wrong; nothing was started.
+/// Exit code of a wrong configuration; nothing was started.
 const EXIT_BAD_CONFIG: u8 = 2;
 
-/// What [`service_main`] must know of a service's configuration.
+/// Configuration of a service, as [`service_main`] sees it.
 pub trait ServiceConfig: Parser {
-    /// The part that every service has.
+    /// Returns the settings that every service has.
     fn runtime(&self) -> &RuntimeConfig;
 
-    /// All faults at once, each a sentence for a human that names the variable; those of the runtime are
-    /// added by [`service_main`].
+    /// Returns all faults at once, each a sentence for a human that names the variable; those of the runtime
+    /// are added by [`service_main`].
     fn validate(&self) -> Vec<String>;
 }
 
@@ -65,8 +65,8 @@ where
     }
 }
 
-/// Asks the process that is configured as this one whether it is ready. Container images have no shell and no HTTP client
-/// that could.
+/// Asks the process that is configured as this one whether it is ready. Container images have no shell and no
+/// HTTP client that could.
 fn answer_healthcheck(http: &HttpConfig) -> ExitCode {
     match healthcheck::ask(http.http_addr) {
         Ok(()) => ExitCode::SUCCESS,
@@ -77,7 +77,7 @@ fn answer_healthcheck(http: &HttpConfig) -> ExitCode {
     }
 }
 
-/// An error is one that could not be logged.
+/// Serves from telemetry to exit code. An error is one that could not be logged.
 async fn serve<C, F, R>(name: &'static str, config: C, run: F) -> anyhow::Result<ExitCode>
 where
     C: ServiceConfig,
@@ -110,7 +110,7 @@ where
 {
     let runtime = Runtime::start(&common.http, common.drain).await?;
     info!(version = env!("CARGO_PKG_VERSION"), "{name} starting");
-    // Wiring may wait long for a part that is down; a signal must end that too.
+    // Wiring may wait long for a dependency that is down; a signal must end that too.
     let soft = runtime.shutdown.soft();
     match soft.run_until_cancelled(run(config, runtime.clone())).await {
         Some(Ok(())) => {}

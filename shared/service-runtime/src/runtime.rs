@@ -1,4 +1,4 @@
-//! What a service's `run` receives, and the configuration of it.
+//! Runtime that a service's `run` receives, and its configuration.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::shutdown::{DrainConfig, Shutdown};
 use crate::tasks::{ServiceError, Tasks};
 use crate::telemetry::{TelemetryConfig, observe_readiness};
 
-/// The options that every service has; flatten it into the service's own configuration.
+/// Options that every service has; flatten it into the service's own configuration.
 #[derive(Args, Clone, Debug)]
 pub struct RuntimeConfig {
     /// Logs, traces.
@@ -23,40 +23,40 @@ pub struct RuntimeConfig {
     /// Health and metrics.
     #[command(flatten)]
     pub http: HttpConfig,
-    /// The end.
+    /// Shutdown.
     #[command(flatten)]
     pub drain: DrainConfig,
 }
 
 impl RuntimeConfig {
-    /// All faults at once, for a human.
+    /// Returns all faults at once, for a human.
     pub fn validate(&self) -> Vec<String> {
         self.telemetry.validate()
     }
 }
 
-/// One process: its health, its end, its tasks. Several services may share one. Cheap to clone.
+/// Runtime of one process: health, shutdown, tasks. Several services may share one. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Runtime {
-    /// Where services make their readiness gates.
+    /// Health, in which services make their readiness gates.
     pub health: Health,
-    /// What ends the process.
+    /// Shutdown of the process.
     pub shutdown: Shutdown,
-    /// Where services spawn their work.
+    /// Tasks, among which services spawn their work.
     pub tasks: Tasks,
     drain: DrainConfig,
     http: Option<Arc<HttpServer>>,
 }
 
 impl Runtime {
-    /// A runtime without an HTTP server and signals; what a test gives to a service.
+    /// Creates a runtime without an HTTP server and signals; what a test gives to a service.
     pub fn new(drain: DrainConfig) -> Self {
         let (health, shutdown) = (Health::new(), Shutdown::new());
         let tasks = Tasks::new(shutdown.clone(), health.clone());
         Self { health, shutdown, tasks, drain, http: None }
     }
 
-    /// The runtime of a real process: serves health and metrics, and obeys SIGTERM and SIGINT.
+    /// Starts the runtime of a real process: serves health and metrics, and obeys SIGTERM and SIGINT.
     pub async fn start(http: &HttpConfig, drain: DrainConfig) -> anyhow::Result<Self> {
         let mut runtime = Self::new(drain);
         runtime.shutdown.on_signals().context("cannot listen for signals")?;
@@ -69,17 +69,17 @@ impl Runtime {
         Ok(runtime)
     }
 
-    /// Where health and metrics are served, if they are.
+    /// Returns the address of health and metrics, if they are served.
     pub fn http_address(&self) -> Option<SocketAddr> {
         self.http.as_ref().map(|server| server.address)
     }
 
-    /// How long tasks may take to finish what they have begun.
+    /// Returns the drain timeout: the time that tasks have to finish what they have begun.
     pub fn drain_timeout(&self) -> Duration {
         self.drain.timeout()
     }
 
-    /// Waits for the end: a signal, or a task that died; then for the tasks to finish what they have begun.
+    /// Waits for a signal, or a task that died; then for the tasks to finish what they have begun.
     pub async fn join(&self) -> Result<(), ServiceError> {
         self.tasks.join(self.drain.timeout()).await
     }

@@ -1,4 +1,4 @@
-//! How a process is told to end: softly (finish what has begun), then hard (drop it).
+//! Shutdown of a process: soft (finish what has begun), then hard (drop it).
 
 use std::io;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-/// How long a process may take to end in good order.
+/// Configuration of the drain.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct DrainConfig {
     /// Seconds between the signal to stop and giving up on unfinished work
@@ -19,13 +19,13 @@ pub struct DrainConfig {
 }
 
 impl DrainConfig {
-    /// The same as a duration.
+    /// Returns the drain timeout.
     pub fn timeout(&self) -> Duration {
         Duration::from_secs(self.drain_timeout_seconds)
     }
 }
 
-/// The two tokens that end a process. Cheap to clone; all clones are one.
+/// Soft and hard cancellation token of a process. Cheap to clone; all clones are one.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     soft: CancellationToken,
@@ -33,33 +33,34 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// Nobody has asked to stop yet.
+    /// Creates a shutdown that has not begun.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Cancelled when no new work may begin. Loops look at it between two pieces of work, never inside one.
+    /// Returns the token that is cancelled when no new work may begin. Loops check it between two pieces of
+    /// work, never inside one.
     pub fn soft(&self) -> &CancellationToken {
         &self.soft
     }
 
-    /// Cancelled when unfinished work is to be dropped.
+    /// Returns the token that is cancelled when unfinished work is to be dropped.
     pub fn hard(&self) -> &CancellationToken {
         &self.hard
     }
 
-    /// Asks to finish what has begun and end.
+    /// Begins the shutdown: what has begun is finished.
     pub fn begin(&self) {
         self.soft.cancel();
     }
 
-    /// Asks to end at once.
+    /// Aborts: what has begun is dropped.
     pub fn abort(&self) {
         self.soft.cancel();
         self.hard.cancel();
     }
 
-    /// From now on the first SIGTERM or SIGINT begins the shutdown and the second aborts.
+    /// Listens for signals: the first SIGTERM or SIGINT begins the shutdown and the second aborts.
     pub fn on_signals(&self) -> io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;

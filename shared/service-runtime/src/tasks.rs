@@ -1,4 +1,4 @@
-//! The long-running tasks of a process. The first one that dies takes the process down in good order.
+//! Long-running tasks of a process. The first one that dies takes the process down in good order.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,44 +12,44 @@ use tracing::{Instrument, warn};
 use crate::health::Health;
 use crate::shutdown::Shutdown;
 
-/// How long aborted tasks get to disappear before the process ends without them.
+/// Time that aborted tasks have to disappear before the process ends without them.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
 
-/// Why a service did not end well.
+/// Error of a service that did not end in good order.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
     /// A task returned an error.
     #[error("task {task} failed")]
     TaskFailed {
-        /// The task's name.
+        /// Name of the task.
         task: String,
-        /// What it returned.
+        /// Error that it returned.
         #[source]
         source: anyhow::Error,
     },
     /// A task panicked.
     #[error("task {task} panicked: {message}")]
     TaskPanicked {
-        /// The task's name.
+        /// Name of the task.
         task: String,
-        /// What it said.
+        /// Message of the panic.
         message: String,
     },
     /// A task that should run as long as the service returned without being asked to.
     #[error("task {task} ended before the service was told to stop")]
     TaskEnded {
-        /// The task's name.
+        /// Name of the task.
         task: String,
     },
     /// The tasks were told to stop and some still ran when the time was up or a second signal came.
     #[error("still running when the time to drain was over: {}", tasks.join(", "))]
     DrainTimedOut {
-        /// The names of the tasks that were dropped.
+        /// Names of the tasks that were dropped.
         tasks: Vec<String>,
     },
 }
 
-/// Spawns and watches the tasks of one process. Cheap to clone; all clones are one.
+/// Tasks of one process, spawned and supervised. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
 pub struct Tasks {
     tracker: TaskTracker,
@@ -70,7 +70,8 @@ impl Tasks {
         Self { tracker: TaskTracker::new(), shutdown, health, state: Arc::default() }
     }
 
-    /// Runs `task` until the shutdown begins, when it must return by itself after finishing what it has begun.
+    /// Runs `task` until the shutdown begins, when it must return by itself after finishing what it has
+    /// begun.
     ///
     /// An error, a panic, or a return before the shutdown began stops the whole service with an error.
     pub fn spawn(

@@ -21,7 +21,7 @@ async fn served() -> (Runtime, SocketAddr) {
     (runtime, address)
 }
 
-/// Status code and body of a GET, over a plain socket: no HTTP client is among the dependencies.
+/// Returns status code and body of a GET, over a plain socket: no HTTP client is among the dependencies.
 async fn get(address: SocketAddr, path: &str) -> (u16, String) {
     let mut connection = TcpStream::connect(address).await.expect("the server answers");
     let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");

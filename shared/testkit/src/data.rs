@@ -9,7 +9,7 @@ use crate::parts;
 
 const VARIABLE: &str = "TOOLWEAVER_SHARED_DATA";
 
-/// The data folder: `TOOLWEAVER_SHARED_DATA`, else `shared` beside the workspace, else none.
+/// Returns the data folder: `TOOLWEAVER_SHARED_DATA`, else `shared` beside the workspace, else none.
 ///
 /// None is said loudly on stderr, so that a test that then does less is never taken for one that did all.
 /// Where the data must be there (a CI that has it), set the variable: a folder that is set and missing is a

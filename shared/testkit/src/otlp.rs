@@ -57,12 +57,12 @@ impl Receiver {
         Self { endpoint, received, serving }
     }
 
-    /// Where to send to: a value of `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    /// Returns the address to send to: a value of `OTEL_EXPORTER_OTLP_ENDPOINT`.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// What has arrived so far.
+    /// Returns the spans that have arrived so far.
     pub fn spans(&self) -> Vec<Span> {
         self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

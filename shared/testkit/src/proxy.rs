@@ -24,7 +24,7 @@ pub struct Proxy {
     serving: JoinHandle<()>,
 }
 
-/// What is wrong with the network.
+/// The faults of the network.
 #[derive(Debug, Clone, Copy, Default)]
 struct Faults {
     latency: Duration,
@@ -32,10 +32,13 @@ struct Faults {
     is_cut: bool,
     /// Connections made before the last cut end, even if it is healed before they look.
     cuts: u64,
+    /// Bytes of clients, and those that the server gets in their place.
+    diverted: Option<(&'static [u8], &'static [u8])>,
 }
 
 impl Proxy {
-    /// Forwards to `target`, without faults at first. A target that is down is a connection that ends at once.
+    /// Forwards to `target`, without faults at first. A target that is down is a connection that ends at
+    /// once.
     pub async fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("the address of a bound socket");
@@ -43,28 +46,36 @@ impl Proxy {
         Self { address, faults, serving: tokio::spawn(serve(listener, target, seen)) }
     }
 
-    /// Where clients connect.
+    /// Returns the address that clients connect to.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// From now on bytes arrive this much later, in each direction.
+    /// Delays bytes from now on, in each direction.
     pub fn set_latency(&self, latency: Duration) {
         self.faults.send_modify(|faults| faults.latency = latency);
     }
 
-    /// A black hole: connections stand, new ones are accepted, and no byte passes.
+    /// Turns into a black hole: connections stand, new ones are accepted, and no byte passes.
     pub fn stall(&self) {
         self.faults.send_modify(|faults| faults.is_stalled = true);
     }
 
-    /// Closes every connection, and each new one as soon as it is made. The port stays ours, so that nobody takes it
-    /// meanwhile.
+    /// Closes every connection, and each new one as soon as it is made. The port stays ours, so that nobody
+    /// takes it meanwhile.
     pub fn cut(&self) {
         self.faults.send_modify(|faults| {
             faults.is_cut = true;
             faults.cuts += 1;
         });
+    }
+
+    /// Replaces bytes that clients send by others of the same length: requests for one subject go to another, say.
+    ///
+    /// Bytes that arrive in two pieces are not found: for short messages on a quiet connection only.
+    pub fn divert(&self, from: &'static [u8], to: &'static [u8]) {
+        assert_eq!(from.len(), to.len(), "a protocol counts its bytes");
+        self.faults.send_modify(|faults| faults.diverted = Some((from, to)));
     }
 
     /// Ends all faults: what was stalled flows on, without latency, and new connections stand.
@@ -104,18 +115,19 @@ async fn forward(client: TcpStream, target: SocketAddr, faults: watch::Receiver<
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = TcpStream::connect(target).await?.into_split();
     tokio::try_join!(
-        pump(&mut from_client, &mut to_server, faults.clone()),
-        pump(&mut from_server, &mut to_client, faults),
+        pump(&mut from_client, &mut to_server, faults.clone(), divert),
+        pump(&mut from_server, &mut to_client, faults, |_, _| {}),
     )?;
     Ok(())
 }
 
-/// Carries one direction until its end. Reading goes on while earlier bytes wait, so that latency delays each byte
-/// once and costs no throughput.
+/// Carries one direction until its end. Reading goes on while earlier bytes wait, so that latency delays each
+/// byte once and costs no throughput.
 async fn pump(
     from: &mut (impl AsyncReadExt + Unpin),
     to: &mut (impl AsyncWriteExt + Unpin),
     faults: watch::Receiver<Faults>,
+    change: impl Fn(&mut [u8], Faults),
 ) -> io::Result<()> {
     let (sender, mut chunks) = mpsc::channel::<(Instant, Vec<u8>)>(CHUNKS_MAX);
     let mut gate = faults.clone();
@@ -125,6 +137,7 @@ async fn pump(
             let mut chunk = vec![0; CHUNK_BYTES];
             let bytes = from.read(&mut chunk).await?;
             chunk.truncate(bytes);
+            change(&mut chunk, *gate.borrow());
             let due = Instant::now() + gate.borrow().latency;
             if bytes == 0 || sender.send((due, chunk)).await.is_err() {
                 return io::Result::Ok(());
@@ -143,6 +156,15 @@ async fn pump(
     };
     tokio::try_join!(read, write)?;
     Ok(())
+}
+
+fn divert(chunk: &mut [u8], faults: Faults) {
+    let Some((from, to)) = faults.diverted else { return };
+    for at in 0..(chunk.len() + 1).saturating_sub(from.len()) {
+        if chunk[at..].starts_with(from) {
+            chunk[at..at + to.len()].copy_from_slice(to);
+        }
+    }
 }
 
 async fn until_flowing(faults: &mut watch::Receiver<Faults>) {

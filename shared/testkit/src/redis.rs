@@ -1,4 +1,5 @@
-//! A real Redis (or Valkey) server as a child process, on a free port of the loopback interface; and clusters of them.
+//! A real Redis (or Valkey) server as a child process, on a free port of the loopback interface; and clusters
+//! of them.
 
 mod cluster;
 
@@ -16,7 +17,7 @@ use crate::{parts, wait};
 
 const START_DEADLINE: Duration = Duration::from_secs(20);
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
-/// How often another port is tried when somebody else took the one we had found free.
+/// Ports tried before giving up; somebody else may take one that we had found free.
 const START_ATTEMPTS: u32 = 5;
 
 /// A Redis server of one test. It ends, with its data, when this is dropped.
@@ -36,13 +37,15 @@ impl RedisServer {
         Self::start_with(&[]).await
     }
 
-    /// The same with more server arguments, for example `["--appendonly", "yes"]` to keep data over restarts.
+    /// Starts one with more server arguments, for example `["--appendonly", "yes"]` to keep data over
+    /// restarts.
     pub async fn start_with(arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(ToString::to_string).collect();
         Self::start_on_free_port(arguments, false).await
     }
 
-    /// A Redis Cluster of one node that owns all slots: scripts and keys must obey the rules of a cluster.
+    /// Starts a Redis Cluster of one node that owns all slots: scripts and keys must obey the rules of a
+    /// cluster.
     pub async fn start_cluster() -> Self {
         let server = Self::start_node(free_port(), &[]).await;
         let owned = server.command("CLUSTER ADDSLOTSRANGE 0 16383").await;
@@ -54,7 +57,7 @@ impl RedisServer {
         server
     }
 
-    /// One node of a cluster, which talks to the others on `bus_port` and knows none of them yet.
+    /// Starts one node of a cluster, which talks to the others on `bus_port` and knows none of them yet.
     async fn start_node(bus_port: u16, arguments: &[&str]) -> Self {
         // By default that port is the first one plus 10,000, which may be none.
         let bus_port = bus_port.to_string();
@@ -82,13 +85,13 @@ impl RedisServer {
         server
     }
 
-    /// `redis://127.0.0.1:PORT`, or `redis-cluster://…`; the same for the server's whole life.
+    /// Returns `redis://127.0.0.1:PORT`, or `redis-cluster://…`; the same for the server's whole life.
     pub fn url(&self) -> String {
         let scheme = if self.is_cluster { "redis-cluster" } else { "redis" };
         format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
-    /// The port on 127.0.0.1, the same for the server's whole life.
+    /// Returns the port on 127.0.0.1, the same for the server's whole life.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -187,7 +190,8 @@ fn free_port() -> u16 {
     listener.local_addr().expect("the address of a bound socket").port()
 }
 
-/// The standard library sends no signal but SIGKILL, and `unsafe` is denied: the system's `kill` does it.
+/// Sends a signal through the system's `kill`: the standard library sends none but SIGKILL, and `unsafe` is
+/// denied.
 fn signal(process: &Child, name: &str) {
     let status = Command::new("kill").args([format!("-{name}"), process.id().to_string()]).status();
     assert!(status.is_ok_and(|status| status.success()), "SIG{name} could not be sent to redis-server");

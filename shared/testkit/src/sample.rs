@@ -3,7 +3,7 @@
 use serde_json::json;
 use toolweaver_contracts::{Tenant, Tool, ToolKey};
 
-/// Eight tools of four domains, of all types; one is only for the role `finance`.
+/// Returns eight tools of four domains, of all types; one is only for the role `finance`.
 ///
 /// They are decoded from JSON, as a publisher would write them.
 pub fn tools() -> Vec<Tool> {
@@ -83,12 +83,12 @@ pub fn tools() -> Vec<Tool> {
     serde_json::from_value(documents).expect("the sample tools are valid")
 }
 
-/// The first of [`tools`]: `github.create_pull_request`.
+/// Returns the first of [`tools`]: `github.create_pull_request`.
 pub fn tool() -> Tool {
     tools().swap_remove(0)
 }
 
-/// The identity of a tool in this tenant.
+/// Returns the identity of a tool in this tenant.
 pub fn key(tenant: &Tenant, tool: &Tool) -> ToolKey {
     ToolKey { tenant: tenant.clone(), domain: tool.domain.clone(), tool_name: tool.tool_name.clone() }
 }

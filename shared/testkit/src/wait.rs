@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// How long between two looks at the state.
+/// The time between two looks at the state.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What a look at the system under test says: `bool`, or `Option<T>` when the state has a value to go on with.
+/// The result of a look at the system under test: `bool`, or `Option<T>` when the state has a value to go on
+/// with.
 pub trait Observation {
-    /// What [`until`] returns once the state is there.
+    /// The value that [`until`] returns once the state is there.
     type State;
 
-    /// The state, if it is there.
+    /// Returns the state, if it is there.
     fn reached(self) -> Option<Self::State>;
 }
 

@@ -12,7 +12,7 @@ const LATENCY: Duration = Duration::from_millis(100);
 /// Within this a healthy loopback connection has answered.
 const SOON: Duration = Duration::from_secs(5);
 
-/// A server that says everything back.
+/// Starts a server that says everything back.
 async fn echo() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
     let address = listener.local_addr().expect("the address of a bound socket");
@@ -39,7 +39,7 @@ async fn round_trip(connection: &mut TcpStream) -> Vec<u8> {
     read(connection).await
 }
 
-/// Four bytes, or fewer where the connection ends first.
+/// Reads four bytes, or fewer where the connection ends first.
 async fn read(connection: &mut TcpStream) -> Vec<u8> {
     let mut answer = Vec::new();
     timeout(SOON, connection.take(4).read_to_end(&mut answer)).await.expect("an answer or an end").ok();

@@ -1,4 +1,5 @@
-//! Prints how long an exact search in memory takes: `cargo run --package toolweaver-vector-store --example memory_speed`.
+//! Prints how long an exact search in memory takes: `cargo run --package toolweaver-vector-store --example
+//! memory_speed`.
 
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on ends")]

@@ -1,11 +1,11 @@
-//! How to reach Qdrant, and how its collections are made.
+//! The configuration of Qdrant: its address, and the settings of new collections.
 
 use std::{fmt, num::NonZeroU32, time::Duration};
 
 use clap::{ArgAction, builder::BoolishValueParser};
 use tonic::codegen::http::Uri;
 
-/// Where Qdrant is and how collections are made there.
+/// The address of Qdrant and the settings of new collections.
 #[derive(Clone, clap::Args)]
 pub struct QdrantConfig {
     /// Keep vectors in Qdrant; without it they are in INDEXED, and each query worker searches them in memory.
@@ -35,7 +35,7 @@ pub struct QdrantConfig {
 }
 
 impl QdrantConfig {
-    /// Qdrant at this address, everything else as by default.
+    /// Returns the configuration of a Qdrant at this address, everything else as by default.
     pub fn at(url: impl Into<String>) -> Self {
         Self {
             use_vector_db: true,
@@ -48,7 +48,7 @@ impl QdrantConfig {
         }
     }
 
-    /// All faults of this configuration, each with its variable. What is not used is not looked at.
+    /// Returns all faults of this configuration, each with its variable. What is not used is not looked at.
     pub fn validate(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if !self.use_vector_db {

@@ -18,17 +18,17 @@ impl Queries {
         Self { dims, units }
     }
 
-    /// How many there are.
+    /// Returns the number of vectors.
     pub(crate) fn len(&self) -> usize {
         self.units.len() / self.dims
     }
 
-    /// Of how many dimensions each is.
+    /// Returns the dimensions of each.
     pub(crate) const fn dims(&self) -> usize {
         self.dims
     }
 
-    /// The cosine of each to a unit vector.
+    /// Computes the cosine of each to a unit vector.
     pub(crate) fn cosines(&self, unit: &[f32], row: &mut [f32]) {
         for (cosine, query) in row.iter_mut().zip(self.units.chunks_exact(self.dims)) {
             *cosine = dot(query, unit);
@@ -36,14 +36,14 @@ impl Queries {
     }
 }
 
-/// The vector of length 1 in the same direction; a zero vector stays what it is.
+/// Returns the vector of length 1 in the same direction; a zero vector stays what it is.
 pub(crate) fn unit(vector: &[f32]) -> impl Iterator<Item = f32> {
     let norm = dot(vector, vector).sqrt();
     let scale = if norm > 0.0 { norm.recip() } else { 1.0 };
     vector.iter().map(move |x| x * scale)
 }
 
-/// Inner product of two vectors of one length.
+/// Returns the inner product of two vectors of one length.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let (a_blocks, a_rest) = a.as_chunks::<LANES>();
     let (b_blocks, b_rest) = b.as_chunks::<LANES>();

@@ -1,4 +1,4 @@
-//! What can go wrong in a vector store, and whether trying again can help.
+//! The errors of a vector store, and whether trying again can help.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,45 +6,45 @@ use ::qdrant_client::QdrantError;
 use tonic::Code;
 use uuid::Uuid;
 
-/// Why an operation on a vector store failed.
+/// An operation on a vector store that failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The client could not be made from its configuration.
     #[error("{url:?} is no address of a Qdrant server; it looks like http://127.0.0.1:6334")]
     Address {
-        /// What was configured.
+        /// The address as configured.
         url: String,
-        /// What the client said.
+        /// The client's error.
         #[source]
         source: Arc<QdrantError>,
     },
     /// The server refused an operation or could not be reached.
     #[error("{operation} in collection {collection} failed")]
     Request {
-        /// What was tried.
+        /// The operation that was tried.
         operation: &'static str,
-        /// Where.
+        /// The collection.
         collection: String,
-        /// What the client said.
+        /// The client's error.
         #[source]
         source: Arc<QdrantError>,
     },
     /// The server did not answer in time.
     #[error("{operation} in collection {collection} was not answered within {timeout:?}")]
     TimedOut {
-        /// What was tried.
+        /// The operation that was tried.
         operation: &'static str,
-        /// Where.
+        /// The collection.
         collection: String,
-        /// How long we waited.
+        /// The time that we waited.
         timeout: Duration,
     },
     /// The collection is not there: never made, or deleted behind our back.
     #[error("{operation} failed because collection {collection} does not exist")]
     MissingCollection {
-        /// What was tried.
+        /// The operation that was tried.
         operation: &'static str,
-        /// Where.
+        /// The collection.
         collection: String,
     },
     /// The collection exists with another shape than the model needs.
@@ -53,17 +53,17 @@ pub enum StoreError {
          delete the collection, or choose another name with QDRANT_ALIAS"
     )]
     Shape {
-        /// Which collection.
+        /// The collection.
         collection: String,
-        /// What the model needs.
+        /// The shape that the model needs.
         expected: String,
-        /// What the collection has.
+        /// The shape that the collection has.
         found: String,
     },
     /// A vector has another length than the store's.
     #[error("{operation} refused a vector of {found} dimensions, the store has {expected}")]
     Dimensions {
-        /// What was tried.
+        /// The operation that was tried.
         operation: &'static str,
         /// Dimensions of the store.
         expected: usize,
@@ -73,23 +73,23 @@ pub enum StoreError {
     /// A vector holds an infinity or no number at all.
     #[error("{operation} refused a vector with a component that is not finite")]
     NotFinite {
-        /// What was tried.
+        /// The operation that was tried.
         operation: &'static str,
     },
     /// A stored point cannot be read back as a tool: not written by this version, or by someone else.
     #[error("point {point_id} of collection {collection} cannot be read as a tool: {reason}")]
     Malformed {
-        /// Where.
+        /// The collection.
         collection: String,
-        /// Which point.
+        /// The id of the point.
         point_id: String,
-        /// What is wrong with it.
+        /// The fault in it.
         reason: String,
     },
 }
 
 impl StoreError {
-    /// Whether the same call can succeed later without anyone changing anything.
+    /// Returns whether the same call can succeed later without anyone changing anything.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::TimedOut { .. } => true,
@@ -112,7 +112,14 @@ impl StoreError {
         }
     }
 
-    /// Whether the written point itself is at fault: it would be refused again, while others may be stored.
+    /// Returns whether the written point itself is at fault: it would be refused again, while others may be
+    /// stored.
+    ///
+    /// Of the server's codes that is `InvalidArgument` alone. The others say something about the caller
+    /// (`Unauthenticated`, `PermissionDenied`), the collection (`NotFound`, `FailedPrecondition`) or the
+    /// server (`Unimplemented`), and so about every point. A collection of another shape answers
+    /// `InvalidArgument` too: the store looks, and says [`StoreError::Shape`] instead. What cannot be told
+    /// apart is a collection that a limit of Qdrant's strict mode keeps from growing.
     pub fn blames_the_point(&self) -> bool {
         match self {
             Self::Dimensions { .. } | Self::NotFinite { .. } => true,

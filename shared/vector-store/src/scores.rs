@@ -1,4 +1,4 @@
-//! What a search finds: tools, each with its cosine to every vector that was asked for.
+//! The result of a search: tools, each with its cosine to every vector that was asked for.
 
 use std::cmp::Ordering;
 
@@ -19,7 +19,7 @@ pub struct Scores {
 }
 
 impl Scores {
-    /// Nothing found yet for a search with `width` vectors.
+    /// Makes the result of a search with `width` vectors that has found nothing yet.
     pub const fn new(width: usize) -> Self {
         Self { width, point_ids: Vec::new(), rows: Vec::new(), sample: Vec::new() }
     }
@@ -37,32 +37,34 @@ impl Scores {
         self.sample.extend_from_slice(row);
     }
 
-    /// How many vectors were asked for: the length of each row.
+    /// Returns the number of vectors asked for: the length of each row.
     pub const fn width(&self) -> usize {
         self.width
     }
 
-    /// How many tools were found.
+    /// Returns the number of tools found.
     pub const fn len(&self) -> usize {
         self.point_ids.len()
     }
 
-    /// Whether no tool was found. The sample may hold rows even then.
+    /// Returns whether no tool was found. The sample may hold rows even then.
     pub const fn is_empty(&self) -> bool {
         self.point_ids.is_empty()
     }
 
-    /// The tools found, each once, with their rows: those nearest to the first vector first, equally near ones by id.
+    /// Returns the tools found, each once, with their rows: those nearest to the first vector first, equally
+    /// near ones by id.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (Uuid, &[f32])> + Clone {
         self.point_ids.iter().copied().zip(self.chunks(&self.rows))
     }
 
-    /// The rows of up to [`SAMPLE_MAX`] tools that stand for all that the predicate admits, found or not: what is
-    /// near can be told from what is usual only by comparison.
+    /// Returns the rows of up to [`SAMPLE_MAX`] tools that stand for all that the predicate admits, found or
+    /// not: what is near can be told from what is usual only by comparison.
     ///
-    /// The tools are those with the smallest point ids. Ids are hashes, so that this is a uniform choice, and the same
-    /// in every worker and every store. Exactly: take the predicate without what it excludes, of the tools that it
-    /// admits then the [`SAMPLE_MAX`] smallest ids, and leave out the excluded ones; in ascending order.
+    /// The tools are those with the smallest point ids. Ids are hashes, so that this is a uniform choice, and
+    /// the same in every worker and every store. Exactly: take the predicate without what it excludes, of the
+    /// tools that it admits then the [`SAMPLE_MAX`] smallest ids, and leave out the excluded ones; in
+    /// ascending order.
     pub fn sample(&self) -> impl ExactSizeIterator<Item = &[f32]> + Clone {
         self.chunks(&self.sample)
     }
@@ -73,7 +75,8 @@ impl Scores {
     }
 }
 
-/// The nearer one first, and of equally near ones the smaller id, so that the order is always the same.
+/// Returns the nearer one first, and of equally near ones the smaller id, so that the order is always the
+/// same.
 pub(crate) fn nearest_first(a: (f32, Uuid), b: (f32, Uuid)) -> Ordering {
     b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1))
 }

@@ -29,29 +29,7 @@ pub struct Tombstone {
     pub revision: u64,
 }
 
-/// A stored tool without its vector.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Record {
-    /// [`ToolKey::point_id`] of the tool.
-    pub point_id: Uuid,
-    /// Which tool.
-    pub key: ToolKey,
-    /// Sequence of the registration in TOOLS.
-    pub revision: u64,
-    /// The tool as registered.
-    pub tool: Arc<Tool>,
-}
-
-/// Some stored tools in ascending order of their point ids.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Page {
-    /// The tools, at most as many as asked for.
-    pub records: Vec<Record>,
-    /// Where the next page starts; `None` after the last one.
-    pub next: Option<Uuid>,
-}
-
-/// Point ids of the tools that a predicate excludes by name.
+/// Returns the point ids of the tools that a predicate excludes by name.
 pub(crate) fn excluded(predicate: &Predicate) -> impl Iterator<Item = Uuid> {
     predicate.exclude.iter().map(|id| {
         let (domain, tool_name) = (id.domain.clone(), id.tool_name.clone());
@@ -61,7 +39,8 @@ pub(crate) fn excluded(predicate: &Predicate) -> impl Iterator<Item = Uuid> {
 
 /// Stores the vectors of one model. See the crate documentation for what every implementation promises.
 pub trait VectorStore: Send + Sync {
-    /// Stores tools; any number, in any order. Once it returns, every point is stored or was outdated already.
+    /// Stores tools; any number, in any order. Once it returns, every point is stored or was outdated
+    /// already.
     ///
     /// After an error some points may be stored; the same call again completes the work.
     fn upsert(&self, points: &[Point]) -> impl Future<Output = Result<(), StoreError>> + Send;
@@ -69,10 +48,12 @@ pub trait VectorStore: Send + Sync {
     /// Removes tools and remembers that they were removed; any number, in any order.
     fn remove(&self, tombstones: &[Tombstone]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The cosine of every vector to the tools that are among the `limit` nearest to any of them, and to those in
-    /// `also`, which are point ids. All of them are tools that `predicate` admits; another one in `also` is left out.
+    /// Returns the cosine of every vector to the tools that are among the `limit` nearest to any of them, and
+    /// to those in `also`, which are point ids. All of them are tools that `predicate` admits; another one in
+    /// `also` is left out.
     ///
-    /// Without vectors nothing is found. See [`Scores`] for the order and for the sample that comes with the answer.
+    /// Without vectors nothing is found. See [`Scores`] for the order and for the sample that comes with the
+    /// answer.
     fn search(
         &self,
         vectors: &[Vec<f32>],
@@ -80,18 +61,6 @@ pub trait VectorStore: Send + Sync {
         limit: usize,
         also: &[Uuid],
     ) -> impl Future<Output = Result<Scores, StoreError>> + Send;
-
-    /// How many tools `predicate` admits, exactly.
-    fn count(&self, predicate: &Predicate) -> impl Future<Output = Result<u64, StoreError>> + Send;
-
-    /// The tools that `predicate` admits, page by page: `from` is `None` for the first page and [`Page::next`] of the
-    /// page before for the others. A tool changed meanwhile is in at most one page.
-    fn scroll(
-        &self,
-        predicate: &Predicate,
-        from: Option<Uuid>,
-        limit: usize,
-    ) -> impl Future<Output = Result<Page, StoreError>> + Send;
 
     /// Asks the store whether it answers; gives its name and version.
     fn health(&self) -> impl Future<Output = Result<String, StoreError>> + Send;

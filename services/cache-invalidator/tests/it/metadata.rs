@@ -1,4 +1,4 @@
-//! What becomes of the cached metadata of tools that changed.
+//! The cached metadata of tools that changed: it is dropped.
 
 use toolweaver_testkit::wait::until;
 

@@ -1,4 +1,4 @@
-//! What happens while Redis or NATS is away.
+//! Outages of Redis and NATS, and the return from them.
 
 use toolweaver_testkit::wait::until;
 

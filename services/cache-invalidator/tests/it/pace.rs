@@ -1,4 +1,4 @@
-//! How often a scope is written.
+//! The rate at which a scope is written.
 
 use std::time::Duration;
 

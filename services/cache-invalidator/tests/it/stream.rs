@@ -1,4 +1,4 @@
-//! What happens when INDEXED is made anew.
+//! An INDEXED that is made anew.
 
 use toolweaver_catalog_cache::Versions;
 use toolweaver_contracts::subjects::INDEXED_STREAM;

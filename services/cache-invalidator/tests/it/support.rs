@@ -17,7 +17,7 @@ use toolweaver_testkit::parts;
 use toolweaver_testkit::redis::RedisServer;
 use toolweaver_testkit::wait::until;
 
-/// How long a state may take to come.
+/// The time in which a state must come.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// A NATS server with the streams, a Redis server, and a client of each.
@@ -49,14 +49,14 @@ impl World {
         Self { nats, store, versions, incarnation, redis, nats_server, _data: data }
     }
 
-    /// An invalidator with these servers. It is ready.
+    /// Starts an invalidator with these servers and waits until it is ready.
     pub(crate) async fn invalidator(&self) -> Runtime {
         let runtime = self.unready_invalidator(&[]).await;
         tokio::time::timeout(SOON, runtime.health.ready()).await.unwrap();
         runtime
     }
 
-    /// The same with more options, as soon as it is wired up.
+    /// Starts an invalidator with more options, and does not wait until it is ready.
     pub(crate) async fn unready_invalidator(&self, options: &[&str]) -> Runtime {
         let config = config(self.nats_server.url(), &self.redis.url(), options);
         let runtime = Runtime::new(DrainConfig { drain_timeout_seconds: 15 });
@@ -64,7 +64,7 @@ impl World {
         runtime
     }
 
-    /// What the embedding worker says when a tool became searchable. Returns the sequence.
+    /// Publishes an INDEXED event as the embedding worker does. Returns its sequence.
     pub(crate) async fn indexed(&self, subject: &str) -> u64 {
         // The body does not matter to versions; a removal is the shortest.
         let body = encode(&IndexedEvent::Removed { revision: 1 });
@@ -82,7 +82,7 @@ impl World {
         .await;
     }
 
-    /// The caches of a query worker that has nothing in memory yet.
+    /// Returns the caches of a query worker that has nothing in memory yet.
     pub(crate) fn cache(&self) -> CatalogCache {
         let config = config(self.nats_server.url(), &self.redis.url(), &[]);
         CatalogCache::new(self.store.clone(), &config.cache, &self.incarnation)
@@ -106,7 +106,7 @@ pub(crate) async fn stop(runtime: Runtime) {
     runtime.join().await.unwrap();
 }
 
-/// A tool of the tenant `acme`.
+/// Returns a tool of the tenant `acme`.
 pub(crate) fn tool(domain: &str, name: &str) -> ToolKey {
     ToolKey {
         tenant: "acme".parse().unwrap(),

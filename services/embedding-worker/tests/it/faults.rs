@@ -1,24 +1,27 @@
-//! Bad events, and parts that are down: nothing is lost, nothing is acknowledged too early, nobody blocks others.
+//! Bad events, and parts that are down: nothing is lost, nothing is acknowledged too early, nobody blocks
+//! others.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 use time::OffsetDateTime;
 use tonic::Status;
-use toolweaver_contracts::subjects::{self, INDEXED_STREAM};
-use toolweaver_contracts::{ErrorCode, Predicate, Tool, limits};
+use toolweaver_contracts::subjects::{self, INDEXED_STREAM, REJECTED_STREAM};
+use toolweaver_contracts::{ErrorCode, IndexedEvent, Tool, limits};
 use toolweaver_embedding::{Embedder, Hashing, Limits, Model};
-use toolweaver_embedding_worker::{Indexer, Parts, run};
+use toolweaver_embedding_worker::{Dependencies, Indexer, run};
 use toolweaver_messaging::{BatchHandler, Delivery, Outcome, StreamsConfig};
+use toolweaver_service_runtime::telemetry::metrics;
 use toolweaver_service_runtime::{DrainConfig, Runtime};
 use toolweaver_testkit::qdrant::QdrantDouble;
 use toolweaver_testkit::{sample, wait};
-use toolweaver_vector_store::{Qdrant, VectorStore};
+use toolweaver_vector_store::Qdrant;
 use tracing::Span;
 
 use crate::support::{
-    AFTER_REDELIVERY, Rig, SOON, Worker, key, qdrant, registered, settings, tenant, texts_of, tool,
+    AFTER_REDELIVERY, Rig, SOON, Worker, key, qdrant, qdrant_of, registered, settings, texts_of, tool,
 };
 
 #[tokio::test]
@@ -128,7 +131,7 @@ async fn while_qdrant_is_down_nothing_is_acknowledged_and_nothing_is_indexed() {
         rig.until_indexed(tool, *revision, AFTER_REDELIVERY).await;
     }
     rig.until_acknowledged(model.fingerprint(), AFTER_REDELIVERY).await;
-    assert_eq!(vectors.count(&Predicate::tenant(tenant())).await.unwrap(), tools.len() as u64);
+    assert_eq!(server.points_with_vectors(), tools.len());
     let texts = texts_of(tools.iter().map(|(_, tool)| tool));
     assert_eq!(worker.embedded(), texts, "the attempts in vain embedded nothing twice");
     worker.stop().await;
@@ -143,8 +146,8 @@ async fn a_worker_waits_for_a_vector_database_that_is_not_up_yet() {
         let (nats, vectors, runtime) = (rig.nats.clone(), qdrant(&server.url()), runtime.clone());
         let embedder = Embedder::spawn(Arc::new(Hashing::new()), Limits::default());
         async move {
-            let parts = Parts { nats, embedder, vectors: Some(vectors) };
-            run(&settings(), &StreamsConfig::default(), parts, &runtime).await
+            let dependencies = Dependencies { nats, embedder, vectors: Some(vectors) };
+            run(&settings(), &StreamsConfig::default(), dependencies, &runtime).await
         }
     });
     wait::until("it asks for the collection", SOON, async || {
@@ -161,7 +164,7 @@ async fn a_worker_waits_for_a_vector_database_that_is_not_up_yet() {
     runtime.join().await.unwrap();
 }
 
-/// An indexer on a Qdrant double, and deliveries of three tools that came for the fifth time.
+/// Makes an indexer on a Qdrant double, and deliveries of three tools that came for the fifth time.
 async fn on_qdrant(rig: &Rig, server: &QdrantDouble) -> (Indexer<Qdrant>, Qdrant, Vec<Tool>, Vec<Delivery>) {
     let vectors = qdrant(&server.url());
     vectors.ensure().await.unwrap();
@@ -183,11 +186,11 @@ async fn on_qdrant(rig: &Rig, server: &QdrantDouble) -> (Indexer<Qdrant>, Qdrant
 #[tokio::test]
 async fn a_point_that_is_refused_again_and_again_is_rejected_alone() {
     let (rig, server) = (Rig::start().await, QdrantDouble::start().await);
-    let (indexer, vectors, _, deliveries) = on_qdrant(&rig, &server).await;
+    let (indexer, _, _, deliveries) = on_qdrant(&rig, &server).await;
     let refused = Status::invalid_argument("Wrong input: this point is not welcome");
 
     // The whole batch is refused, and then one of its points alone.
-    server.fail_next(2, &refused);
+    server.fail_next_of("points.upsert", 2, &refused);
     let early: Vec<Delivery> =
         deliveries.iter().map(|delivery| Delivery { attempts: 1, ..delivery.clone() }).collect();
     let outcomes = indexer.handle(&early).await;
@@ -195,7 +198,7 @@ async fn a_point_that_is_refused_again_and_again_is_rejected_alone() {
     assert!(outcomes.contains(&Outcome::RetryAfter(Duration::from_secs(1))), "{outcomes:?}");
     assert_eq!(rig.messages(INDEXED_STREAM).await, 2);
 
-    server.fail_next(2, &refused);
+    server.fail_next_of("points.upsert", 2, &refused);
     let outcomes = indexer.handle(&deliveries).await;
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Done).count(), 2, "{outcomes:?}");
     let fault = outcomes.iter().find_map(|outcome| match outcome {
@@ -204,7 +207,7 @@ async fn a_point_that_is_refused_again_and_again_is_rejected_alone() {
     });
     let message = &fault.expect("one is rejected").message;
     assert!(message.starts_with("could not be indexed: ") && message.contains("not welcome"), "{message}");
-    assert!(vectors.count(&Predicate::tenant(tenant())).await.unwrap() >= 2);
+    assert!(server.points_with_vectors() >= 2);
 }
 
 #[tokio::test]
@@ -218,5 +221,63 @@ async fn a_lost_collection_is_nobodys_fault_and_rejects_nothing() {
 
     vectors.ensure().await.unwrap();
     assert_eq!(indexer.handle(&deliveries).await, vec![Outcome::Done; tools.len()]);
-    assert_eq!(vectors.count(&Predicate::tenant(tenant())).await.unwrap(), tools.len() as u64);
+    assert_eq!(server.points_with_vectors(), tools.len());
+}
+
+#[tokio::test]
+async fn a_removal_that_is_refused_again_and_again_is_rejected_alone_and_the_tool_stays_as_it_was() {
+    let (rig, server) = (Rig::start().await, QdrantDouble::start().await);
+    let (indexer, _, tools, registrations) = on_qdrant(&rig, &server).await;
+    assert_eq!(indexer.handle(&registrations).await, vec![Outcome::Done; tools.len()]);
+
+    let removals: Vec<Delivery> = registrations
+        .iter()
+        .map(|registration| Delivery {
+            payload: br#"{"event":"removed"}"#.to_vec().into(),
+            stream_sequence: registration.stream_sequence + 10,
+            ..registration.clone()
+        })
+        .collect();
+    // The whole batch is refused, and then one of its points alone.
+    server.fail_next_of("points.upsert", 2, &Status::invalid_argument("Expected some vectors"));
+    let outcomes = indexer.handle(&removals).await;
+    let refused: Vec<usize> = (0..tools.len()).filter(|&n| outcomes[n] != Outcome::Done).collect();
+    let [refused] = refused[..] else { panic!("one is refused: {outcomes:?}") };
+    let Outcome::Reject(fault) = &outcomes[refused] else { panic!("it is rejected: {outcomes:?}") };
+    assert!(fault.message.contains("Expected some vectors"), "the store's own words: {fault}");
+    for (n, tool) in tools.iter().enumerate() {
+        let event = rig.indexed(&key(tool)).await.expect("INDEXED holds every tool");
+        assert_eq!(matches!(event, IndexedEvent::Indexed { .. }), n == refused, "{event:?}");
+    }
+    assert_eq!(server.points_with_vectors(), 1, "and the vector store says the same");
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_everything_rejects_nothing_and_is_told_by_readiness() {
+    let (rig, server) = (Rig::start().await, QdrantDouble::start().await);
+    let vectors = qdrant(&server.url());
+    let worker = Worker::start_with(&rig, Arc::new(Hashing::new()), Some(vectors.clone())).await;
+    wait::until("the worker is ready", SOON, async || worker.runtime.health.is_ready()).await;
+
+    // Somebody made the collection anew for vectors of another length: no point fits it.
+    let another = qdrant_of(&server.url(), NonZeroUsize::MIN);
+    vectors.delete_collection().await.unwrap();
+    another.ensure().await.unwrap();
+    let tool = sample::tool();
+    let revision = rig.register(&tool).await;
+    let closed = wait::until("readiness says so", SOON, async || {
+        worker.runtime.health.not_ready().into_iter().find(|gate| gate.gate == "indexing: vectors")
+    })
+    .await;
+    assert!(closed.reason.contains("holds vector") && closed.reason.contains("QDRANT_ALIAS"), "{closed:?}");
+    let page = metrics::render(metrics::Format::Prometheus).unwrap();
+    let counted = page.lines().find(|line| line.contains("index_store_refused_total{refused=\"store\"}"));
+    assert!(counted.is_some_and(|line| !line.ends_with(" 0")), "{counted:?}");
+
+    another.delete_collection().await.unwrap();
+    vectors.ensure().await.unwrap();
+    rig.until_indexed(&tool, revision, AFTER_REDELIVERY).await;
+    wait::until("the worker is ready again", SOON, async || worker.runtime.health.is_ready()).await;
+    assert_eq!(rig.messages(REJECTED_STREAM).await, 0);
+    worker.stop().await;
 }

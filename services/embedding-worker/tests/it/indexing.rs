@@ -1,17 +1,16 @@
-//! What becomes of registrations and removals when nothing goes wrong.
+//! Registrations and removals when nothing goes wrong.
 
 use std::sync::Arc;
 
 use serde_json::json;
+use toolweaver_contracts::IndexedEvent;
 use toolweaver_contracts::subjects::{INDEXED_STREAM, TOOLS_STREAM};
-use toolweaver_contracts::{IndexedEvent, Predicate};
 use toolweaver_embedding::{Hashing, Model, Role, template};
 use toolweaver_service_runtime::telemetry::metrics;
 use toolweaver_testkit::qdrant::QdrantDouble;
 use toolweaver_testkit::{sample, wait};
-use toolweaver_vector_store::VectorStore;
 
-use crate::support::{Rig, SOON, Worker, key, qdrant, tenant, texts_of, tool, tool_with, vector_of};
+use crate::support::{Rig, SOON, Worker, key, qdrant, texts_of, tool, tool_with, vector_of};
 
 #[tokio::test]
 async fn a_registered_tool_is_indexed_with_its_vector() {
@@ -71,12 +70,11 @@ async fn what_is_indexed_is_in_the_vector_database_too() {
         let revision = rig.register(tool).await;
         rig.until_indexed(tool, revision, SOON).await;
     }
-    let everyone = Predicate::tenant(tenant());
-    assert_eq!(vectors.count(&everyone).await.unwrap(), tools.len() as u64);
+    assert_eq!(server.points_with_vectors(), tools.len());
 
     let revision = rig.remove(&tools[0]).await;
     rig.until_indexed(&tools[0], revision, SOON).await;
-    assert_eq!(vectors.count(&everyone).await.unwrap(), tools.len() as u64 - 1);
+    assert_eq!(server.points_with_vectors(), tools.len() - 1);
     worker.stop().await;
 }
 
@@ -179,10 +177,7 @@ async fn a_new_collection_is_filled_from_what_was_published_before_without_embed
     let indexed_before = rig.indexed_message(&key(&kept)).await.unwrap().stream_sequence;
     let vectors = qdrant(&server.url());
     let worker = Worker::start_with(&rig, Arc::new(Hashing::new()), Some(vectors.clone())).await;
-    wait::until("the collection is filled", SOON, async || {
-        vectors.count(&Predicate::tenant(tenant())).await.unwrap() == 1
-    })
-    .await;
+    wait::until("the collection is filled", SOON, async || server.points_with_vectors() == 1).await;
     rig.until_acknowledged(Hashing::new().fingerprint(), SOON).await;
     assert_eq!(worker.embedded(), 0);
     let indexed_now = rig.indexed_message(&key(&kept)).await.unwrap().stream_sequence;

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by failing there")]
 
-mod catalogue;
+mod catalog;
 mod faults;
 mod indexing;
 mod newer_wins;

@@ -1,7 +1,6 @@
 //! Whoever is late, however often and in whatever order events are delivered: the highest revision stays.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,15 +44,17 @@ fn embedder() -> Embedder {
 }
 
 fn memory() -> Memory {
-    Memory::new(NonZeroUsize::new(Hashing::new().dimensions()).unwrap())
+    Memory::new(Hashing::new().dimensions())
 }
 
 fn indexer(rig: &Rig, embedder: &Embedder, store: &Memory) -> Indexer<Memory> {
     Indexer::new(rig.nats.clone(), embedder.clone(), Some(store.clone()), Duration::from_hours(1))
 }
 
-async fn count(store: &Memory, tenant: Tenant) -> u64 {
-    store.count(&Predicate::tenant(tenant)).await.unwrap()
+/// Returns how many tools of a tenant a search finds.
+async fn count(store: &Memory, tenant: Tenant) -> usize {
+    let anything = vec![1.0; Hashing::new().dimensions().get()];
+    store.search(&[anything], &Predicate::tenant(tenant), 1_000, &[]).await.unwrap().len()
 }
 
 #[tokio::test]
@@ -107,10 +108,10 @@ async fn an_event_of_another_model_is_replaced_but_never_a_newer_one() {
         panic!("the tool is gone")
     };
     assert_eq!(model, Hashing::new().fingerprint().hex());
-    assert_eq!(vectors[TEXT_VECTOR].0.len(), Hashing::new().dimensions());
+    assert_eq!(vectors[TEXT_VECTOR].0.len(), Hashing::new().dimensions().get());
 }
 
-/// What `INDEXED` and the store must end with, whatever happened on the way.
+/// INDEXED and the store end with the highest revision of each tool, whatever happened on the way.
 #[tokio::test]
 async fn two_workers_end_with_the_highest_revision_of_each_tool_in_any_interleaving() {
     const SEEDS: u64 = 40;

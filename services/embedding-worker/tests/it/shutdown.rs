@@ -7,7 +7,7 @@ use tokio::process::Command;
 use toolweaver_contracts::Tool;
 use toolweaver_contracts::subjects::INDEXED_STREAM;
 use toolweaver_embedding::{Embedder, Hashing, Limits, Model};
-use toolweaver_embedding_worker::{Parts, run};
+use toolweaver_embedding_worker::{Dependencies, run};
 use toolweaver_messaging::{StreamsConfig, connect};
 use toolweaver_service_runtime::{DrainConfig, Runtime};
 use toolweaver_testkit::wait;
@@ -61,7 +61,8 @@ async fn killed_in_the_middle_of_a_batch_it_has_acknowledged_nothing_and_the_nex
     let rig = Rig::start().await;
     let tools = register_many(&rig).await;
     let model = Gated::closed();
-    // A process of its own, as far as a thread can be one: its tasks and its connection die with its executor.
+    // A process of its own, as far as a thread can be one: its tasks and its connection die with its
+    // executor.
     let executor =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let embedder = Embedder::spawn(Arc::clone(&model) as Arc<dyn Model>, Limits::default());
@@ -69,8 +70,8 @@ async fn killed_in_the_middle_of_a_batch_it_has_acknowledged_nothing_and_the_nex
     let doomed = executor.spawn(async move {
         let nats = connect(&nats_config, "doomed").await.unwrap();
         let runtime = Runtime::new(DrainConfig { drain_timeout_seconds: 25 });
-        let parts = Parts { nats, embedder, vectors: None };
-        run(&settings(), &StreamsConfig::default(), parts, &runtime).await.unwrap();
+        let dependencies = Dependencies { nats, embedder, vectors: None };
+        run(&settings(), &StreamsConfig::default(), dependencies, &runtime).await.unwrap();
         std::future::pending::<()>().await;
     });
     model.until_reached().await;

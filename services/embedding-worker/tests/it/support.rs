@@ -12,7 +12,7 @@ use toolweaver_contracts::{IndexedEvent, Rejection, TEXT_VECTOR, Tenant, Tool, T
 use toolweaver_embedding::{
     DeviceKind, Embedder, Fingerprint, Hashing, Limits, Model, ModelError, Role, Tokens, template,
 };
-use toolweaver_embedding_worker::{IndexingSettings, Parts, run};
+use toolweaver_embedding_worker::{Dependencies, IndexingSettings, run};
 use toolweaver_messaging::consumer::{Lag, lag};
 use toolweaver_messaging::publish::{StoredMessage, last_message};
 use toolweaver_messaging::{
@@ -23,7 +23,7 @@ use toolweaver_service_runtime::{DrainConfig, Runtime, ServiceError};
 use toolweaver_testkit::{parts, sample, wait};
 use toolweaver_vector_store::{Qdrant, QdrantConfig};
 
-/// How long a state may take to come.
+/// The time in which a state must come.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 /// The same where something must be delivered again first.
 pub(crate) const AFTER_REDELIVERY: Duration = Duration::from_mins(1);
@@ -50,7 +50,7 @@ impl Rig {
         Self { nats, server, _data: data }
     }
 
-    /// A connection of its own, for a worker that is to die with it.
+    /// Returns the configuration of a connection of its own, for a worker that is to die with it.
     pub(crate) fn nats_config(&self) -> NatsConfig {
         NatsConfig::for_url(self.server.url())
     }
@@ -76,7 +76,7 @@ impl Rig {
         last_message(&self.nats, INDEXED_STREAM, &subjects::indexed(key)).await.unwrap()
     }
 
-    /// The last rejection of what was published on `subject`.
+    /// Returns the last rejection of what was published on `subject`.
     pub(crate) async fn rejected(&self, subject: &str) -> Option<Rejection> {
         let message =
             last_message(&self.nats, REJECTED_STREAM, &subjects::rejected(subject)).await.unwrap()?;
@@ -96,7 +96,7 @@ impl Rig {
         streams::state(&self.nats, stream).await.unwrap().messages
     }
 
-    /// How far the worker with this model is behind.
+    /// Returns the lag of the workers with this model.
     pub(crate) async fn lag(&self, model: &Fingerprint) -> Lag {
         lag(&self.nats, TOOLS_STREAM, &subjects::embedding_consumer(model.short())).await.unwrap()
     }
@@ -118,7 +118,7 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// With hashed words, and without a vector database.
+    /// Starts a worker with hashed words and without a vector database.
     pub(crate) async fn start(rig: &Rig) -> Self {
         Self::start_with(rig, Arc::new(Hashing::new()), None).await
     }
@@ -128,8 +128,9 @@ impl Worker {
             runtime: Runtime::new(DrainConfig { drain_timeout_seconds: 25 }),
             embedder: Embedder::spawn(model, Limits::default()),
         };
-        let parts = Parts { nats: rig.nats.clone(), embedder: worker.embedder.clone(), vectors };
-        run(&settings(), &StreamsConfig::default(), parts, &worker.runtime).await.unwrap();
+        let dependencies =
+            Dependencies { nats: rig.nats.clone(), embedder: worker.embedder.clone(), vectors };
+        run(&settings(), &StreamsConfig::default(), dependencies, &worker.runtime).await.unwrap();
         worker
     }
 
@@ -159,9 +160,12 @@ pub(crate) fn settings() -> IndexingSettings {
 }
 
 pub(crate) fn qdrant(url: &str) -> Qdrant {
-    let model = Hashing::new();
-    let dims = NonZeroUsize::new(model.dimensions()).unwrap();
-    Qdrant::new(&QdrantConfig::at(url), model.fingerprint().hex(), dims).unwrap()
+    qdrant_of(url, Hashing::new().dimensions())
+}
+
+/// Returns the same collection for vectors of another length.
+pub(crate) fn qdrant_of(url: &str, dimensions: NonZeroUsize) -> Qdrant {
+    Qdrant::new(&QdrantConfig::at(url), Hashing::new().fingerprint().hex(), dimensions).unwrap()
 }
 
 pub(crate) fn tenant() -> Tenant {
@@ -172,12 +176,12 @@ pub(crate) fn key(tool: &Tool) -> ToolKey {
     sample::key(&tenant(), tool)
 }
 
-/// The body of a registration.
+/// Returns the body of a registration.
 pub(crate) fn registered(tool: &Tool) -> Vec<u8> {
     serde_json::to_vec(&json!({ "event": "registered", "tool": tool })).unwrap()
 }
 
-/// A tool of the domain `general` with this name and description, and more fields if given.
+/// Returns a tool of the domain `general` with this name and description, and more fields if given.
 pub(crate) fn tool(name: &str, description: &str) -> Tool {
     tool_with(json!({ "tool_name": name, "description": description }))
 }
@@ -186,7 +190,7 @@ pub(crate) fn tool_with(fields: Value) -> Tool {
     serde_json::from_value(fields).unwrap()
 }
 
-/// The vector of an event, and the model that made it.
+/// Returns the vector of an event, and the model that made it.
 pub(crate) fn vector_of(event: &IndexedEvent) -> (&str, &[f32]) {
     match event {
         IndexedEvent::Indexed { model, vectors, .. } => (model, &vectors[TEXT_VECTOR].0),
@@ -228,7 +232,7 @@ impl Model for Gated {
         self.model.fingerprint()
     }
 
-    fn dimensions(&self) -> usize {
+    fn dimensions(&self) -> NonZeroUsize {
         self.model.dimensions()
     }
 
@@ -256,7 +260,7 @@ impl Model for Gated {
     }
 }
 
-/// How many different texts make up the vectors of these tools.
+/// Returns the number of different texts that make up the vectors of these tools.
 pub(crate) fn texts_of<'a>(tools: impl IntoIterator<Item = &'a Tool>) -> u64 {
     let texts: HashSet<String> = tools.into_iter().flat_map(template::passages).collect();
     texts.len() as u64

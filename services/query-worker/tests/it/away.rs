@@ -2,7 +2,6 @@
 //!
 //! A proxy stands between the worker and the part, so that connections stand while nothing comes.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -84,7 +83,7 @@ async fn the_vector_database() {
     let address = double.url().trim_start_matches("http://").parse().expect("an address");
     let proxy = Proxy::start(address).await;
     let model = Hashing::new();
-    let dims = NonZeroUsize::new(model.dimensions()).expect("a model has dimensions");
+    let dims = model.dimensions();
     let config = QdrantConfig::at(format!("http://{}", proxy.address()));
     let qdrant = Qdrant::new(&config, model.fingerprint().hex(), dims).expect("a client");
     qdrant.ensure().await.expect("a collection");

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,7 +41,7 @@ async fn words_alone_still_find_most_of_what_both_arms_find() {
 
     let double = QdrantDouble::start().await;
     let embedder = embedder();
-    let dims = NonZeroUsize::new(embedder.dimensions()).expect("a model has dimensions");
+    let dims = embedder.dimensions();
     let qdrant =
         Qdrant::new(&QdrantConfig::at(double.url()), embedder.fingerprint().hex(), dims).expect("a client");
     qdrant.ensure().await.expect("a collection");
@@ -89,7 +88,7 @@ fn embedder() -> Embedder {
         "--model-dir".into(),
         parts::model_dir().into_os_string(),
     ]);
-    let model = toolweaver_embedding::load(&config.expect("options").model).expect("the model");
+    let model = toolweaver_embedding::load_blocking(&config.expect("options").model).expect("the model");
     query_embedder(model, Limits::default())
 }
 

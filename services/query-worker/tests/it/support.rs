@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -21,7 +22,7 @@ use toolweaver_messaging::{
     LocalServer, LocalServerConfig, Nats, NatsConfig, Outgoing, RequestError, StreamsConfig, connect,
     publish, request, streams,
 };
-use toolweaver_query_worker::{Config, Parts, query_embedder, run};
+use toolweaver_query_worker::{Config, Dependencies, query_embedder, run};
 use toolweaver_service_runtime::{DrainConfig, Runtime};
 use toolweaver_testkit::{parts, wait};
 use toolweaver_vector_store::Qdrant;
@@ -111,7 +112,7 @@ impl Rig {
         wait::until("the store is connected", SOON, async || store.is_connected()).await;
         let cache = CatalogCache::new(store, &config.cache, "test");
         let embedder = own.embedder.unwrap_or_else(|| self.embedder.clone());
-        let parts = Parts { nats, embedder, vectors: own.vectors, cache };
+        let parts = Dependencies { nats, embedder, qdrant: own.vectors, cache };
         run(&config.query, parts, &runtime).await.expect("a running worker");
         tokio::time::timeout(SOON, runtime.health.ready()).await.expect("a ready worker");
         self.workers.push(runtime);
@@ -243,7 +244,7 @@ impl Model for Slow {
         self.model.fingerprint()
     }
 
-    fn dimensions(&self) -> usize {
+    fn dimensions(&self) -> NonZeroUsize {
         self.model.dimensions()
     }
 

@@ -4,8 +4,13 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
-use toolweaver_contracts::{ErrorCode, Fault, ToolEvent, ToolId, ToolKey, encode, subjects};
-use toolweaver_messaging::{Outgoing, publish, publish::last_message};
+use toolweaver_contracts::{
+    ErrorCode, Fault, IndexedEvent, ToolEvent, ToolId, ToolKey, decode, encode, subjects,
+};
+use toolweaver_messaging::{
+    Outgoing, publish,
+    publish::{StoredMessage, last_message},
+};
 use toolweaver_resilience::error_chain;
 
 use crate::{
@@ -72,7 +77,7 @@ pub(crate) async fn remove(args: RemoveArgs, common: &Common) -> Result<Exit, Fa
 
 /// Publishes the removal and returns its revision; none if there is no such tool.
 ///
-/// TOOLS is asked, not the index: it knows all that was registered and removed, indexed or not.
+/// TOOLS is asked first: it knows all that was registered and removed, indexed or not.
 async fn remove_one(client: &Client, tool_id: &ToolId) -> Result<Option<u64>, Fault> {
     let key = ToolKey {
         tenant: client.tenant.clone(),
@@ -80,15 +85,13 @@ async fn remove_one(client: &Client, tool_id: &ToolId) -> Result<Option<u64>, Fa
         tool_name: tool_id.tool_name.clone(),
     };
     let subject = subjects::tools(&key);
-    let last = last_message(&client.nats, subjects::TOOLS_STREAM, &subject).await.map_err(|error| {
-        Fault::new(ErrorCode::Unavailable, error_chain(&error).to_string())
-            .hint("start the workers with `toolweaver up`; they create the streams")
-    })?;
+    let last = last_in(client, subjects::TOOLS_STREAM, &subject).await?;
     let is_there = last.is_some_and(|message| {
         // A registration that was rejected can be removed too.
         !matches!(ToolEvent::decode(&subject, &message.payload), Ok((_, ToolEvent::Removed)))
     });
-    if !is_there {
+    // A removal that was given up left the tool as it was, and must be possible again.
+    if !is_there && !is_indexed(client, &key).await? {
         return Ok(None);
     }
     let removal = Outgoing::new(subject, encode(&ToolEvent::Removed)).expiring_after(TOMBSTONE_KEPT);
@@ -96,6 +99,21 @@ async fn remove_one(client: &Client, tool_id: &ToolId) -> Result<Option<u64>, Fa
         Ok(stored) => Ok(Some(stored.stream_sequence)),
         Err(error) => Err(not_stored(&error)),
     }
+}
+
+/// Returns whether searches find the tool.
+async fn is_indexed(client: &Client, key: &ToolKey) -> Result<bool, Fault> {
+    let last = last_in(client, subjects::INDEXED_STREAM, &subjects::indexed(key)).await?;
+    Ok(last.is_some_and(|message| {
+        matches!(decode::<IndexedEvent>(&message.payload), Ok(IndexedEvent::Indexed { .. }))
+    }))
+}
+
+async fn last_in(client: &Client, stream: &str, subject: &str) -> Result<Option<StoredMessage>, Fault> {
+    last_message(&client.nats, stream, subject).await.map_err(|error| {
+        Fault::new(ErrorCode::Unavailable, error_chain(&error).to_string())
+            .hint("start the workers with `toolweaver up`; they create the streams")
+    })
 }
 
 impl Report {

@@ -7,6 +7,7 @@ mod flow;
 mod lifecycle;
 mod manners;
 mod model_pull;
+mod qdrant;
 mod refusals;
 mod startup;
 mod support;

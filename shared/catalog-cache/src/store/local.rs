@@ -1,4 +1,4 @@
-//! The store in the memory of one process: what `toolweaver up` uses, and the tier in front of Redis.
+//! Store in the memory of one process: what `toolweaver up` uses, and the tier in front of Redis.
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
@@ -10,19 +10,20 @@ use moka::Expiry;
 use moka::sync::Cache;
 use toolweaver_contracts::Tenant;
 
-use super::kept::Kept;
+use super::pinned::Pinned;
 use super::{CacheStore, EntryStore, StoreError};
 
-/// What an entry costs besides its key and value, roughly: the cache's own nodes and pointers.
+/// Overhead of an entry besides its key and value, roughly: the cache's own nodes and pointers.
 const ENTRY_OVERHEAD_BYTES: usize = 128;
 
-/// Bytes under keys, bounded by their weight, and versions and scores. Cheap to clone; all clones are one store.
+/// Store of entries, bounded by their weight, and of versions and scores. Cheap to clone; all clones are one
+/// store.
 #[derive(Clone, Debug)]
 pub struct Local {
     entries: Cache<Arc<str>, Entry>,
-    /// Apart from the entries, as everything below, because it must never be evicted.
-    kept: Arc<RwLock<Kept>>,
-    /// A scope that lost its version would start again.
+    /// Pinned entries. Apart from the others, as everything below, because they must never be evicted.
+    pinned: Arc<RwLock<Pinned>>,
+    /// Versions. A tenant that lost its version would start again.
     versions: Arc<RwLock<HashMap<String, u64>>>,
     scores: Arc<RwLock<HashMap<String, HashMap<String, f64>>>>,
 }
@@ -34,7 +35,7 @@ struct Entry {
     expires: Instant,
 }
 
-/// Each entry lives as long as it was given at its last write.
+/// Expiry policy: each entry lives as long as it was given at its last write.
 struct OwnTtl;
 
 impl Expiry<Arc<str>, Entry> for OwnTtl {
@@ -54,7 +55,7 @@ impl Expiry<Arc<str>, Entry> for OwnTtl {
 }
 
 impl Local {
-    /// An empty store that keeps at most about `bytes_max`, keys and overhead included.
+    /// Creates an empty store that keeps at most about `bytes_max`, keys and overhead included.
     pub fn new(bytes_max: u64) -> Self {
         let entries = Cache::builder()
             .max_capacity(bytes_max)
@@ -64,49 +65,49 @@ impl Local {
             })
             .expire_after(OwnTtl)
             .build();
-        Self { entries, kept: Arc::default(), versions: Arc::default(), scores: Arc::default() }
+        Self { entries, pinned: Arc::default(), versions: Arc::default(), scores: Arc::default() }
     }
 
-    /// The bytes under this key. Like the trait's method, but it cannot fail and waits for nobody.
+    /// Returns the bytes of this key. Like the trait's method, but it cannot fail and waits for nothing.
     pub(crate) fn lookup(&self, key: &str) -> Option<Bytes> {
-        let kept = read(&self.kept).get(key, Instant::now());
-        kept.or_else(|| self.entries.get(key).map(|entry| entry.value))
+        let pinned = read(&self.pinned).get(key, Instant::now());
+        pinned.or_else(|| self.entries.get(key).map(|entry| entry.value))
     }
 
-    /// Puts bytes under this key; see [`Self::lookup`].
+    /// Stores bytes under this key; see [`Self::lookup`].
     pub(crate) fn insert(&self, key: &str, value: &[u8], ttl: Duration) {
         // A copy of its own: the bytes may be a slice of a large network buffer, which they would keep alive.
         let value = Bytes::copy_from_slice(value);
         let expires = Instant::now() + ttl;
-        if !read(&self.kept).is_empty() {
-            write(&self.kept).insert(key, &value, expires);
+        if !read(&self.pinned).is_empty() {
+            write(&self.pinned).insert(key, &value, expires);
         }
         self.entries.insert(Arc::from(key), Entry { value, ttl, expires });
     }
 
-    /// Keeps what is, or will be, under these keys until it expires, however many other entries come. Replaces what
-    /// this tenant kept before.
-    pub(crate) fn keep(&self, tenant: &Tenant, keys: HashSet<Arc<str>>) {
-        let mut kept = write(&self.kept);
-        for key in kept.keep(tenant, keys) {
+    /// Pins the values of these keys, present and future, until they expire, however many other entries come.
+    /// Replaces what were pinned for this tenant before.
+    pub(crate) fn pin(&self, tenant: &Tenant, keys: HashSet<Arc<str>>) {
+        let mut pinned = write(&self.pinned);
+        for key in pinned.pin(tenant, keys) {
             if let Some(entry) = self.entries.get(&key) {
-                kept.insert(&key, &entry.value, entry.expires);
+                pinned.insert(&key, &entry.value, entry.expires);
             }
         }
     }
 }
 
-/// No code that can panic runs under these locks.
+/// Locks for reading. No code that can panic runs under these locks.
 fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// As [`read`].
+/// Locks for writing; see [`read`].
 fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The highest first; where they are equal in the order of Redis, which is that of the members.
+/// Sorts the highest first; equal ones in the order of Redis, which is that of the members.
 fn by_rank((member, score): &(&String, &f64), (other, other_score): &(&String, &f64)) -> Ordering {
     other_score.total_cmp(score).then_with(|| other.cmp(member))
 }
@@ -123,7 +124,7 @@ impl EntryStore for Local {
 
     async fn delete(&self, keys: &[String]) -> Result<(), StoreError> {
         for key in keys {
-            write(&self.kept).remove(key);
+            write(&self.pinned).remove(key);
             self.entries.invalidate(key.as_str());
         }
         Ok(())
@@ -193,7 +194,7 @@ mod tests {
         let local = Local::new(10_000);
         let tenant = Tenant::default();
         local.insert("before", b"there already", Duration::from_mins(1));
-        local.keep(&tenant, ["before", "after"].map(Arc::from).into());
+        local.pin(&tenant, ["before", "after"].map(Arc::from).into());
         local.insert("after", b"there later", Duration::from_mins(1));
         for i in 0..100 {
             local.insert(&format!("other {i}"), &[0; 1_000], Duration::from_mins(1));
@@ -204,7 +205,7 @@ mod tests {
         assert_eq!(local.lookup("before").unwrap(), "there already");
         assert_eq!(local.lookup("after").unwrap(), "there later");
 
-        local.keep(&tenant, HashSet::new());
-        assert!(read(&local.kept).is_empty());
+        local.pin(&tenant, HashSet::new());
+        assert!(read(&local.pinned).is_empty());
     }
 }

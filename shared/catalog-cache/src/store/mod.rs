@@ -1,8 +1,8 @@
-//! The seam: where bytes, versions and scores are kept.
+//! Stores of entries, versions and scores: the traits, and the store that the configuration asks for.
 
 mod files;
-mod kept;
 mod local;
+mod pinned;
 mod redis;
 
 use std::io;
@@ -18,21 +18,21 @@ pub use redis::Redis;
 
 use crate::config::CacheConfig;
 
-/// What the shared store is called where its health is told.
+/// Name of the shared store in logs and metrics.
 pub(crate) const DEPENDENCY: &str = "redis";
 
-/// How often is looked whether the store is connected, by who waits for it.
+/// Interval at which a caller that waits for the store polls its connection.
 const CONNECTED_LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// Keeps bytes under keys for some time.
+/// Store of entries: bytes under keys, with a time to live.
 ///
-/// Three implementations, one conformance suite (`tests/cache/conformance.rs`). Keys are given without the prefix of
-/// the installation.
+/// Three implementations, one conformance suite (`tests/cache/conformance.rs`). Keys are given without the
+/// prefix of the installation.
 pub trait EntryStore: Send + Sync {
-    /// The bytes under this key, if they are there and not expired.
+    /// Reads the bytes of this key, if they are there and not expired.
     fn get(&self, key: &str) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send;
 
-    /// Puts bytes under this key for `ttl`, in place of what was there.
+    /// Stores bytes under this key for `ttl`, in place of what was there.
     fn set(
         &self,
         key: &str,
@@ -40,22 +40,22 @@ pub trait EntryStore: Send + Sync {
         ttl: Duration,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Removes what is under these keys; keys without anything are no error.
+    /// Removes the entries of these keys; a key without one is no error.
     fn delete(&self, keys: &[String]) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// Keeps entries, and besides them versions for ever and scores for long.
+/// Store of entries, and besides them of versions forever and of scores for long.
 ///
 /// Two implementations, in the same suite.
 pub trait CacheStore: EntryStore {
-    /// Makes the version under this key `version` unless it is higher already, in one atomic step. Returns the version
-    /// that holds afterwards.
+    /// Raises the version of this key to `version` unless it is higher already, atomically. Returns the
+    /// version that holds afterwards.
     fn raise_version(&self, key: &str, version: u64) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// The version under this key; none when it was never raised (or the store was emptied since).
+    /// Reads the version of this key; none when it was never raised (or the store was emptied since).
     fn version(&self, key: &str) -> impl Future<Output = Result<Option<u64>, StoreError>> + Send;
 
-    /// Adds to the scores of members under this key, in one atomic step, and then keeps the `members_max` highest.
+    /// Adds to the scores of members of this key, atomically, and then keeps the `members_max` highest.
     /// Members without a score have 0.
     fn add_scores(
         &self,
@@ -64,7 +64,7 @@ pub trait CacheStore: EntryStore {
         members_max: usize,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The members with the highest scores under this key, at most `count`, the highest first.
+    /// Reads the members with the highest scores of this key, at most `count`, the highest first.
     fn top_scores(
         &self,
         key: &str,
@@ -72,7 +72,7 @@ pub trait CacheStore: EntryStore {
     ) -> impl Future<Output = Result<Vec<(String, f64)>, StoreError>> + Send;
 }
 
-/// What a store could not do.
+/// Error of a store; each variant names the operation.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The configuration is not usable.
@@ -102,24 +102,24 @@ pub enum StoreError {
     /// The folder of the file tier is not usable.
     #[error("cannot keep cached entries in {}", dir.display())]
     OpenFiles {
-        /// Which folder.
+        /// Path of the folder.
         dir: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         #[source]
         source: io::Error,
     },
     /// Somebody else wrote this key.
     #[error("the value of {key} is not a version: {value:?}")]
     NotAVersion {
-        /// The key, with its prefix.
+        /// Key, with its prefix.
         key: String,
-        /// What is there.
+        /// Value that is there.
         value: String,
     },
 }
 
 impl StoreError {
-    /// Whether the same call may succeed later.
+    /// Returns whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
         use fred::error::ErrorKind::{
             Auth, Config, InvalidArgument, InvalidCommand, NotFound, Parse, Tls, Url,
@@ -140,19 +140,19 @@ impl StoreError {
     }
 }
 
-/// The store that the configuration asks for. Cheap to clone; all clones are one store.
+/// Store that the configuration asks for. Cheap to clone; all clones are one store.
 #[derive(Clone, Debug)]
 pub enum Store {
-    /// Shared by all processes.
+    /// Redis, shared by all processes.
     Redis(Redis),
-    /// In this process only.
+    /// Memory of this process only.
     Local(Local),
 }
 
 impl Store {
     /// Opens Redis when `USE_REDIS` says so, else memory of this process.
     ///
-    /// Redis is connected in the background, for ever: an outage at start is like any other. Must be called
+    /// Redis is connected in the background, forever: an outage at start is like any other. Must be called
     /// inside a tokio runtime.
     pub fn open(config: &CacheConfig) -> Result<Self, StoreError> {
         if config.redis.use_redis {
@@ -162,7 +162,7 @@ impl Store {
         }
     }
 
-    /// `redis` or `local`.
+    /// Kind of store: `redis` or `local`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Redis(_) => "redis",
@@ -170,7 +170,7 @@ impl Store {
         }
     }
 
-    /// Whether the store can be reached at this moment, as far as this process knows.
+    /// Returns whether the store can be reached at this moment, as far as this process knows.
     pub fn is_connected(&self) -> bool {
         match self {
             Self::Redis(redis) => redis.is_connected(),
@@ -178,8 +178,8 @@ impl Store {
         }
     }
 
-    /// Waits until the store can be reached; false if it cannot within this time. The first requests of a process would
-    /// otherwise fail, and be told that the store is down.
+    /// Waits until the store can be reached; returns false if it cannot within this time. The first requests
+    /// of a process would otherwise fail, and be told that the store is down.
     pub async fn connected(&self, within: Duration) -> bool {
         let until = Instant::now() + within;
         while !self.is_connected() {

@@ -1,7 +1,7 @@
-//! The store in Redis or Redis Cluster, through fred.
+//! Store in Redis or Redis Cluster, through fred.
 //!
-//! fred reconnects by itself with its own backoff and sends what several tasks ask for at once as one pipeline;
-//! nothing here retries.
+//! fred reconnects by itself with its own backoff and sends what several tasks ask for at once as one
+//! pipeline; nothing here retries.
 
 use std::time::Duration;
 
@@ -16,17 +16,17 @@ use tracing::{debug, error};
 use super::{CacheStore, EntryStore, StoreError};
 use crate::config::RedisConfig;
 
-/// Commands that wait for one connection. More than this at once means that Redis cannot follow, and more waiting
-/// would help nobody.
+/// Most commands queued for one connection. More than this at once means that Redis cannot follow, and more
+/// waiting would help nobody.
 const QUEUE_LEN_MAX: usize = 4_096;
 
-/// A connection on which an answer is this late is closed and made anew.
+/// Lateness of an answer at which its connection is closed and made anew.
 const SILENT_CONNECTION: Duration = Duration::from_secs(5);
 
-/// How long a raise waits for a replica, which on a healthy network is as quick as the master.
-const REPLICA_PATIENCE: Duration = Duration::from_millis(100);
+/// Time that a raise waits for a replica, which on a healthy network is as quick as the master.
+const REPLICA_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Raises the version in one step and returns what holds afterwards. As text, because Lua would hand a number back
+/// Script that raises a version and returns the one that holds. As text, because Lua would hand a number back
 /// as a float.
 const RAISE: &str = "\
 local current = tonumber(redis.call('GET', KEYS[1]) or '0') or 0
@@ -35,8 +35,8 @@ if tonumber(ARGV[1]) > current then
 end
 return redis.call('GET', KEYS[1]) or '0'";
 
-/// Adds to scores, keeps the highest, and drops the whole key when nobody added for 91 days: `ARGV` is how many to
-/// keep, then member and score in turn.
+/// Script that adds to scores, keeps the highest, and drops the whole key when nobody added for 91 days:
+/// `ARGV` is how many to keep, then member and score in turn.
 const ADD_SCORES: &str = "\
 for i = 2, #ARGV, 2 do
     redis.call('ZINCRBY', KEYS[1], ARGV[i + 1], ARGV[i])
@@ -44,7 +44,7 @@ end
 redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - tonumber(ARGV[1]))
 redis.call('EXPIRE', KEYS[1], 7862400)";
 
-/// A pool of connections to Redis. Cheap to clone; all clones are one pool.
+/// Pool of connections to Redis. Cheap to clone; all clones are one pool.
 #[derive(Clone, Debug)]
 pub struct Redis {
     pool: Pool,
@@ -54,7 +54,7 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Starts to connect, in the background and for ever. Must be called inside a tokio runtime.
+    /// Starts to connect, in the background and forever. Must be called inside a tokio runtime.
     pub fn connect(config: &RedisConfig) -> Result<Self, StoreError> {
         let client_config = config.client_config().map_err(StoreError::Configure)?;
         // Attempts without end, 50 ms to 2 s apart, doubling, with jitter.
@@ -90,7 +90,7 @@ impl Redis {
         Ok(Self { pool, options, timeout, prefix: config.redis_prefix.clone() })
     }
 
-    /// Whether at least one connection of the pool is up.
+    /// Returns whether at least one connection of the pool is up.
     pub fn is_connected(&self) -> bool {
         self.pool.clients().iter().any(ClientLike::is_connected)
     }
@@ -101,15 +101,15 @@ impl Redis {
 
     /// Waits until a replica has what this client wrote under the key.
     ///
-    /// Replication is asynchronous: without this a master could answer, die, and be replaced by a replica that never
-    /// heard of the raise, and a version that was acknowledged would go back. A shard that has no replica (any more)
-    /// has nothing to wait for. A replica that hangs holds up no raise for long: for a version to go back then, its
-    /// master must die too.
+    /// Replication is asynchronous: without this a master could answer, die, and be replaced by a replica
+    /// that never heard of the raise, and a version that was acknowledged would go back. A shard that has no
+    /// replica (any more) has nothing to wait for. A replica that hangs holds up no raise for long: for a
+    /// version to go back then, its master must die too.
     async fn wait_for_replica(&self, client: &WithOptions<Client>, key: &str) -> Result<(), StoreError> {
         let shard = Options {
             cluster_hash: Some(ClusterHash::Custom(redis_keyslot(key.as_bytes()))),
             // The server looks at the time of those who wait only ten times a second.
-            timeout: Some(self.timeout + REPLICA_PATIENCE + Duration::from_millis(100)),
+            timeout: Some(self.timeout + REPLICA_TIMEOUT + Duration::from_millis(100)),
             ..self.options.clone()
         };
         let client = client.with_options(&shard);
@@ -117,8 +117,8 @@ impl Redis {
         if replication.lines().any(|line| line == "connected_slaves:0") {
             return Ok(());
         }
-        let patience = i64::try_from(REPLICA_PATIENCE.as_millis()).unwrap_or(i64::MAX);
-        let replicas: i64 = client.wait(1, patience).await.map_err(StoreError::RaiseVersion)?;
+        let timeout_ms = i64::try_from(REPLICA_TIMEOUT.as_millis()).unwrap_or(i64::MAX);
+        let replicas: i64 = client.wait(1, timeout_ms).await.map_err(StoreError::RaiseVersion)?;
         if replicas == 0 {
             debug!(key, "no replica confirmed the version");
         }

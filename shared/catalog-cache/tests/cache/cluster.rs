@@ -11,10 +11,10 @@ use crate::support::{self, process};
 
 const MODEL: &str = "minilm-0123456789ab";
 
-/// How long an election and the clients' way to the new master may take.
+/// Time that an election and the clients' way to the new master may take.
 const FAILED_OVER_WITHIN: Duration = Duration::from_secs(30);
 
-/// Enough that every master has some.
+/// Number of tenants, enough that every master has some.
 const TENANTS: usize = 24;
 
 #[tokio::test]
@@ -24,15 +24,15 @@ async fn a_raise_waits_for_a_replica_of_its_own_shard() {
     let cache = process(&config).await;
     cluster.pause_replica(0);
     let mut of_that_shard = 0;
-    for scope in (0..TENANTS).map(scope) {
-        if cluster.shard_of(&format!("{{{}}}", scope.tenant)).await != 0 {
+    for tenant in (0..TENANTS).map(tenant) {
+        if cluster.shard_of(&format!("{{{tenant}}}")).await != 0 {
             continue;
         }
         of_that_shard += 1;
         // A command may be late on a busy machine; the attempt that succeeds is the one to measure.
         let took = until("the raise comes through without the replica", FAILED_OVER_WITHIN, async || {
             let begun = Instant::now();
-            cache.versions.raise(&scope, 7).await.ok().map(|_| begun.elapsed())
+            cache.versions.raise(&tenant, 7).await.ok().map(|_| begun.elapsed())
         })
         .await;
         assert!(took >= Duration::from_millis(100), "it waited for {took:?}");

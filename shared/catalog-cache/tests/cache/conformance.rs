@@ -1,4 +1,5 @@
-//! One suite for every store: what holds for Redis holds in memory, and the other way round; for entries in files too.
+//! One suite forevery store: what holds for Redis holds in memory, and the other way round; for entries in
+//! files too.
 
 use std::time::Duration;
 

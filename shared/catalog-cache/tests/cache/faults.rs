@@ -11,10 +11,10 @@ use crate::support::{self, INCARNATION, SOON, process};
 
 const MODEL: &str = "minilm-0123456789ab";
 
-/// How long after an outage Redis may go unused.
+/// Time after an outage in which Redis may go unused.
 const HEALED_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long one call may take: the 100 ms after which a command counts as failed, and time for a machine that is busy.
+/// Longest call: the 100 ms after which a command counts as failed, and time for a machine that is busy.
 const CALL_MAX: Duration = Duration::from_millis(400);
 
 #[tokio::test]

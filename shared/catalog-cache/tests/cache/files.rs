@@ -1,4 +1,4 @@
-//! Files behind memory and Redis: what they are for, and what they must not do.
+//! File tier behind memory and Redis: what it is for, and what it must not do.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::support::{self, INCARNATION, SOON, open, process};
 const MODEL: &str = "minilm-0123456789ab";
 const LONG: Duration = Duration::from_mins(10);
 
-/// All files of entries.
+/// Returns all files of entries.
 fn files(dir: &Path) -> Vec<PathBuf> {
     fs::read_dir(dir.join("entries-v1")).unwrap().map(|file| file.unwrap().path()).collect()
 }

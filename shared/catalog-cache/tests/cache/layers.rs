@@ -76,20 +76,20 @@ async fn the_tools_that_are_kept_survive_in_a_memory_that_holds_nothing_else() {
     let mut config = support::local();
     config.cache_local_bytes_max = 1.try_into().unwrap();
     let cache = process(&config).await;
-    let (kept, other) = (tool("kept"), tool("other"));
-    cache.tool_metadata.keep(&Tenant::default(), slice::from_ref(&kept));
-    for key in [&kept, &other] {
+    let (pinned, other) = (tool("pinned"), tool("other"));
+    cache.tool_metadata.pin(&Tenant::default(), slice::from_ref(&pinned));
+    for key in [&pinned, &other] {
         cache.tool_metadata.put(key, 1, &"about it").await;
     }
     let about = async |key| cache.tool_metadata.get::<String>(key, 1).await;
     until("the other is pushed out", SOON, async || about(&other).await.is_none()).await;
-    assert_eq!(about(&kept).await.unwrap(), "about it");
-    cache.tool_metadata.keep(&Tenant::default(), &[]);
-    until("the one that is no longer kept is too", SOON, async || about(&kept).await.is_none()).await;
+    assert_eq!(about(&pinned).await.unwrap(), "about it");
+    cache.tool_metadata.pin(&Tenant::default(), &[]);
+    until("the one that is no longer pinned is too", SOON, async || about(&pinned).await.is_none()).await;
 }
 
 #[tokio::test]
-async fn another_catalogue_shares_embeddings_and_nothing_else() {
+async fn another_catalog_shares_embeddings_and_nothing_else() {
     let server = RedisServer::start().await;
     let config = support::redis(&server.url());
     let one = process(&config).await;

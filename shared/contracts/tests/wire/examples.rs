@@ -1,4 +1,4 @@
-//! Golden examples: every message ever allowed decodes for ever, and means what it meant.
+//! Golden examples: every future version must decode these with the same meaning.
 
 use std::{collections::BTreeMap, fs};
 

@@ -1,4 +1,5 @@
-//! The contract as others see it: schemas, examples and the channel map on disk, what is refused, what always holds.
+//! The contract as others see it: schemas, examples and the channel map on disk, what is refused, what always
+//! holds.
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has said what it found")]
 

@@ -1,4 +1,4 @@
-//! What holds for every name, vector and body, found by trying many.
+//! Properties of every name, vector and body, found by trying many.
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
@@ -227,7 +227,7 @@ proptest! {
     }
 }
 
-/// What it says does not matter here, only that it says something.
+/// Decodes as every message. The answers do not matter here, only that there is one.
 fn decode_as_everything(subject: &str, body: &[u8]) {
     let _: Result<_, _> = ToolEvent::decode(subject, body);
     let _: Result<_, _> = decode::<IndexedEvent>(body);
@@ -253,7 +253,8 @@ fn a_point_id_never_changes() {
     );
 }
 
-/// What is blank or a control character differs between regular expressions and Rust, and a random test seldom sees it.
+/// Regular expressions and Rust differ in the characters that are blank or control ones, and a random test
+/// seldom meets one.
 #[test]
 fn code_and_schema_agree_on_every_character() {
     for c in '\0'..='\u{ffff}' {

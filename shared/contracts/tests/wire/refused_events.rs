@@ -5,7 +5,7 @@ use toolweaver_contracts::{ErrorCode, Original, Rejection, ToolEvent, decode, en
 
 const SUBJECT: &str = "tools.v1.acme.github.ping";
 
-/// What a publisher did wrong, and what it is told.
+/// A mistake of a publisher, and the answer to it.
 #[derive(Clone)]
 struct Case {
     what: &'static str,
@@ -355,10 +355,11 @@ fn the_limits_themselves_are_allowed() {
 /// One that NATS refused for its size could never be stored, and would block everybody behind it.
 #[test]
 fn a_rejection_fits_into_a_message_whatever_was_sent() {
-    /// What nats-server allows where nobody configured it.
+    /// The `max_payload` of an unconfigured nats-server.
     const PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
     let fill = limits::EVENT_BYTES_MAX - 100;
-    // Quotation marks grow as JSON text, soft hyphens in a message that quotes them, both again in a rejection.
+    // Quotation marks grow as JSON text, soft hyphens in a message that quotes them, both again in a
+    // rejection.
     for text in ["\"", "\u{ad}", "\\", "x", "\u{e0001}", "\u{1}"] {
         let width = serde_json::to_string(text).unwrap().len() - 2;
         let text = text.repeat(fill / width);

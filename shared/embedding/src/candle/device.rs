@@ -1,11 +1,11 @@
-//! Where to compute, and what a device's errors mean.
+//! The choice of a device, and the meaning of its errors.
 
 use candle_core::Device;
 
 use super::LoadError;
 use crate::{DeviceChoice, DeviceKind};
 
-/// The device for `choice`; the log says why it is not the GPU.
+/// Returns the device for `choice`; the log says why it is not the GPU.
 pub(super) fn choose(choice: DeviceChoice) -> Result<Device, LoadError> {
     if choice == DeviceChoice::Cpu {
         return Ok(Device::Cpu);
@@ -24,7 +24,7 @@ pub(super) fn choose(choice: DeviceChoice) -> Result<Device, LoadError> {
     }
 }
 
-/// Whether the device had no memory left. On the CPU the operating system ends the process instead.
+/// Returns whether the device had no memory left. On the CPU the operating system ends the process instead.
 pub(super) fn is_out_of_memory(error: &candle_core::Error) -> bool {
     match error {
         candle_core::Error::WithBacktrace { inner, .. }

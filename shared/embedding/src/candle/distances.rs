@@ -1,22 +1,23 @@
-//! What MPNet's attention adds for the distance of two tokens.
+//! MPNet's relative attention bias: a number added for the distance of two tokens.
 //!
-//! Distances fall into buckets: near ones each into their own, far ones together, and each direction into its own
-//! half.
+//! Distances fall into buckets: near ones each into their own, far ones together, and each direction into its
+//! own half.
 
 use candle_core::{Result, Tensor};
 
 /// From here on all distances are one.
 const DISTANCE_MAX: f32 = 128.0;
 
-/// A row of numbers for each head: what is added at each distance, from the farthest before a token to the farthest
-/// behind it.
+/// A row of numbers for each head: what is added at each distance, from the farthest before a token to the
+/// farthest behind it.
 pub(super) struct Distances {
     of_heads: Vec<Vec<f32>>,
     positions: usize,
 }
 
 impl Distances {
-    /// For texts of up to `positions` tokens. `table` has one row for each bucket, one column for each head.
+    /// Makes the biases of texts of up to `positions` tokens. `table` has one row for each bucket, one column
+    /// for each head.
     pub(super) fn new(table: &Tensor, positions: usize) -> Result<Self> {
         let buckets = table.dim(0)?;
         let of_heads = table.t()?.to_vec2::<f32>()?;
@@ -30,12 +31,13 @@ impl Distances {
         Ok(Self { of_heads, positions })
     }
 
-    /// What a text's token at `position` sees: one number for each of the text's `tokens` tokens.
+    /// Returns the biases that the token at `position` sees: one number for each of the text's `tokens`
+    /// tokens.
     pub(super) fn seen_from(&self, head: usize, position: usize, tokens: usize) -> &[f32] {
         &self.of_heads[head][self.positions - 1 - position..][..tokens]
     }
 
-    /// All of them as a tensor on the device of `like`: heads, tokens that see, tokens that are seen.
+    /// Returns all of them as a tensor on the device of `like`: heads, tokens that see, tokens that are seen.
     pub(super) fn tensor(&self, like: &Tensor) -> Result<Tensor> {
         let (heads, positions) = (self.of_heads.len(), self.positions);
         let mut all = Vec::with_capacity(heads * positions * positions);

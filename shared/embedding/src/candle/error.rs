@@ -1,9 +1,9 @@
-//! Why a model could not be loaded.
+//! The errors of loading a model.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a model could not be loaded, and what to do about it.
+/// A model that could not be loaded, and advice.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
@@ -27,7 +27,7 @@ pub enum LoadError {
     Read {
         /// The file.
         file: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -38,7 +38,7 @@ pub enum LoadError {
     Corrupt {
         /// The file.
         file: PathBuf,
-        /// What does not fit.
+        /// The error of the reader.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -50,9 +50,9 @@ pub enum LoadError {
     Unsupported {
         /// The file that says so.
         file: PathBuf,
-        /// What it says.
+        /// The value that it has.
         found: String,
-        /// What it would have to say.
+        /// The values that are supported.
         supported: &'static str,
     },
     /// The device cannot be used.
@@ -60,7 +60,7 @@ pub enum LoadError {
     Device {
         /// The device asked for.
         device: crate::DeviceKind,
-        /// What is wrong with it.
+        /// The device's error.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },

@@ -1,9 +1,10 @@
 //! The families of models: what `config.json` says of each, in words that fit all of them.
 //!
-//! All are BERT with small differences. DistilBERT has no token types. RoBERTa counts positions from behind the one of
-//! its padding. MPNet does both, and adds to attention what the distance of two tokens is worth (`distances`). Their
-//! weights differ in name only (`weights`).
+//! All are BERT with small differences. DistilBERT has no token types. RoBERTa counts positions from behind
+//! the one of its padding. MPNet does both, and adds to attention what the distance of two tokens is worth
+//! (`distances`). Their weights differ in name only (`weights`).
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use candle_transformers::models::bert;
@@ -26,7 +27,7 @@ pub(super) enum Family {
 
 const FAMILIES: &str = "\"bert\", \"distilbert\", \"mpnet\", \"roberta\" or \"xlm-roberta\"";
 
-/// How large a model is, and where it differs from BERT.
+/// The sizes of a model, and its differences from BERT.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Shape {
     pub(super) family: Family,
@@ -113,6 +114,9 @@ impl Shape {
             .checked_sub(positions_skipped)
             .filter(|positions| *positions > 0)
             .ok_or("max_position_embeddings leaves no position for a token")?;
+        if config.hidden_size == 0 {
+            return Err("hidden_size is 0");
+        }
         if config.num_attention_heads == 0 || !config.hidden_size.is_multiple_of(config.num_attention_heads) {
             return Err("hidden_size is not a multiple of num_attention_heads");
         }
@@ -140,7 +144,12 @@ impl Shape {
         })
     }
 
-    /// As candle's BERT wants to hear it, of weights under BERT's names (see `weights`).
+    /// Returns the dimensions of a vector.
+    pub(super) fn dimensions(&self) -> NonZeroUsize {
+        NonZeroUsize::new(self.hidden).expect("a configuration without any is refused")
+    }
+
+    /// Returns the configuration of candle's BERT, of weights under BERT's names (see `weights`).
     pub(super) fn as_bert(&self) -> bert::Config {
         bert::Config {
             vocab_size: self.vocabulary,

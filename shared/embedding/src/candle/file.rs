@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::LoadError;
 
-/// A file's path, and its contents.
+/// Returns a file's path, and its contents.
 pub(super) fn read(dir: &Path, name: &str) -> Result<(PathBuf, Vec<u8>), LoadError> {
     let file = dir.join(name);
     match std::fs::read(&file) {
@@ -17,12 +17,12 @@ pub(super) fn read(dir: &Path, name: &str) -> Result<(PathBuf, Vec<u8>), LoadErr
     }
 }
 
-/// What a file says in JSON.
+/// Parses a file of JSON.
 pub(super) fn parse<T: DeserializeOwned>(file: &Path, json: &[u8]) -> Result<T, LoadError> {
     serde_json::from_slice(json).map_err(|source| LoadError::corrupt(file, source))
 }
 
-/// What a file that may be missing says in JSON, and its path.
+/// Parses a file of JSON that may be missing; returns its path too.
 pub(super) fn parse_if_there<T: DeserializeOwned>(
     dir: &Path,
     name: &str,

@@ -1,4 +1,5 @@
-//! Reading a sentence-transformers model folder: which files there must be, and the fingerprint they add up to.
+//! Reading a sentence-transformers model folder: which files there must be, and the fingerprint they add up
+//! to.
 
 use std::path::{Path, PathBuf};
 
@@ -53,11 +54,11 @@ impl Folder {
         })
     }
 
-    /// Slow: it hashes all weights.
+    /// Computes the fingerprint. Slow: it hashes all weights.
     pub(super) fn fingerprint(&self) -> Fingerprint {
         let (weights, tokens_max) = (Sha256::digest(&self.weights), self.tokens_max.to_string());
         let template = TEMPLATE_VERSION.to_string();
-        let mut parts: Vec<(&str, &[u8])> = vec![
+        let mut components: Vec<(&str, &[u8])> = vec![
             ("weights", &weights),
             ("config", &self.config_json),
             ("tokenizer", &self.tokenizer_json),
@@ -66,18 +67,19 @@ impl Folder {
             ("tokens_max", tokens_max.as_bytes()),
             ("template", template.as_bytes()),
         ];
-        // Only where they say something, so that models without them keep the fingerprints that they had before.
+        // Only where they say something, so that models without them keep the fingerprints that they had
+        // before.
         if self.lower_case {
-            parts.push(("letters", b"lower case"));
+            components.push(("letters", b"lower case"));
         }
         let passage = self.prefixes.of(Role::Passage);
         if !passage.is_empty() {
-            parts.push(("passage_prefix", passage.as_bytes()));
+            components.push(("passage_prefix", passage.as_bytes()));
         }
-        Fingerprint::new(&self.name, &parts).with_query_prefix(self.prefixes.of(Role::Query))
+        Fingerprint::new(&self.name, &components).with_query_prefix(self.prefixes.of(Role::Query))
     }
 
-    /// The tokenizer, set to cut texts at the length that the model reads and never to pad them.
+    /// Returns the tokenizer, set to cut texts at the length that the model reads and never to pad them.
     pub(super) fn tokenizer(&self) -> Result<Tokenizer, LoadError> {
         let corrupt = |source| LoadError::corrupt(&self.tokenizer_file, source);
         let mut tokenizer = Tokenizer::from_bytes(&self.tokenizer_json).map_err(corrupt)?;

@@ -1,13 +1,13 @@
 //! BERT-family sentence-transformers models on candle.
 //!
-//! What is read: `folder` takes a model folder together, `family` understands `config.json` (BERT, DistilBERT, MPNet,
-//! RoBERTa and XLM-RoBERTa), `sentence` the files of sentence-transformers (pooling, length, prefixes), and `weights`
-//! gives all weights BERT's names.
+//! What is read: `folder` takes a model folder together, `family` understands `config.json` (BERT,
+//! DistilBERT, MPNet, RoBERTa and XLM-RoBERTa), `sentence` the files of sentence-transformers (pooling,
+//! length, prefixes), and `weights` gives all weights BERT's names.
 //!
-//! What computes: `device` chooses where. There are two encoders: `padded` is candle's own BERT, for GPUs, and beside
-//! it `mpnet`, which candle does not have; `ragged` is for CPUs, where it takes about half the time of candle's
-//! (`matrix` and `lanes` are its arithmetic). `pooling` makes a text's tokens one vector, always of length 1, whether
-//! the folder asks for that or not: all that is compared are directions.
+//! What computes: `device` chooses where. There are two encoders: `padded` is candle's own BERT, for GPUs,
+//! and beside it `mpnet`, which candle does not have; `ragged` is for CPUs, where it takes about half the
+//! time of candle's (`gemm` and `simd` are its arithmetic). `pooling` makes a text's tokens one vector,
+//! always of length 1, whether the folder asks for that or not: all that is compared are directions.
 
 mod device;
 mod distances;
@@ -15,13 +15,13 @@ mod error;
 mod family;
 mod file;
 mod folder;
-mod lanes;
-mod matrix;
+mod gemm;
 mod mpnet;
 mod padded;
 mod pooling;
 mod ragged;
 mod sentence;
+mod simd;
 mod weights;
 
 use std::borrow::Cow;
@@ -43,7 +43,7 @@ pub struct Candle {
     encoder: Encoder,
 }
 
-/// What is the same on every device.
+/// The state that is the same on every device.
 struct Shared {
     fingerprint: Fingerprint,
     shape: Shape,
@@ -61,8 +61,8 @@ enum Encoder {
 }
 
 impl Candle {
-    /// Loads the folder `dir`. `threads` are those that compute on the CPU; by default one for each core. `prefixes`
-    /// go before those that the folder names.
+    /// Loads the folder `dir`. `threads` are those that compute on the CPU; by default one for each core.
+    /// `prefixes` go before those that the folder names.
     pub fn load(
         dir: &Path,
         device: DeviceChoice,
@@ -125,8 +125,8 @@ impl Model for Candle {
         &self.shared.fingerprint
     }
 
-    fn dimensions(&self) -> usize {
-        self.shared.shape.hidden
+    fn dimensions(&self) -> NonZeroUsize {
+        self.shared.shape.dimensions()
     }
 
     fn device(&self) -> DeviceKind {
@@ -184,7 +184,7 @@ mod tests {
 
     use super::*;
 
-    /// The real model, and the tiny ones of every family.
+    /// Returns the real model, and the tiny ones of every family.
     fn folders() -> Vec<Folder> {
         let families = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/families");
         let tiny = std::fs::read_dir(families).unwrap().map(|entry| entry.unwrap().path());

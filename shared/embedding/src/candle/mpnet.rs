@@ -1,4 +1,5 @@
-//! MPNet on padded batches: BERT, with what the distance of two tokens adds to attention. candle has no such model.
+//! MPNet on padded batches: BERT, with what the distance of two tokens adds to attention. candle has no such
+//! model.
 
 use candle_core::{Device, Result, Tensor};
 use candle_nn::ops::softmax_last_dim;
@@ -30,7 +31,7 @@ struct Layer {
 }
 
 impl Mpnet {
-    /// `weights` have BERT's names.
+    /// Makes the model; `weights` have BERT's names.
     pub(super) fn new(weights: &VarBuilder<'_>, shape: &Shape) -> Result<Self> {
         let embeddings = weights.pp("embeddings");
         let positions = embeddings.get((shape.positions, shape.hidden), "position_embeddings.weight")?;
@@ -46,7 +47,8 @@ impl Mpnet {
         })
     }
 
-    /// `ids` and `mask` are texts by tokens; `mask` is 0 where there is only padding, and 1 elsewhere.
+    /// Computes the last hidden states; `ids` and `mask` are texts by tokens; `mask` is 0 where there is only
+    /// padding, and 1 elsewhere.
     pub(super) fn forward(&self, ids: &Tensor, mask: &Tensor) -> Result<Tensor> {
         let tokens = ids.dim(1)?;
         let positions = self.positions.narrow(0, 0, tokens)?;

@@ -13,7 +13,7 @@ use super::weights::as_bert;
 use crate::Tokens;
 
 pub(super) struct Padded {
-    /// What `model` is made of, kept to make it again on another device.
+    /// The tensors that `model` is made of, kept to make it again on another device.
     weights: HashMap<String, Tensor>,
     model: Transformer,
     pooling: Pooling,
@@ -27,7 +27,7 @@ enum Transformer {
 }
 
 impl Padded {
-    /// `weights` are the contents of a safetensors file.
+    /// Makes the encoder; `weights` are the contents of a safetensors file.
     pub(super) fn new(weights: &[u8], shape: &Shape, pooling: Pooling, device: &Device) -> Result<Self> {
         let weights = candle_core::safetensors::load_buffer(weights, device)?;
         let named = as_bert(&VarBuilder::from_tensors(weights.clone(), DType::F32, device), shape);
@@ -40,7 +40,7 @@ impl Padded {
         Ok(Self { weights, model, pooling, padding: shape.padding, device: device.clone() })
     }
 
-    /// The weights, copied back from the device.
+    /// Returns the weights, copied back from the device.
     pub(super) fn weights_on_cpu(&self) -> Result<VarBuilder<'static>> {
         let copy = |(name, tensor): (&String, &Tensor)| Ok((name.clone(), tensor.to_device(&Device::Cpu)?));
         let weights = self.weights.iter().map(copy).collect::<Result<_>>()?;

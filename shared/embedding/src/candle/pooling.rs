@@ -2,7 +2,7 @@
 
 use candle_core::{D, Result, Tensor};
 
-use super::lanes;
+use super::simd;
 
 /// Which one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub(super) enum Pooling {
 }
 
 impl Pooling {
-    /// As sentence-transformers calls it.
+    /// Returns its name in sentence-transformers.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Cls => "cls",
@@ -25,7 +25,7 @@ impl Pooling {
         }
     }
 
-    /// The vector of length 1 for one text's tokens, which lie end to end.
+    /// Returns the vector of length 1 for one text's tokens, which lie end to end.
     pub(super) fn of_tokens(self, tokens: &[f32], hidden: usize) -> Vec<f32> {
         let mut tokens = tokens.chunks_exact(hidden);
         let mut vector = tokens.next().map_or_else(|| vec![0.0; hidden], <[f32]>::to_vec);
@@ -35,12 +35,12 @@ impl Pooling {
             Self::Mean => tokens.for_each(|token| join(&mut vector, token, |x, y| x + y)),
             Self::Max => tokens.for_each(|token| join(&mut vector, token, f32::max)),
         }
-        lanes::normalise(&mut vector);
+        simd::normalise(&mut vector);
         vector
     }
 
-    /// The same for a padded batch: `tokens` are texts, tokens, numbers; `mask` is 0 where there is only padding, and
-    /// 1 elsewhere.
+    /// Pools a padded batch in the same way: `tokens` are texts, tokens, numbers; `mask` is 0 where there is
+    /// only padding, and 1 elsewhere.
     pub(super) fn of_padded(self, tokens: &Tensor, mask: &Tensor) -> Result<Vec<Vec<f32>>> {
         let mask = mask.unsqueeze(D::Minus1)?;
         let vectors = match self {

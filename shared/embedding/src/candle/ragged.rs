@@ -1,7 +1,8 @@
 //! The encoder for CPUs: every family, over texts of different lengths laid end to end.
 //!
-//! Nothing is padded or masked: linear layers see one long list of tokens, attention looks at one text at a time.
-//! Threads share a batch by texts, never within a layer, so that a single query costs no synchronisation.
+//! Nothing is padded or masked: linear layers see one long list of tokens, attention looks at one text at a
+//! time. Threads share a batch by texts, never within a layer, so that a single query costs no
+//! synchronisation.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,14 +12,14 @@ use candle_nn::VarBuilder;
 
 use super::distances::Distances;
 use super::family::Shape;
-use super::lanes;
-use super::matrix::{Panels, Rows};
+use super::gemm::{Panels, Rows};
 use super::pooling::Pooling;
+use super::simd;
 use super::weights::{DISTANCES, as_bert};
 use crate::{Tokens, plan};
 
-/// Tokens that go through the layers together: enough to make use of weights once they are in the cache, few enough
-/// for what lies between two layers to stay there too.
+/// Tokens that go through the layers together: enough to make use of weights once they are in the cache, few
+/// enough for what lies between two layers to stay there too.
 const BLOCK_TOKENS_MAX: usize = 256;
 /// Less is not worth a thread.
 const BLOCK_TOKENS_MIN: usize = 64;
@@ -52,7 +53,7 @@ struct Norm {
 }
 
 impl Ragged {
-    /// `weights` lie on the CPU, under the family's own names.
+    /// Makes the encoder; `weights` lie on the CPU, under the family's own names.
     pub(super) fn new(
         weights: &VarBuilder<'_>,
         shape: &Shape,
@@ -135,7 +136,7 @@ impl Ragged {
             self.attend(&layer.query_key_value.apply(&x), &texts_at, &mut attended);
             layer.attention_norm.add(&mut x, &layer.attention_output.apply(&attended));
             let mut wide = layer.intermediate.apply(&x);
-            lanes::gelu(&mut wide);
+            simd::gelu(&mut wide);
             layer.output_norm.add(&mut x, &layer.output.apply(&wide));
         }
         texts_at
@@ -162,7 +163,7 @@ impl Ragged {
                         add(scores, distances.seen_from(head_number, position, tokens));
                     }
                 }
-                lanes::softmax(&mut scores[..tokens * tokens], tokens);
+                simd::softmax(&mut scores[..tokens * tokens], tokens);
                 let scores = Rows { data: &scores, stride: tokens, count: tokens };
                 values.multiply(scores, &mut out[text.start * hidden + head..], hidden);
             }
@@ -214,9 +215,9 @@ impl Norm {
         })
     }
 
-    /// `x` becomes the normalised sum of both.
+    /// Adds `y` to `x` and normalises the sum.
     fn add(&self, x: &mut [f32], y: &[f32]) {
-        lanes::add_and_normalise(x, y, &self.weight, &self.bias, self.epsilon);
+        simd::add_and_normalise(x, y, &self.weight, &self.bias, self.epsilon);
     }
 }
 

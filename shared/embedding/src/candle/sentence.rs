@@ -1,8 +1,8 @@
-//! What sentence-transformers says beside the transformer's own configuration: where the transformer lies, how its
-//! tokens become one vector, how much of a text is read, and the prefixes.
+//! The configuration of sentence-transformers, beside the transformer's own: the transformer's folder, the
+//! pooling of its tokens into one vector, the longest sequence, and the prefixes.
 //!
-//! Every release has written these files differently; what is read here are the forms of releases 2 to 6. A folder
-//! without them is one of a bare transformer, for which the mean of all tokens is the usual choice.
+//! Every release has written these files differently; what is read here are the forms of releases 2 to 6. A
+//! folder without them is one of a bare transformer, for which the mean of all tokens is the usual choice.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ const POOLING: &str = "a Pooling by \"cls\", \"mean\" or \"max\" alone";
 /// A folder's settings.
 #[derive(Debug)]
 pub(super) struct Sentence {
-    /// Where the transformer's own files lie.
+    /// The folder of the transformer's own files.
     pub(super) transformer: PathBuf,
     pub(super) pooling: Pooling,
     /// Tokens that are read of a text; `None` if only the transformer limits them.
@@ -78,7 +78,8 @@ impl Sentence {
     }
 }
 
-/// The transformer's folder, and how its tokens are pooled. Vectors have length 1 with or without a module for it.
+/// Returns the transformer's folder, and how its tokens are pooled. Vectors have length 1 with or without a
+/// module for it.
 fn read_modules(dir: &Path) -> Result<(PathBuf, Pooling), LoadError> {
     let Some((file, modules)) = parse_if_there::<Vec<Module>>(dir, MODULES)? else {
         let pooling = read_pooling(dir, "1_Pooling")?.unwrap_or(Pooling::Mean);
@@ -99,7 +100,7 @@ fn read_modules(dir: &Path) -> Result<(PathBuf, Pooling), LoadError> {
     Ok((dir.join(&modules[0].path), pooling))
 }
 
-/// The pooling that the folder `path` asks for; `None` without such a folder.
+/// Returns the pooling that the folder `path` asks for; `None` without such a folder.
 fn read_pooling(dir: &Path, path: &str) -> Result<Option<Pooling>, LoadError> {
     let Some((file, settings)) = parse_if_there::<Map<String, Value>>(&dir.join(path), "config.json")? else {
         return Ok(None);
@@ -120,7 +121,7 @@ fn read_pooling(dir: &Path, path: &str) -> Result<Option<Pooling>, LoadError> {
     Ok(Some(pooling))
 }
 
-/// Newer folders name one mode or several, older ones have a flag for each.
+/// Returns the modes of pooling. Newer folders name one or several, older ones have a flag for each.
 fn pooling_modes(settings: &Map<String, Value>) -> Vec<&str> {
     match settings.get("pooling_mode") {
         Some(Value::Array(modes)) => modes.iter().filter_map(Value::as_str).collect(),
@@ -133,7 +134,8 @@ fn pooling_modes(settings: &Map<String, Value>) -> Vec<&str> {
     }
 }
 
-/// The first name of each role that has a prefix: a folder may name all roles and leave some of them empty.
+/// Returns the first name of each role that has a prefix: a folder may name all roles and leave some of them
+/// empty.
 fn read_prefixes(dir: &Path) -> Result<Prefixes, LoadError> {
     let config = parse_if_there::<Prompts>(dir, "config_sentence_transformers.json")?;
     let prompts = config.and_then(|(_, config)| config.prompts).unwrap_or_default();

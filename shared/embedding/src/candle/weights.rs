@@ -6,13 +6,13 @@ use candle_nn::{Init, VarBuilder};
 
 use super::family::{Family, Shape};
 
-/// What attention adds for the distance of two tokens: one row for each bucket, one column for each head.
+/// The relative attention bias: one row for each bucket, one column for each head.
 pub(super) const DISTANCES: &str = "encoder.relative_attention_bias.weight";
 const WORDS: &str = "embeddings.word_embeddings.weight";
 const POSITIONS: &str = "embeddings.position_embeddings.weight";
 const TOKEN_TYPES: &str = "embeddings.token_type_embeddings.weight";
 
-/// `weights`, which have the family's own names, under BERT's.
+/// Returns `weights`, which have the family's own names, under BERT's.
 ///
 /// Positions begin with the first token's, and a family without token types has a table of zeros.
 pub(super) fn as_bert<'a>(weights: &VarBuilder<'a>, shape: &Shape) -> VarBuilder<'a> {
@@ -71,7 +71,7 @@ struct AsBert<'a> {
 }
 
 impl AsBert<'_> {
-    /// The name in the file.
+    /// Returns the name in the file.
     fn name(&self, bert: &str) -> String {
         let name =
             renames(self.family).iter().fold(bert.to_owned(), |name, (from, to)| name.replace(from, to));

@@ -1,4 +1,4 @@
-//! What a folder may leave out, and what it may not ask for.
+//! Model folders that leave something out, and those that ask for what is not supported.
 
 use std::fs;
 

@@ -27,7 +27,7 @@ fn vectors_of_every_family_agree_in_both_roles() {
             let theirs = reference.vectors(role);
             assert_eq!(theirs.len(), 50);
             for ours in [together, alone] {
-                assert!(ours.iter().all(|vector| vector.len() == model.dimensions()));
+                assert!(ours.iter().all(|vector| vector.len() == model.dimensions().get()));
                 let lowest = lowest_cosine(&ours, &theirs);
                 eprintln!("{name}, {role:?}: lowest cosine {lowest}");
                 assert!(lowest >= COSINE_MIN, "{name}, {role:?}: {lowest}");
@@ -40,7 +40,8 @@ fn vectors_of_every_family_agree_in_both_roles() {
 
 #[test]
 fn one_family_s_vectors_are_not_another_s() {
-    // The models differ in little but what makes their families: if this held for all of them, nothing was tested.
+    // The models differ in little but what makes their families: if this held for all of them, nothing was
+    // tested.
     let theirs: Vec<_> = ALL.map(|name| reference(name).vectors(Role::Passage)).into();
     for (i, one) in theirs.iter().enumerate() {
         for other in &theirs[..i] {

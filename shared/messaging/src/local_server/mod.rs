@@ -1,7 +1,9 @@
-//! A `nats-server` with JetStream as a child process, on the loopback interface only: for `toolweaver up` and tests.
+//! Local `nats-server` with JetStream as a child process, on the loopback interface only: for `toolweaver up`
+//! and tests.
 //!
-//! It keeps its data in one directory. JetStream's `sync_interval` is the server's default of two minutes: a killed
-//! process loses nothing, a power failure may lose the last two minutes. Production servers are configured elsewhere.
+//! It keeps its data in one directory. JetStream's `sync_interval` is the server's default of two minutes: a
+//! killed process loses nothing, a power failure may lose the last two minutes. Production servers are
+//! configured elsewhere.
 
 mod orphan;
 
@@ -15,63 +17,63 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use tracing::{debug, warn};
 
-/// How long a start may take, an orphan's end included.
+/// Timeout of a start, an orphan's end included.
 const START_WITHIN: Duration = Duration::from_secs(15);
-/// How long a server may take to stop before it is killed.
+/// Time that a server has to stop before it is killed.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
-/// How often files and processes are looked at.
+/// Interval at which files and processes are polled.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// How often a running server is looked at.
+/// Interval at which a running server is polled.
 const WATCH_EVERY: Duration = Duration::from_millis(200);
-/// How much of the log an error quotes.
+/// Lines of the log that an error quotes.
 const LOG_LINES: usize = 12;
 
-/// How a local server is started.
+/// Configuration of a local server.
 #[derive(Debug, Clone)]
 pub struct LocalServerConfig {
     /// The `nats-server` program; unset, it is looked up in `TOOLWEAVER_NATS_SERVER`, then on `PATH`.
     pub binary: Option<PathBuf>,
-    /// Where its data, log and process files are; made when missing.
+    /// Directory of its data, log and process files; made when missing.
     pub data_dir: PathBuf,
     /// Port for clients; 0 takes a free one.
     pub port: u16,
 }
 
-/// Why there is no local server.
+/// Error of a local server.
 #[derive(Debug, thiserror::Error)]
 pub enum LocalServerError {
-    /// The program is nowhere.
+    /// The program was not found.
     #[error(
         "nats-server was not found ({looked}); run `cargo xtask fetch`, install nats-server and put it on PATH, \
          set TOOLWEAVER_NATS_SERVER to it, or use a running one with --nats-url"
     )]
     NotFound {
-        /// Where it was looked for.
+        /// Places in which it was looked for.
         looked: String,
     },
     /// A file or directory could not be used.
     #[error("cannot {operation} {path}")]
     Files {
-        /// What was tried.
+        /// Operation that failed.
         operation: &'static str,
-        /// On what.
+        /// Path that it failed on.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         #[source]
         source: io::Error,
     },
     /// Another living process has started a server on this data.
     #[error("another process uses {data_dir}; stop it, or choose another --data-dir")]
     InUse {
-        /// The contested directory.
+        /// Directory that both want.
         data_dir: PathBuf,
     },
     /// The program could not be run.
     #[error("cannot run {binary}")]
     Spawn {
-        /// Which program.
+        /// Path of the program.
         binary: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -80,35 +82,36 @@ pub enum LocalServerError {
         "nats-server (process {pid}) of an earlier run still uses {store} and does not stop; end it by hand"
     )]
     Orphan {
-        /// Its process id.
+        /// Process id.
         pid: u32,
-        /// Its data.
+        /// Directory of its data.
         store: PathBuf,
     },
-    /// It ended by itself.
+    /// The server ended by itself.
     #[error("nats-server ended ({status}); its last words:\n{log}")]
     Died {
-        /// How it ended.
+        /// Exit status.
         status: String,
-        /// The end of its log.
+        /// Last lines of its log.
         log: String,
     },
-    /// It runs, and does not answer.
+    /// The server runs and does not answer.
     #[error("nats-server did not answer within {START_WITHIN:?}; its last words:\n{log}")]
     Silent {
-        /// The end of its log.
+        /// Last lines of its log.
         log: String,
     },
 }
 
-/// A running server. It is stopped when this is dropped.
+/// Running server. It is stopped when this is dropped.
 #[derive(Debug)]
 pub struct LocalServer {
     binary: PathBuf,
     paths: Paths,
     url: String,
     process: Mutex<Process>,
-    /// Held as long as we live, and released by the system if we are killed: tells an orphan from another's server.
+    /// Lock that is held as long as we live, and released by the system if we are killed: tells an orphan
+    /// from another's server.
     _lock: File,
 }
 
@@ -126,15 +129,15 @@ struct Paths {
     ports: PathBuf,
 }
 
-/// What the server writes once it listens.
+/// File that the server writes once it listens.
 #[derive(Deserialize)]
 struct Ports {
     nats: Vec<String>,
 }
 
 impl LocalServer {
-    /// Starts a server and waits until a client can connect. A server that an earlier, killed run left behind on the
-    /// same data is stopped first; data that another living process uses is an error.
+    /// Starts a server and waits until a client can connect. A server that an earlier, killed run left behind
+    /// on the same data is stopped first; data that another living process uses is an error.
     pub async fn start(config: LocalServerConfig) -> Result<Self, LocalServerError> {
         let deadline = Instant::now() + START_WITHIN;
         let binary = find_binary(config.binary)?;
@@ -163,27 +166,27 @@ impl LocalServer {
         }
     }
 
-    /// Where clients connect, such as `nats://127.0.0.1:4222`.
+    /// Returns the URL for clients, such as `nats://127.0.0.1:4222`.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The port clients connect to.
+    /// Returns the port for clients.
     pub fn port(&self) -> u16 {
         self.url.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or_default()
     }
 
-    /// Its process id.
+    /// Process id.
     pub fn pid(&self) -> u32 {
         self.lock().child.id()
     }
 
-    /// The file it logs to.
+    /// Returns the path of its log.
     pub fn log_path(&self) -> &Path {
         &self.paths.log
     }
 
-    /// Waits until the server ends by itself and says how; never returns while it runs.
+    /// Waits until the server ends by itself, and returns its end as an error; never while it runs.
     pub async fn died(&self) -> LocalServerError {
         loop {
             if let Some(status) = self.exit_status() {
@@ -193,7 +196,7 @@ impl LocalServer {
         }
     }
 
-    /// Stops it and waits until it has written everything down.
+    /// Stops the server and waits until it has written everything down.
     pub async fn shutdown(self) {
         orphan::signal_term(&self.binary, self.pid());
         let deadline = Instant::now() + STOP_WITHIN;

@@ -1,4 +1,5 @@
-//! A server that a killed parent left behind: found by its pid file, recognised by its command line, asked to end.
+//! Orphaned server, left behind by a killed parent: found by its pid file, recognised by its command line,
+//! asked to end.
 //!
 //! Two servers on one store would damage it, and nothing stops a second one from starting.
 
@@ -31,8 +32,8 @@ pub(super) async fn take_over(binary: &Path, pid_file: &Path, store: &Path) -> R
     Ok(())
 }
 
-/// Asks a server to end, as SIGTERM would. The server's own program sends it: std cannot, and a crate for it is more
-/// than one signal is worth.
+/// Asks a server to end, as SIGTERM would. The server's own program sends it: std cannot, and a crate for it
+/// is more than one signal is worth.
 pub(super) fn signal_term(binary: &Path, pid: u32) {
     let sent = Command::new(binary)
         .args(["--signal", &format!("term={pid}")])
@@ -48,7 +49,7 @@ pub(super) fn signal_term(binary: &Path, pid: u32) {
     }
 }
 
-/// Whether a process is a nats-server on this store: a pid alone may belong to anybody by now.
+/// Returns whether a process is a nats-server on this store: a pid alone may belong to anybody by now.
 fn is_ours(pid: u32, store: &Path) -> bool {
     let Some(arguments) = command_line(pid) else { return false };
     let is_server = arguments.first().is_some_and(|program| program.contains("nats-server"));
@@ -57,19 +58,20 @@ fn is_ours(pid: u32, store: &Path) -> bool {
     is_server && on_store
 }
 
-/// The arguments of a running process; none when it does not run, or has ended and was not reaped.
+/// Returns the arguments of a running process; none when it does not run, or has ended and was not reaped.
 #[cfg(target_os = "linux")]
 fn command_line(pid: u32) -> Option<Vec<String>> {
     let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let arguments: Vec<String> = bytes
         .split(|byte| *byte == 0)
-        .filter(|part| !part.is_empty())
-        .map(|part| String::from_utf8_lossy(part).into_owned())
+        .filter(|argument| !argument.is_empty())
+        .map(|argument| String::from_utf8_lossy(argument).into_owned())
         .collect();
     (!arguments.is_empty()).then_some(arguments)
 }
 
-/// The same from `ps`, which joins arguments with spaces: a store whose path holds one is not recognised.
+/// Returns the arguments of a running process from `ps`, which joins arguments with spaces: a store whose
+/// path holds one is not recognised.
 #[cfg(not(target_os = "linux"))]
 fn command_line(pid: u32) -> Option<Vec<String>> {
     let output = Command::new("ps").args(["-ww", "-o", "command=", "-p", &pid.to_string()]).output().ok()?;

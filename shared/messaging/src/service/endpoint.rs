@@ -89,7 +89,8 @@ where
         Self { limits, admission, waiting, in_flight, accept, handler, responder, abandon, nats }
     }
 
-    /// Serves until stopped; then answers what the server has already sent and what waits, to the last request.
+    /// Serves until stopped; then answers what the server has already sent and what waits, to the last
+    /// request.
     pub(super) async fn run(
         mut self,
         mut requests: Subscriber,
@@ -152,7 +153,7 @@ where
             LoopEvent::Completed(started_at) => self.admission.completed(started_at, now),
             LoopEvent::QueueExpired => self.admission.expire(now),
             LoopEvent::Waited(waited) => match *waited {
-                (pending, Ok(())) => self.admission.offer(tenant(&pending.request.subject), pending, now),
+                (pending, Ok(())) => self.offer(tenant(&pending.request.subject), pending, now),
                 (PendingRequest { request, reply, .. }, Err(fault)) => {
                     return self.responder.respond(reply, Err(fault), request.received_at).await;
                 }
@@ -181,7 +182,7 @@ where
                 let pending = PendingRequest { request, query, deadline, reply };
                 match wait {
                     None => {
-                        let decisions = self.admission.offer(tenant, pending, received_at);
+                        let decisions = self.offer(tenant, pending, received_at);
                         self.carry_out(decisions).await;
                     }
                     Some(_) if self.waiting.len() >= WAITING_MAX => {
@@ -215,12 +216,27 @@ where
         });
     }
 
+    fn offer(
+        &mut self,
+        tenant: Option<Tenant>,
+        pending: PendingRequest<Q>,
+        now: Instant,
+    ) -> Vec<Decision<PendingRequest<Q>>> {
+        let deadline = pending.deadline.map(|deadline| deadline.instant().into_std());
+        self.admission.offer(tenant, pending, deadline, now)
+    }
+
     async fn carry_out(&mut self, decisions: Vec<Decision<PendingRequest<Q>>>) {
         for decision in decisions {
             match decision {
                 Decision::Admit(pending, queued_for) => self.start(pending, queued_for),
-                Decision::Refuse(PendingRequest { request, reply, .. }, refusal) => {
-                    self.responder.refuse(reply, refusal, request.received_at).await;
+                Decision::Refuse(PendingRequest { request, reply, deadline, .. }, refusal) => {
+                    if deadline.is_some_and(Deadline::is_over) {
+                        let fault = refusal::too_late();
+                        self.responder.respond(reply, Err(fault), request.received_at).await;
+                    } else {
+                        self.responder.refuse(reply, refusal, request.received_at).await;
+                    }
                 }
             }
         }
@@ -267,7 +283,8 @@ async fn in_time<T>(
     }
 }
 
-/// Returns the tenant that asks: the third token of a subject such as `search.v1.<tenant>`, where it is a tenant's name.
+/// Returns the tenant that asks: the third token of a subject such as `search.v1.<tenant>`, where it is a
+/// tenant's name.
 fn tenant(subject: &str) -> Option<Tenant> {
     subject.split('.').nth(2)?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! Limits of an endpoint. How they are kept is not here.
+//! Limits of an endpoint.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -10,7 +10,8 @@ use super::TenantRate;
 /// The default is for cheap requests: 64 in flight whatever their latency, 64 queued, and no rate.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Least concurrency limit: the machine can always take so many. Their latency counts as that without load.
+    /// Least concurrency limit: the machine can always take so many. Their latency counts as that without
+    /// load.
     pub concurrency_min: NonZeroUsize,
     /// Greatest concurrency limit. Between the two it follows the latency; where they are equal, it is fixed.
     pub concurrency_max: NonZeroUsize,

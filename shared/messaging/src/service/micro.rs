@@ -1,4 +1,5 @@
-//! Discovery in the NATS *micro* protocol (ADR-32): `PING`, `INFO` and `STATS` of a service and its endpoints.
+//! Discovery in the NATS *micro* protocol (ADR-32): `PING`, `INFO` and `STATS` of a service and its
+//! endpoints.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -177,7 +178,8 @@ enum Verb {
     Stats,
 }
 
-/// Subscribes to the three verbs, each for all services, for this name and for this process, and answers them.
+/// Subscribes to the three verbs, each for all services, for this name and for this process, and answers
+/// them.
 pub(super) async fn serve(client: Client, micro: Arc<Micro>) -> Result<JoinHandle<()>, ServiceError> {
     let mut subscriptions = Vec::new();
     for (verb, word) in [(Verb::Ping, "PING"), (Verb::Info, "INFO"), (Verb::Stats, "STATS")] {

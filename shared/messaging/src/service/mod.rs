@@ -1,14 +1,15 @@
-//! Request-reply services in the NATS *micro* protocol, so that stock tools (`nats micro ls | info | stats`) see them.
+//! Request-reply services in the NATS *micro* protocol, so that stock tools (`nats micro ls | info | stats`)
+//! see them.
 //!
 //! ```text
-//! subject ──queue group──▶ endpoint loop ──▶ size, rate ──▶ decode ──▶ (wait) ──▶ admission ──▶ one task per request
-//!                                             └─ 400, 429     └─ 400     └─ 409      └─ 429 busy    └─ answer, or 504
+//! subject ──queue group──▶ size, rate ──▶ decode ──▶ (wait) ──▶ admission ──▶ one task per request
+//!                           └─ 400, 429     └─ 400     └─ 409      └─ 429        └─ answer, or 504
 //! ```
-//! An endpoint takes in no more than its [`Limits`]; what it cannot take is answered at once. A request is decoded once,
-//! and its deadline begins when it was received.
+//! An endpoint takes in no more than its [`Limits`]; what it cannot take is answered at once. A request is
+//! decoded once, and its deadline begins when it was received.
 //!
-//! The client library's own service type is not used: it answers errors with an empty body, and its stop drops the
-//! requests that the server has already sent. Its wire types are. What a request means is not here.
+//! The client library's own service type is not used: it answers errors with an empty body, and its stop
+//! drops the requests that the server has already sent. Its wire types are. What a request means is not here.
 
 mod admission;
 mod endpoint;
@@ -194,9 +195,9 @@ impl Service {
 
     /// Adds an endpoint; requests are answered from now on, each in a task of its own.
     ///
-    /// `accept` decodes a request once, for its wait, its deadline and `handler` alike; a request that it refuses never
-    /// takes a place in the queue. It runs in the endpoint's loop and must be quick. Where either of them panics, the
-    /// request is answered 500.
+    /// `accept` decodes a request once, for its wait, its deadline and `handler` alike; a request that it
+    /// refuses never takes a place in the queue. It runs in the endpoint's loop and must be quick. Where
+    /// either of them panics, the request is answered 500.
     pub async fn typed_endpoint<Q, A, H, F>(
         &mut self,
         endpoint: Endpoint,
@@ -231,7 +232,8 @@ impl Service {
         Ok(())
     }
 
-    /// Serves until `stop`, then takes no more requests, answers those it has within `drain_within`, and returns.
+    /// Serves until `stop`, then takes no more requests, answers those it has within `drain_within`, and
+    /// returns.
     pub async fn run(mut self, stop: CancellationToken, drain_within: Duration) -> Result<(), ServiceError> {
         let ended = stop.run_until_cancelled(self.endpoints.join_next()).await;
         if let Some(Some(joined)) = ended {

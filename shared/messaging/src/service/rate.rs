@@ -1,8 +1,8 @@
 //! Rate limit: a token bucket for each tenant.
 //!
-//! A bucket is one instant, the *theoretical arrival time* of the generic cell rate algorithm (ITU-T I.371): it says
-//! the same as a count of tokens with the time of their last refill. What is known of a tenant that has not asked for a
-//! while is what is known of a new one, so it can be forgotten.
+//! A bucket is one instant, the *theoretical arrival time* of the generic cell rate algorithm (ITU-T I.371):
+//! it says the same as a count of tokens with the time of their last refill. What is known of a tenant that
+//! has not asked for a while is what is known of a new one, so it can be forgotten.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use toolweaver_contracts::Tenant;
 
-/// Most tenants that have a bucket of their own at a time. The rest share one, so that names made up by the thousand
-/// cost no memory and gain no rate.
+/// Most tenants that have a bucket of their own at a time. The rest share one, so that names made up by the
+/// thousand cost no memory and gain no rate.
 const TENANTS_MAX: usize = 10_000;
 /// Least time between two sweeps that forget full buckets: a sweep looks at all of them.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
@@ -35,7 +35,8 @@ impl TenantRate {
         self.per_second
     }
 
-    /// Takes a token, or returns the time until there is one. Callers without a tenant's name share the bucket `None`.
+    /// Takes a token, or returns the time until there is one. Callers without a tenant's name share the
+    /// bucket `None`.
     pub(super) fn take(&self, tenant: Option<&Tenant>, now: Instant) -> Result<(), Duration> {
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner).take(tenant, now)
     }

@@ -1,4 +1,5 @@
-//! Refusals: the reasons for which a request is not worked on, or not to its end, and the fault that its caller gets.
+//! Refusals: the reasons for which a request is not worked on, or not to its end, and the fault that its
+//! caller gets.
 
 use std::num::NonZeroU32;
 use std::time::Duration;

@@ -19,7 +19,8 @@ pub struct Request {
     pub payload: Bytes,
     /// Trace context of the caller; empty where it sent none. The current span is its child already.
     pub context: Context,
-    /// Instant at which it was taken from the subscription, before any limit was looked at and any queue entered.
+    /// Instant at which it was taken from the subscription, before any limit was looked at and any queue
+    /// entered.
     ///
     /// A deadline begins here: the caller's clock runs while a request waits.
     pub received_at: Instant,
@@ -50,8 +51,8 @@ impl<Q> Accepted<Q> {
         self
     }
 
-    /// Sets what the request waits for. A thousand may wait while others are answered: waiting counts under no limit of
-    /// concurrency, and says nothing about how fast the machine is.
+    /// Sets what the request waits for. A thousand may wait while others are answered: waiting counts under
+    /// no limit of concurrency, and says nothing about how fast the machine is.
     #[must_use]
     pub fn after(mut self, wait: impl Future<Output = Result<(), Fault>> + Send + 'static) -> Self {
         self.wait = Some(wait.boxed());

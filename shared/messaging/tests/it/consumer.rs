@@ -341,7 +341,8 @@ async fn starting_over_delivers_everything_again_to_a_running_consumer() {
     let running = Running::start(&consumer, Arc::clone(&script));
     publish_tools(&nats, 3).await;
     wait::until("all are delivered", SOON, async || script.deliveries().len() == 3).await;
-    // A server that still deletes the consumer's folder cannot make it anew: a passing fault, which callers try again.
+    // A server that still deletes the consumer's folder cannot make it anew: a passing fault, which callers
+    // try again.
     wait::until("started over", SOON, async || consumer.start_over().await.is_ok()).await;
     wait::until("all are delivered again", SOON, async || script.deliveries().len() == 6).await;
     running.stop().await;

@@ -1,4 +1,4 @@
-//! What a service refuses, and whom, over a real server. The laws behind it are tested where they are.
+//! Refusals of a service over a real server. The laws behind them have tests of their own.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +19,8 @@ fn one_at_a_time() -> Limits {
     Limits { concurrency_max: at_most(1), queue_max: 4, queue_wait_max: SOON, ..Limits::default() }
 }
 
-/// Requests on `work.v1.*` that each wait for a permit; who asked, in the order in which they were worked on.
+/// Requests on `work.v1.*` that each wait for a permit, with their callers in the order in which they were
+/// worked on.
 #[derive(Clone)]
 struct Gate {
     entered: Arc<Mutex<Vec<String>>>,
@@ -73,7 +74,7 @@ impl Asked {
         self.nats.round_trip().await.unwrap();
     }
 
-    /// The next answer: done, or the fault.
+    /// Returns the next answer: done, or the fault.
     async fn next(&mut self) -> Result<(), Fault> {
         let answer =
             tokio::time::timeout(SOON, self.answers.next()).await.expect("an answer in time").unwrap();
@@ -192,7 +193,7 @@ async fn under_overload_every_request_is_answered_and_those_taken_have_not_waite
     service.endpoint(Endpoint::new("work", "work.v1.*").limits(limits), handler).await.unwrap();
     let serving = serve(service, SOON);
 
-    // Three times as many at a time as are in work and wait.
+    // Three times as many at a time as are in flight and queued.
     let calls = futures_util::stream::iter(0..2_000)
         .map(|_| async { request(&nats, "work.v1.acme", "", SOON).await })
         .buffer_unordered(3 * (4 + 32));
@@ -242,7 +243,7 @@ async fn the_limit_grows_while_it_is_in_use_and_costs_no_latency() {
         // Whether it is answered or told to come back is of no interest here.
         let _ = request(&nats, "work.v1.acme", "", SOON).await;
     });
-    let grown = toolweaver_testkit::wait::until("more than the minimum are in work", SOON, async || {
+    let grown = toolweaver_testkit::wait::until("more than the minimum are in flight", SOON, async || {
         peak.load(Ordering::SeqCst) >= 8
     });
     tokio::select! {

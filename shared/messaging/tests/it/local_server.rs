@@ -75,7 +75,8 @@ async fn a_server_left_behind_is_taken_over() {
     let TestServer { server: first, dir } = first;
     let port = first.port();
     first.shutdown().await;
-    // What kill -9 of our process leaves: the server runs on with the arguments we gave it, its pid file is there.
+    // What kill -9 of our process leaves: the server runs on with the arguments we gave it, its pid file is
+    // there.
     let store = dir.path().join("nats").canonicalize().unwrap();
     let pid_file = dir.path().join("nats-server.pid");
     let mut orphan = Command::new(parts::nats_server())

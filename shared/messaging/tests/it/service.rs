@@ -48,7 +48,7 @@ async fn echo(request: Request) -> Result<Bytes, Fault> {
     }
 }
 
-/// What a stock tool asks a service; several subjects, one answer each.
+/// Asks a service as a stock tool does; several subjects, one answer each.
 async fn ask<T: serde::de::DeserializeOwned>(client: &async_nats::Client, subject: &str) -> T {
     let answer = client.request(subject.to_owned(), Bytes::new()).await.unwrap();
     serde_json::from_slice(&answer.payload).unwrap()
@@ -134,7 +134,8 @@ async fn answers_and_errors_have_the_shape_of_the_contract() {
     assert!(matches!(nobody, RequestError::NoService { .. }), "{nobody}");
 }
 
-/// Requests of one endpoint that are held until the test lets them go; two at a time, and none waits for its turn.
+/// Requests of one endpoint that are held until the test lets them go; two at a time, and none waits for its
+/// turn.
 struct Held {
     entered: Arc<Semaphore>,
     go_on: Arc<Notify>,

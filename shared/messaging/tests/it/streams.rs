@@ -94,7 +94,7 @@ async fn a_refusal_names_stream_setting_and_remedy() {
 }
 
 #[tokio::test]
-async fn a_foreign_stream_on_our_subjects_is_named_as_the_trouble() {
+async fn a_foreign_stream_on_our_subjects_is_named_as_the_problem() {
     let server = TestServer::start().await;
     let nats = server.connect().await;
     let foreign =

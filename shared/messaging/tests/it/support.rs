@@ -14,7 +14,7 @@ use toolweaver_messaging::{
 };
 use toolweaver_testkit::parts;
 
-/// How long a state may take to come.
+/// Time that a state may take to come.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
 pub(crate) struct TestServer {
@@ -29,7 +29,7 @@ impl TestServer {
         Self { server, dir }
     }
 
-    /// The same port and data, another process.
+    /// Restarts it: the same port and data, another process.
     pub(crate) async fn restart(self) -> Self {
         let Self { server, dir } = self;
         let port = server.port();
@@ -42,7 +42,7 @@ impl TestServer {
         connect(&NatsConfig::for_url(self.server.url()), "test").await.unwrap()
     }
 
-    /// A connection, and the three streams.
+    /// Returns a connection, after the three streams were made.
     pub(crate) async fn ready(&self) -> Nats {
         let nats = self.connect().await;
         streams::ensure(&nats, &StreamsConfig::default()).await.unwrap();
@@ -75,7 +75,7 @@ pub(crate) fn at_most(count: usize) -> NonZeroUsize {
     NonZeroUsize::new(count).unwrap()
 }
 
-/// A handler from a closure; remembers every batch it saw.
+/// Handler from a closure; remembers every batch it saw.
 pub(crate) struct Script<F> {
     pub(crate) seen: Mutex<Vec<Vec<Delivery>>>,
     decide: F,
@@ -128,12 +128,12 @@ impl Running {
     }
 }
 
-/// Whether everything was delivered and acknowledged.
+/// Returns whether everything was delivered and acknowledged.
 pub(crate) async fn is_drained(consumer: &Consumer) -> bool {
     consumer.lag().await.is_ok_and(|lag| lag.pending == 0 && lag.ack_pending == 0)
 }
 
-/// The payloads a stream holds, in order.
+/// Returns the payloads that a stream holds, in order.
 pub(crate) async fn contents(nats: &Nats, stream: &str) -> Vec<(String, Bytes)> {
     let handle = nats.jetstream().get_stream(stream).await.unwrap();
     let state = handle.cached_info().state.clone();

@@ -1,9 +1,10 @@
 //! Exemplars: for each bucket of a latency histogram one recent trace that fell into it.
 //!
-//! The OpenTelemetry SDK does not collect them yet, so a meter provider of ours stands in front of it: it hands everything
-//! on, and for histograms whose name ends in `_seconds` it remembers the value and the trace that is current when it is
-//! recorded, if that trace is sampled. [`attach`] writes them into a page of metrics, in the syntax of OpenMetrics 1.0.
-//! One value a series and bucket is kept, so memory is bounded as the series are.
+//! The OpenTelemetry SDK does not collect them yet, so a meter provider of ours stands in front of it: it
+//! hands everything on, and for histograms whose name ends in `_seconds` it remembers the value and the trace
+//! that is current when it is recorded, if that trace is sampled. [`attach`] writes them into a page of
+//! metrics, in the syntax of OpenMetrics 1.0. One value a series and bucket is kept, so memory is bounded as
+//! the series are.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -20,7 +21,7 @@ use opentelemetry::{Context, InstrumentationScope, KeyValue};
 
 use super::metrics::SECONDS_BUCKETS;
 
-/// What was remembered, by the text that a bucket's line begins with.
+/// Exemplars by the text that a bucket's line begins with.
 #[derive(Debug, Default)]
 pub(super) struct Exemplars(Mutex<HashMap<Series, Buckets>>);
 
@@ -30,7 +31,7 @@ struct Series {
     labels: Vec<KeyValue>,
 }
 
-/// One place for each bucket, the last without an upper bound.
+/// Exemplar of each bucket; the last has no upper bound.
 type Buckets = [Option<Exemplar>; SECONDS_BUCKETS.len() + 1];
 
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +39,7 @@ struct Exemplar {
     value: f64,
     trace_id: TraceId,
     span_id: SpanId,
-    /// In seconds since the Unix epoch.
+    /// Time in seconds since the Unix epoch.
     time: f64,
 }
 
@@ -60,7 +61,7 @@ impl Exemplars {
             Some(exemplar);
     }
 
-    /// The exemplars by bucket, each named as its line in Prometheus' text format begins.
+    /// Returns the exemplars by bucket, each named as its line in Prometheus' text format begins.
     fn by_line(&self) -> BTreeMap<String, Exemplar> {
         let remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut lines = BTreeMap::new();
@@ -92,8 +93,8 @@ impl Series {
 
 /// Turns a page in Prometheus' text format into one of OpenMetrics, with exemplars.
 ///
-/// The two differ in three things that such a page has: a counter's family is named without `_total`, buckets may
-/// carry exemplars, and the page says where it ends.
+/// The two differ in three things that such a page has: a counter's family is named without `_total`, buckets
+/// may carry exemplars, and the page says where it ends.
 pub(super) fn attach(page: &str, exemplars: &Exemplars) -> String {
     let exemplars = exemplars.by_line();
     let counters: Vec<&str> = page
@@ -124,7 +125,7 @@ pub(super) fn attach(page: &str, exemplars: &Exemplars) -> String {
     open
 }
 
-/// A meter provider that hands everything on to another one, and remembers exemplars.
+/// Meter provider that hands everything on to another one, and remembers exemplars.
 #[derive(Debug)]
 pub(super) struct WithExemplars<P> {
     inner: P,

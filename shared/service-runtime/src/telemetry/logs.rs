@@ -1,4 +1,4 @@
-//! The log: what passes the filter, as lines on stderr; spans and events from INFO on go to the tracer.
+//! Logs: what passes the filter, as lines on stderr; spans and events from INFO on go to the tracer.
 
 use std::fmt;
 use std::io::IsTerminal;
@@ -16,8 +16,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::{LogFormat, TelemetryConfig, TelemetryError};
 
-/// One JSON object a line, which begins with the ids of the current trace and span, so that a line of the log leads to
-/// its trace and back.
+/// Formatter of one JSON object a line, which begins with the ids of the current trace and span, so that a
+/// line of the log leads to its trace and back.
 struct TracedJson(Format<Json>);
 
 impl Default for TracedJson {
@@ -81,7 +81,7 @@ pub(super) fn install(
     tracing_subscriber::registry().with(lines).with(traces).try_init().map_err(TelemetryError::Subscriber)
 }
 
-/// Whether a span comes from what sends spans: sending one would make more to send.
+/// Returns whether a span comes from the exporter of spans: exporting one would make more to export.
 fn is_of_the_exporter(target: &str) -> bool {
     let library = target.split("::").next().unwrap_or(target);
     ["h2", "hyper", "hyper_util", "tonic", "tower"].contains(&library)

@@ -1,8 +1,8 @@
 //! Metrics: one registry a process, filled through the global OpenTelemetry API, read in Prometheus' format.
 //!
 //! An instrument's name is what Prometheus shows, letter for letter: write the unit and `_total` into it
-//! (`toolweaver_search_duration_seconds`, `toolweaver_rejected_total`) and set no `unit`. So a name in a dashboard
-//! is found by searching the code for it.
+//! (`toolweaver_search_duration_seconds`, `toolweaver_rejected_total`) and set no `unit`. So a name in a
+//! dashboard is found by searching the code for it.
 
 use std::sync::{Arc, OnceLock};
 
@@ -13,12 +13,12 @@ use prometheus::{Registry, TextEncoder};
 use super::exemplars::{self, Exemplars, WithExemplars};
 use super::{process, resource};
 
-/// The content type of [`Format::Prometheus`].
+/// Content type of [`Format::Prometheus`].
 const PROMETHEUS: &str = prometheus::TEXT_FORMAT;
-/// The content type of [`Format::OpenMetrics`].
+/// Content type of [`Format::OpenMetrics`].
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// In which format metrics are read.
+/// Format in which metrics are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Prometheus' own text format.
@@ -28,12 +28,13 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format that the reader of an HTTP `Accept` header wants. Prometheus asks for OpenMetrics where it can use it.
+    /// Returns the format that an HTTP `Accept` header asks for. Prometheus asks for OpenMetrics where it can
+    /// use it.
     pub fn accepted(accept: &str) -> Self {
         if accept.contains("application/openmetrics-text") { Self::OpenMetrics } else { Self::Prometheus }
     }
 
-    /// What an HTTP answer calls it.
+    /// Returns the content type.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Prometheus => PROMETHEUS,
@@ -42,8 +43,8 @@ impl Format {
     }
 }
 
-/// Buckets of every histogram whose name ends in `_seconds`: from half a millisecond, because a search takes a
-/// few, to half a minute. OpenTelemetry's own defaults are meant for milliseconds.
+/// Buckets of every histogram whose name ends in `_seconds`: from half a millisecond, because a search takes
+/// a few, to half a minute. OpenTelemetry's own defaults are meant for milliseconds.
 pub(super) const SECONDS_BUCKETS: [f64; 15] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
@@ -69,7 +70,7 @@ pub fn install(service_name: &'static str) -> SdkMeterProvider {
     installed.provider.clone()
 }
 
-/// Everything measured so far; empty before [`install`].
+/// Returns everything measured so far; empty before [`install`].
 pub fn render(format: Format) -> Result<String, prometheus::Error> {
     let installed = INSTALLED.get();
     let families = installed.map(|installed| installed.registry.gather()).unwrap_or_default();

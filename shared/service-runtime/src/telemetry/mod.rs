@@ -17,7 +17,7 @@ use clap::{Args, ValueEnum};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For a terminal.
@@ -29,15 +29,17 @@ pub enum LogFormat {
 /// Logs and traces; metrics are always there at `/metrics`.
 #[derive(Args, Clone, Debug)]
 pub struct TelemetryConfig {
-    /// How log lines look
+    /// Format of log lines
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value = "human")]
     pub log_format: LogFormat,
 
-    /// What is logged, in the syntax of the tracing crate's `EnvFilter`, for example `info,toolweaver_messaging=debug`
+    /// Filter of the log, in the syntax of the tracing crate's `EnvFilter`, for example
+    /// `info,toolweaver_messaging=debug`
     #[arg(long, env = "RUST_LOG", value_name = "FILTER", default_value = "info")]
     pub log_filter: String,
 
-    /// OTLP/gRPC endpoint that gets the traces, for example `http://localhost:4317`; none are exported without it
+    /// OTLP/gRPC endpoint that gets the traces, for example `http://localhost:4317`; none are exported
+    /// without it
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
     pub otlp_endpoint: Option<String>,
 
@@ -47,7 +49,7 @@ pub struct TelemetryConfig {
 }
 
 impl TelemetryConfig {
-    /// All faults at once, for a human.
+    /// Returns all faults at once, for a human.
     pub fn validate(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if let Err(error) = logs::filter(self) {
@@ -67,13 +69,14 @@ impl TelemetryConfig {
         faults
     }
 
-    /// A variable that is set and empty means none, as the OpenTelemetry specification has it.
+    /// Returns the endpoint; a variable that is set and empty means none, as the OpenTelemetry specification
+    /// has it.
     fn otlp_endpoint(&self) -> Option<&str> {
         self.otlp_endpoint.as_deref().filter(|endpoint| !endpoint.is_empty())
     }
 }
 
-/// Why telemetry could not be started.
+/// Error of starting telemetry.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The log filter is not one.
@@ -118,7 +121,7 @@ impl Telemetry {
     }
 }
 
-/// Identifies this process in traces and metrics.
+/// Returns the identity of this process in traces and metrics.
 fn resource(service_name: &'static str) -> opentelemetry_sdk::Resource {
     opentelemetry_sdk::Resource::builder()
         .with_service_name(service_name)

@@ -46,7 +46,7 @@ pub(super) fn observe(service_name: &'static str) {
         .build();
 }
 
-/// Registers whether the process is ready, as `/readyz` tells it.
+/// Registers the readiness of the process, as `/readyz` reports it.
 pub(crate) fn observe_readiness(health: Health) {
     global::meter("toolweaver.process")
         .u64_observable_gauge("toolweaver_ready")
@@ -55,8 +55,8 @@ pub(crate) fn observe_readiness(health: Health) {
         .build();
 }
 
-/// From the status file, because it is in kilobytes: `/proc/self/statm` counts pages, whose size would have to
-/// be asked for.
+/// Reads the status file, because it is in kilobytes: `/proc/self/statm` counts pages, whose size would have
+/// to be asked for.
 pub fn resident_memory_bytes() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

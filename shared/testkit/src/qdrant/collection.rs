@@ -10,11 +10,12 @@ use ::qdrant_client::qdrant::{
 use tonic::Status;
 
 use super::{
-    filter::Candidate,
+    filter::{self, Candidate},
+    validation,
     values::{Id, NamedVectors, Payload, payload_for, vectors_for, vectors_of},
 };
 
-/// What a request gets that does not say how much it wants.
+/// The limit of a request that states none.
 const LIMIT_DEFAULT: usize = 10;
 
 #[derive(Debug, Clone)]
@@ -46,9 +47,7 @@ impl Collection {
             None => BTreeMap::new(),
         };
         for shape in shapes.values() {
-            if shape.size == 0 {
-                return Err(Status::invalid_argument("Validation error: size must be 1 or larger"));
-            }
+            validation::dimensions(shape.size)?;
             if shape.distance() != Distance::Cosine {
                 return Err(Status::unimplemented("the double knows cosine only"));
             }
@@ -62,6 +61,10 @@ impl Collection {
             points: BTreeMap::new(),
             operations: 0,
         })
+    }
+
+    pub(super) fn points_with_vectors(&self) -> usize {
+        self.points.values().filter(|point| !point.vectors.is_empty()).count()
     }
 
     pub(super) fn info(&self) -> CollectionInfo {
@@ -98,19 +101,23 @@ impl Collection {
         Ok(self.applied(request.wait))
     }
 
-    /// Existing points are replaced if they meet the update filter, and new ones inserted in any case.
+    /// Replaces existing points that meet the update filter, and inserts new ones in any case. A request with
+    /// a fault in one of its points changes nothing.
     pub(super) fn upsert(&mut self, request: api::UpsertPoints) -> Result<PointsOperationResponse, Status> {
-        if request.points.is_empty() {
-            return Err(Status::invalid_argument("Wrong input: Empty update request"));
+        if request.ordering.is_some() || request.shard_key_selector.is_some() {
+            return Err(Status::unimplemented("the double has one replica and no shard keys"));
         }
         let mode = request.update_mode();
+        let points = request.points.into_iter().map(sent).collect::<Result<Vec<_>, _>>()?;
+        if points.is_empty() {
+            return Err(Status::invalid_argument("Bad request: Empty update request"));
+        }
         let filter = request.update_filter.as_ref();
-        let mut writes = Vec::with_capacity(request.points.len());
-        for sent in request.points {
-            let id = Id::try_from(sent.id.unwrap_or_default())?;
-            let mut vectors = vectors_of(sent.vectors)?;
+        filter::check(filter)?;
+        let mut writes = Vec::with_capacity(points.len());
+        for (id, payload, mut vectors) in points {
             for (name, vector) in &mut vectors {
-                self.check_vector(name, vector)?;
+                self.check_stored_vector(name, vector)?;
                 normalise(vector);
             }
             // The filter sees the points as they were before the request.
@@ -119,7 +126,7 @@ impl Collection {
                 None => mode != UpdateMode::UpdateOnly,
             };
             if allowed {
-                writes.push((id, Point { payload: sent.payload, vectors, version: self.operations + 1 }));
+                writes.push((id, Point { payload, vectors, version: self.operations + 1 }));
             }
         }
         self.points.extend(writes);
@@ -176,6 +183,7 @@ impl Collection {
 
     /// Points that meet the filter, by id.
     pub(super) fn matching(&self, filter: Option<&api::Filter>) -> Result<Vec<(Id, &Point)>, Status> {
+        filter::check(filter)?;
         let mut met = Vec::new();
         for (id, point) in &self.points {
             if candidate(*id, point).meets(filter)? {
@@ -185,20 +193,30 @@ impl Collection {
         Ok(met)
     }
 
-    pub(super) fn check_vector(&self, name: &str, vector: &[f32]) -> Result<(), Status> {
-        let Some(shape) = self.shapes.get(name) else {
-            return Err(Status::invalid_argument(format!(
-                "Wrong input: Not existing vector name error: {name}"
-            )));
-        };
-        if shape.size == vector.len() as u64 {
+    /// Refuses a vector of a query that this collection has no vectors like.
+    pub(super) fn check_query_vector(&self, name: &str, vector: &[f32]) -> Result<(), Status> {
+        let expected = self.dimensions(name)?;
+        if expected == vector.len() as u64 {
             return Ok(());
         }
-        Err(Status::invalid_argument(format!(
-            "Wrong input: Vector dimension error: expected dim: {}, got {}",
-            shape.size,
-            vector.len()
-        )))
+        Err(wrong_dimensions(expected, vector.len(), ""))
+    }
+
+    /// Refuses a vector of a point that this collection cannot store.
+    fn check_stored_vector(&self, name: &str, vector: &[f32]) -> Result<(), Status> {
+        let expected = self.dimensions(name)?;
+        if expected == vector.len() as u64 {
+            return Ok(());
+        }
+        // Of a point the server says which vector it means.
+        let place = if name.is_empty() { String::new() } else { format!(" for vector '{name}'") };
+        Err(wrong_dimensions(expected, vector.len(), &place))
+    }
+
+    fn dimensions(&self, name: &str) -> Result<u64, Status> {
+        self.shapes.get(name).map(|shape| shape.size).ok_or_else(|| {
+            Status::invalid_argument(format!("Wrong input: Not existing vector name error: {name}"))
+        })
     }
 
     fn applied(&mut self, wait: Option<bool>) -> PointsOperationResponse {
@@ -209,6 +227,19 @@ impl Collection {
             ..PointsOperationResponse::default()
         }
     }
+}
+
+fn wrong_dimensions(expected: u64, got: usize, place: &str) -> Status {
+    Status::invalid_argument(format!(
+        "Wrong input: Vector dimension error: expected dim: {expected}, got {got}{place}"
+    ))
+}
+
+/// Returns a point as sent. The server looks at its vectors first, then at its id.
+fn sent(point: api::PointStruct) -> Result<(Id, Payload, NamedVectors), Status> {
+    let vectors = vectors_of(point.vectors)?;
+    let id = point.id.ok_or_else(|| Status::invalid_argument("Empty ID is not allowed"))?;
+    Ok((Id::try_from(id)?, point.payload, vectors))
 }
 
 fn candidate(id: Id, point: &Point) -> Candidate<'_> {
@@ -239,10 +270,8 @@ pub(super) fn normalise(vector: &mut [f32]) {
     }
 }
 
+/// Returns the number of points that a reader gets.
 pub(super) fn limit(asked: Option<u64>) -> Result<usize, Status> {
-    match asked {
-        None => Ok(LIMIT_DEFAULT),
-        Some(0) => Err(Status::invalid_argument("Validation error: limit must be 1 or larger")),
-        Some(asked) => Ok(usize::try_from(asked).unwrap_or(usize::MAX)),
-    }
+    validation::at_least_one("limit", asked)?;
+    Ok(asked.map_or(LIMIT_DEFAULT, |asked| usize::try_from(asked).unwrap_or(usize::MAX)))
 }

@@ -8,7 +8,7 @@ use tonic::Status;
 
 use super::values::{Id, NamedVectors, Payload};
 
-/// What a filter can look at.
+/// The data of a point that a filter can look at.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Candidate<'a> {
     /// Absent within a nested object, where the server supports no conditions on it.
@@ -17,8 +17,14 @@ pub(super) struct Candidate<'a> {
     pub(super) vectors: Option<&'a NamedVectors>,
 }
 
+/// Refuses a filter that the server cannot read, whether or not there is a point to look at.
+pub(super) fn check(filter: Option<&Filter>) -> Result<(), Status> {
+    // Every condition is looked at for every candidate, so one without anything shows all faults.
+    Candidate { id: None, payload: &Payload::new(), vectors: None }.meets(filter).map(drop)
+}
+
 impl Candidate<'_> {
-    /// Whether the candidate meets the filter; an absent one is met by all.
+    /// Returns whether the candidate meets the filter; an absent one is met by all.
     pub(super) fn meets(self, filter: Option<&Filter>) -> Result<bool, Status> {
         let Some(filter) = filter else { return Ok(true) };
         // All conditions are looked at, so that one that the double does not know is never overlooked.
@@ -29,6 +35,11 @@ impl Candidate<'_> {
         let must = met(&filter.must)? == filter.must.len();
         let must_not = met(&filter.must_not)? == 0;
         let min_should = match &filter.min_should {
+            Some(min) if min.min_count == 0 => {
+                return Err(Status::invalid_argument(
+                    "Validation error in body: [min_should.min_count: min_count must be greater than 0]",
+                ));
+            }
             Some(min) => met(&min.conditions)? as u64 >= min.min_count,
             None => true,
         };
@@ -66,7 +77,7 @@ impl Candidate<'_> {
     }
 }
 
-/// The values at a path like `a`, `a.b` or `a[].b`; none where the path leads nowhere.
+/// Returns the values at a path like `a`, `a.b` or `a[].b`; none where the path leads nowhere.
 fn select<'a>(payload: &'a Payload, path: &str) -> Vec<&'a Value> {
     let (head, rest) = path.split_once('.').map_or((path, None), |(head, rest)| (head, Some(rest)));
     let (name, each) = head.strip_suffix("[]").map_or((head, false), |name| (name, true));
@@ -99,7 +110,8 @@ fn has_null(values: &[&Value]) -> bool {
     })
 }
 
-/// Of the aspects that a condition names, one must be met by one value; a list counts as its elements.
+/// Returns whether the condition is met: of the aspects that it names, one must be met by one value; a list
+/// counts as its elements.
 fn meets_field(condition: &FieldCondition, values: &[&Value]) -> Result<bool, Status> {
     if condition.geo_bounding_box.is_some()
         || condition.geo_radius.is_some()

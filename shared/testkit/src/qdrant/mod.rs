@@ -1,9 +1,11 @@
 //! A Qdrant server in this process, for machines that have no real one.
 //!
-//! It speaks the real gRPC to the real client and copies the documented behaviour of Qdrant 1.19 for the calls that
-//! ToolWeaver makes: named vectors and points without them, filters, `update_filter`, aliases, exact cosine search.
-//! What it does not copy answers `Unimplemented`, never something made up. A call can be made to fail, hang or be
-//! refused. Here does **not** live: persistence, sharding, approximate search, or any promise about speed.
+//! It speaks the real gRPC to the real client and copies the behaviour of Qdrant 1.19.0 for the calls that
+//! ToolWeaver makes: named vectors and points without them, filters, `update_filter`, aliases, exact cosine
+//! search. It refuses what that server refuses, with its code and its words (taken from its source): a double
+//! that takes more than the server hides what will fail there. What it does not copy answers `Unimplemented`,
+//! never something made up. A call can be made to fail, hang or be refused. Here does **not** live:
+//! persistence, sharding, approximate search, or any promise about speed.
 
 mod collection;
 mod faults;
@@ -11,6 +13,7 @@ mod filter;
 mod query;
 mod server;
 mod service;
+mod validation;
 mod values;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -20,7 +23,9 @@ use ::qdrant_client::qdrant::{
 };
 use tokio::{net::TcpListener, sync::oneshot};
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{Status, transport::Server as Transport};
+/// The refusal of a call, so that a test that orders one needs no dependency on gRPC.
+pub use tonic::Status;
+use tonic::transport::Server as Transport;
 
 use self::service::Service;
 
@@ -52,30 +57,47 @@ impl QdrantDouble {
         Self { address, service, _stop: stop }
     }
 
-    /// Its address, as `QDRANT_URL` wants it.
+    /// Returns its address, as `QDRANT_URL` wants it.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The next `calls` calls, whatever they are, fail with `status`.
+    /// Lets the next `calls` calls, whatever they are, fail with `status`.
     ///
-    /// The client repeats a point call once by itself on Internal, Unavailable, Cancelled and Unknown: let two fail
-    /// where one failure is to be seen.
+    /// The client repeats a point call once by itself on Internal, Unavailable, Cancelled and Unknown: let
+    /// two fail where one failure is to be seen.
     pub fn fail_next(&self, calls: usize, status: &Status) {
-        self.service.faults.fail_next(calls, status);
+        self.service.faults.fail_next(None, calls, status);
     }
 
-    /// While down, every call fails with Unavailable, as behind a proxy whose server is gone. What is stored stays.
+    /// Lets the next `calls` calls of one method fail with `status`.
+    pub fn fail_next_of(&self, method: &'static str, calls: usize, status: &Status) {
+        self.service.faults.fail_next(Some(method), calls, status);
+    }
+
+    /// Refuses every call of one method with this status, until told otherwise with none.
+    pub fn refuse(&self, method: &'static str, status: Option<Status>) {
+        self.service.faults.refuse(method, status);
+    }
+
+    /// Returns how many points of all collections have a vector, and so can be found.
+    pub fn points_with_vectors(&self) -> usize {
+        self.service.points_with_vectors()
+    }
+
+    /// Takes the server down, or up again. While down, every call fails with Unavailable, as behind a proxy
+    /// whose server is gone. What is stored stays.
     pub fn set_down(&self, down: bool) {
         self.service.faults.set_down(down);
     }
 
-    /// Every call from now on waits this long before it is looked at; zero ends it.
+    /// Delays every call from now on by this long before it is looked at; zero ends it.
     pub fn delay(&self, delay: Duration) {
         self.service.faults.set_delay(delay);
     }
 
-    /// How often a method was called, failed calls included: `points.upsert`, `collections.create`, …
+    /// Returns the number of calls of a method, failed ones included: `points.upsert`, `collections.create`,
+    /// …
     pub fn calls(&self, method: &str) -> u64 {
         self.service.faults.calls(method)
     }

@@ -5,6 +5,7 @@ use tonic::Status;
 
 use super::{
     collection::{Collection, Point, limit, normalise},
+    validation,
     values::{Id, payload_for, vectors_for},
 };
 
@@ -14,14 +15,14 @@ impl Collection {
         Ok(api::QueryResponse { result: self.nearest(request)?, ..api::QueryResponse::default() })
     }
 
-    /// All queries or none: a request with a fault in one of them is refused before any is answered.
+    /// Answers all queries or none: a request with a fault in one of them is refused before any is answered.
     ///
     /// Each asks this collection, whatever collection it names itself, and takes the batch's time-out.
     pub(super) fn query_batch(
         &self,
         request: api::QueryBatchPoints,
     ) -> Result<api::QueryBatchResponse, Status> {
-        check_timeout(request.timeout)?;
+        validation::at_least_one("timeout", request.timeout)?;
         for query in &request.query_points {
             check(query)?;
         }
@@ -43,7 +44,7 @@ impl Collection {
             }
         };
         let name = request.using.unwrap_or_default();
-        self.check_vector(&name, &vector)?;
+        self.check_query_vector(&name, &vector)?;
         normalise(&mut vector);
 
         let mut found: Vec<(f32, Id, &Point)> = Vec::new();
@@ -72,12 +73,10 @@ impl Collection {
     }
 }
 
-/// What the server refuses before it looks at any point, and what the double does not know.
+/// Refuses what the server refuses before it looks at any point, and what the double does not know.
 fn check(request: &api::QueryPoints) -> Result<(), Status> {
-    if request.collection_name.is_empty() {
-        return Err(Status::invalid_argument("Validation error: collection_name must not be empty"));
-    }
-    check_timeout(request.timeout)?;
+    validation::collection_name(&request.collection_name)?;
+    validation::at_least_one("timeout", request.timeout)?;
     limit(request.limit)?;
     if !request.prefetch.is_empty() || request.lookup_from.is_some() {
         return Err(Status::unimplemented("the double knows no prefetch and no lookup"));
@@ -88,11 +87,4 @@ fn check(request: &api::QueryPoints) -> Result<(), Status> {
         return Err(Status::unimplemented("of a query's parameters the double knows exact and hnsw_ef"));
     }
     Ok(())
-}
-
-fn check_timeout(timeout: Option<u64>) -> Result<(), Status> {
-    match timeout {
-        Some(0) => Err(Status::invalid_argument("Validation error: timeout must be 1 or larger")),
-        _ => Ok(()),
-    }
 }

@@ -8,7 +8,7 @@ use ::qdrant_client::qdrant::{
 };
 use tonic::Status;
 
-use super::collection::Collection;
+use super::{collection::Collection, validation};
 
 /// Everything a server stores.
 #[derive(Debug, Default, Clone)]
@@ -25,6 +25,11 @@ pub(super) struct Server {
     reason = "all methods have one shape"
 )]
 impl Server {
+    /// Counts the points that a search can find, over all collections.
+    pub(super) fn points_with_vectors(&self) -> usize {
+        self.collections.values().map(Collection::points_with_vectors).sum()
+    }
+
     pub(super) fn health_check(
         &mut self,
         _: api::HealthCheckRequest,
@@ -37,6 +42,7 @@ impl Server {
         &mut self,
         request: api::CreateCollection,
     ) -> Result<CollectionOperationResponse, Status> {
+        validation::new_collection(&request)?;
         let name = request.collection_name.clone();
         if self.collections.contains_key(&name) || self.aliases.contains_key(&name) {
             return Err(Status::already_exists(format!("Wrong input: Collection `{name}` already exists!")));
@@ -49,6 +55,7 @@ impl Server {
         &mut self,
         request: api::DeleteCollection,
     ) -> Result<CollectionOperationResponse, Status> {
+        validation::collection_name(&request.collection_name)?;
         let removed = self.collections.remove(&request.collection_name).is_some();
         self.aliases.retain(|_, collection| *collection != request.collection_name);
         Ok(done(removed))
@@ -75,11 +82,12 @@ impl Server {
         &mut self,
         request: api::CollectionExistsRequest,
     ) -> Result<api::CollectionExistsResponse, Status> {
+        validation::collection_name(&request.collection_name)?;
         let exists = self.collection(&request.collection_name).is_ok();
         Ok(api::CollectionExistsResponse { result: Some(CollectionExists { exists }), time: 0.0 })
     }
 
-    /// All actions or none.
+    /// Applies all actions or none.
     pub(super) fn change_aliases(
         &mut self,
         request: api::ChangeAliases,
@@ -172,8 +180,9 @@ impl Server {
         self.collection(&request.collection_name)?.query_batch(request)
     }
 
-    /// The collection with this name or alias.
+    /// Returns the collection with this name or alias.
     fn collection(&mut self, name: &str) -> Result<&mut Collection, Status> {
+        validation::collection_name(name)?;
         let resolved = self.aliases.get(name).map_or(name, String::as_str);
         self.collections.get_mut(resolved).ok_or_else(|| missing(name))
     }

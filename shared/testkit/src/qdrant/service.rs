@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 
 use super::{faults::Faults, server::Server};
 
-/// What all connections share.
+/// The state that all connections share.
 #[derive(Debug, Default)]
 pub(super) struct Service {
     server: Mutex<Server>,
@@ -17,6 +17,10 @@ pub(super) struct Service {
 }
 
 impl Service {
+    pub(super) fn points_with_vectors(&self) -> usize {
+        self.server.lock().expect("no thread panics while it holds the lock").points_with_vectors()
+    }
+
     async fn answer<Q, A>(
         &self,
         method: &'static str,
@@ -30,7 +34,8 @@ impl Service {
     }
 }
 
-/// Implements a service: `answered` methods by the method of [`Server`] named after the arrow, `refused` ones not.
+/// Implements a service: `answered` methods by the method of [`Server`] named after the arrow, `refused` ones
+/// not.
 macro_rules! service {
     ($service:ident as $prefix:literal {
         answered { $($method:ident($request:ident) -> $reply:ident => $answer:ident;)* }

@@ -46,10 +46,12 @@ impl From<Id> for PointId {
     }
 }
 
-/// The vectors of a point as sent; none at all is allowed.
+/// Returns the vectors of a point as sent. A point without a vector is one with an empty map of named ones; a
+/// point whose vectors are left out is refused, as on the real server.
 pub(super) fn vectors_of(vectors: Option<Vectors>) -> Result<NamedVectors, Status> {
-    match vectors.and_then(|vectors| vectors.vectors_options) {
-        None => Ok(NamedVectors::new()),
+    let vectors = vectors.ok_or_else(|| Status::invalid_argument("Expected some vectors"))?;
+    match vectors.vectors_options {
+        None => Err(Status::invalid_argument("No Vector Provided")),
         Some(vectors::VectorsOptions::Vector(vector)) => {
             Ok(NamedVectors::from([(String::new(), dense(vector)?)]))
         }
@@ -66,7 +68,7 @@ fn dense(vector: Vector) -> Result<Vec<f32>, Status> {
     }
 }
 
-/// The vectors that a reader asked for; none unless it did.
+/// Returns the vectors that a reader asked for; none unless it did.
 pub(super) fn vectors_for(
     selector: Option<&WithVectorsSelector>,
     vectors: &NamedVectors,
@@ -89,7 +91,7 @@ pub(super) fn vectors_for(
     })
 }
 
-/// The part of the payload that a reader asked for; `unasked` is what it gets when it did not say.
+/// Returns the part of the payload that a reader asked for; `unasked` is what it gets when it did not say.
 pub(super) fn payload_for(
     selector: Option<&WithPayloadSelector>,
     payload: &Payload,

@@ -1,4 +1,5 @@
-//! A Redis Cluster of several nodes, made with the servers' own `CLUSTER` commands: it needs no other program.
+//! A Redis Cluster of several nodes, made with the servers' own `CLUSTER` commands: it needs no other
+//! program.
 
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ const MASTERS: usize = 3;
 const SLOTS: usize = 16_384;
 const FORMED_WITHIN: Duration = Duration::from_secs(30);
 
-/// A node is lost when it is silent for one second; its replica stands for election however long it heard nothing; and
-/// a new replica is served at once.
+/// A node is lost when it is silent for one second; its replica stands for election however long it heard
+/// nothing; and a new replica is served at once.
 const NODE_ARGUMENTS: [&str; 6] = [
     "--cluster-node-timeout",
     "1000",
@@ -70,7 +71,7 @@ impl RedisCluster {
         cluster
     }
 
-    /// `redis-cluster://…` with all nodes.
+    /// Returns `redis-cluster://…` with all nodes.
     pub fn url(&self) -> String {
         let (first, others) = self.nodes.split_first().expect("a cluster has nodes");
         let others: Vec<String> =
@@ -90,7 +91,7 @@ impl RedisCluster {
         self.nodes[MASTERS + number].pause();
     }
 
-    /// The number of the master that had this key at the start.
+    /// Returns the number of the master that had this key at the start.
     pub async fn shard_of(&self, key: &str) -> usize {
         let reply = self.nodes[0].command(&format!("CLUSTER KEYSLOT {key}")).await.expect("a node answers");
         let slot = reply.lines().next().and_then(|line| line.strip_prefix(':')).expect("a number");
@@ -98,8 +99,8 @@ impl RedisCluster {
         (0..MASTERS).rfind(|number| slot >= first_slot(*number)).expect("the first master's slots begin at 0")
     }
 
-    /// Waits until a replica has taken the place of each master that was killed, and every living node says that all
-    /// slots are served.
+    /// Waits until a replica has taken the place of each master that was killed, and every living node says
+    /// that all slots are served.
     pub async fn until_settled(&self) {
         let (masters, replicas) = self.nodes.split_at(MASTERS);
         for (_, replica) in masters.iter().zip(replicas).filter(|(master, _)| master.process.is_none()) {
@@ -117,7 +118,7 @@ impl RedisCluster {
     }
 }
 
-/// The first slot of a master.
+/// Returns the first slot of a master.
 const fn first_slot(number: usize) -> usize {
     number * SLOTS / MASTERS
 }

@@ -10,11 +10,11 @@ use crate::store::excluded;
 /// The number of a domain that no tool is in.
 const UNKNOWN: u32 = u32::MAX;
 
-/// Every label ever seen, numbered. It only grows; a catalogue has few different labels.
+/// Every label ever seen, numbered. It only grows; a catalog has few different labels.
 #[derive(Debug, Default)]
 pub(super) struct Labels(HashMap<String, u32>);
 
-/// What a filter asks of one tool.
+/// A predicate, compiled to labels.
 #[derive(Debug)]
 pub(super) struct Facets {
     domain: u32,
@@ -38,7 +38,7 @@ pub(super) struct Filter {
 }
 
 impl Labels {
-    /// The facets of a tool.
+    /// Returns the facets of a tool.
     pub(super) fn facets(&mut self, key: &ToolKey, tool: &Tool) -> Facets {
         Facets {
             domain: self.number(key.domain.as_str()),
@@ -48,7 +48,7 @@ impl Labels {
         }
     }
 
-    /// The predicate in numbers; empty sets allocate nothing.
+    /// Returns the predicate in numbers; empty sets allocate nothing.
     pub(super) fn compile(&self, predicate: &Predicate) -> Filter {
         let mut exclude: Vec<Uuid> = excluded(predicate).collect();
         exclude.sort_unstable();
@@ -82,12 +82,13 @@ impl Labels {
 }
 
 impl Filter {
-    /// Whether the tool with these facets is meant; the same answer as `Predicate::admits` within the tenant.
+    /// Returns whether the tool with these facets is meant; the same answer as `Predicate::admits` within the
+    /// tenant.
     pub(super) fn admits(&self, point_id: &Uuid, facets: &Facets) -> bool {
         self.fits(facets) && !self.excludes(point_id)
     }
 
-    /// Whether it would be meant if nothing were excluded.
+    /// Returns whether it would be meant if nothing were excluded.
     pub(super) fn fits(&self, facets: &Facets) -> bool {
         self.domain.is_none_or(|domain| domain == facets.domain)
             && (self.tool_types == 0 || self.tool_types & facets.tool_type != 0)
@@ -95,7 +96,7 @@ impl Filter {
             && (facets.allowed_roles.is_empty() || any_in(&facets.allowed_roles, &self.roles))
     }
 
-    /// Whether this very tool is excluded.
+    /// Returns whether this very tool is excluded.
     pub(super) fn excludes(&self, point_id: &Uuid) -> bool {
         !self.exclude.is_empty() && self.exclude.binary_search(point_id).is_ok()
     }

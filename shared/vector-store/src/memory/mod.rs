@@ -1,8 +1,8 @@
 //! Exact search in memory: the embedded default, and the fallback while Qdrant is away.
 //!
-//! Every vector is compared, so the answer is exact; the vectors of a tenant lie in one block, so it is fast too.
-//! Here live the handle, its lock and the contract; `partition` holds one tenant, `labels` makes filters cheap,
-//! `ranking` keeps the nearest.
+//! Every vector is compared, so the answer is exact; the vectors of a tenant lie in one block, so it is fast
+//! too. Here live the handle, its lock and the contract; `partition` holds one tenant, `labels` makes filters
+//! cheap, `ranking` keeps the nearest.
 
 mod labels;
 mod partition;
@@ -18,7 +18,7 @@ use toolweaver_contracts::{Predicate, Tenant};
 use uuid::Uuid;
 
 use self::{labels::Labels, partition::Partition};
-use crate::{Page, Point, Scores, StoreError, Tombstone, VectorStore, cosine::Queries, error::check_vector};
+use crate::{Point, Scores, StoreError, Tombstone, VectorStore, cosine::Queries, error::check_vector};
 
 /// Above this many cosines a search takes milliseconds, too long for a thread that others wait for.
 const INLINE_COSINES_MAX: usize = 20_000;
@@ -29,28 +29,28 @@ const INLINE_COSINES_MAX: usize = 20_000;
 #[derive(Debug, Clone)]
 pub struct Memory {
     dims: usize,
-    catalogue: Arc<RwLock<Catalogue>>,
+    catalog: Arc<RwLock<Catalog>>,
 }
 
 #[derive(Debug, Default)]
-struct Catalogue {
+struct Catalog {
     labels: Labels,
     /// Kept apart, so that no scan of one tenant can meet another's tools.
     partitions: HashMap<Tenant, Partition>,
 }
 
 impl Memory {
-    /// An empty store for vectors of `dims` dimensions.
+    /// Returns an empty store for vectors of `dims` dimensions.
     pub fn new(dims: NonZeroUsize) -> Self {
-        Self { dims: dims.get(), catalogue: Arc::default() }
+        Self { dims: dims.get(), catalog: Arc::default() }
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Catalogue> {
-        self.catalogue.read().expect("no thread panics while it holds the lock")
+    fn read(&self) -> RwLockReadGuard<'_, Catalog> {
+        self.catalog.read().expect("no thread panics while it holds the lock")
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Catalogue> {
-        self.catalogue.write().expect("no thread panics while it holds the lock")
+    fn write(&self) -> RwLockWriteGuard<'_, Catalog> {
+        self.catalog.write().expect("no thread panics while it holds the lock")
     }
 
     fn vectors(&self, tenant: &Tenant) -> usize {
@@ -58,11 +58,11 @@ impl Memory {
     }
 
     fn search_now(&self, queries: &Queries, predicate: &Predicate, limit: usize, also: &[Uuid]) -> Scores {
-        let catalogue = self.read();
-        let Some(partition) = catalogue.partitions.get(&predicate.tenant) else {
+        let catalog = self.read();
+        let Some(partition) = catalog.partitions.get(&predicate.tenant) else {
             return Scores::new(queries.len());
         };
-        partition.search(queries, &catalogue.labels.compile(predicate), limit, also)
+        partition.search(queries, &catalog.labels.compile(predicate), limit, also)
     }
 }
 
@@ -71,8 +71,8 @@ impl VectorStore for Memory {
         for point in points {
             check_vector("upsert", &point.vector, self.dims)?;
         }
-        let mut catalogue = self.write();
-        let Catalogue { labels, partitions } = &mut *catalogue;
+        let mut catalog = self.write();
+        let Catalog { labels, partitions } = &mut *catalog;
         for point in points {
             let partition =
                 partitions.entry(point.key.tenant.clone()).or_insert_with(|| Partition::new(self.dims));
@@ -82,9 +82,9 @@ impl VectorStore for Memory {
     }
 
     async fn remove(&self, tombstones: &[Tombstone]) -> Result<(), StoreError> {
-        let mut catalogue = self.write();
+        let mut catalog = self.write();
         for tombstone in tombstones {
-            let partition = catalogue
+            let partition = catalog
                 .partitions
                 .entry(tombstone.key.tenant.clone())
                 .or_insert_with(|| Partition::new(self.dims));
@@ -111,26 +111,6 @@ impl VectorStore for Memory {
         let search =
             tokio::task::spawn_blocking(move || store.search_now(&queries, &predicate, limit, &also));
         Ok(search.await.expect("a search neither panics nor is cancelled"))
-    }
-
-    async fn count(&self, predicate: &Predicate) -> Result<u64, StoreError> {
-        let catalogue = self.read();
-        let filter = catalogue.labels.compile(predicate);
-        Ok(catalogue.partitions.get(&predicate.tenant).map_or(0, |partition| partition.count(&filter)))
-    }
-
-    async fn scroll(
-        &self,
-        predicate: &Predicate,
-        from: Option<Uuid>,
-        limit: usize,
-    ) -> Result<Page, StoreError> {
-        let catalogue = self.read();
-        let filter = catalogue.labels.compile(predicate);
-        Ok(catalogue.partitions.get(&predicate.tenant).map_or_else(
-            || Page { records: Vec::new(), next: None },
-            |partition| partition.scroll(&filter, from, limit.max(1)),
-        ))
     }
 
     async fn health(&self) -> Result<String, StoreError> {

@@ -1,12 +1,11 @@
 //! The tools of one tenant.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
-use toolweaver_contracts::{Tool, ToolKey};
 use uuid::Uuid;
 
 use crate::{
-    Page, Point, Record, SAMPLE_MAX, Scores, Tombstone,
+    Point, SAMPLE_MAX, Scores, Tombstone,
     cosine::{Queries, unit},
     memory::{
         labels::{Facets, Filter, Labels},
@@ -15,16 +14,17 @@ use crate::{
     scores::nearest_first,
 };
 
-/// Tools and their vectors in slots 0..n without gaps: the last one moves into the slot of one that is removed.
+/// Tools and their vectors in slots 0..n without gaps: the last one moves into the slot of one that is
+/// removed.
 #[derive(Debug)]
 pub(super) struct Partition {
     dims: usize,
     /// Unit vectors, slot after slot.
     vectors: Vec<f32>,
-    /// What filters look at, by slot.
+    /// The data that filters look at, by slot.
     heads: Vec<Head>,
-    /// What only a scroll looks at, by slot.
-    contents: Vec<Content>,
+    /// The revisions stored, by slot.
+    revisions: Vec<u64>,
     slots: HashMap<Uuid, usize>,
     /// Revisions of removed tools.
     tombstones: HashMap<Uuid, u64>,
@@ -36,20 +36,13 @@ struct Head {
     facets: Facets,
 }
 
-#[derive(Debug)]
-struct Content {
-    key: ToolKey,
-    revision: u64,
-    tool: Arc<Tool>,
-}
-
 impl Partition {
     pub(super) fn new(dims: usize) -> Self {
         Self {
             dims,
             vectors: Vec::new(),
             heads: Vec::new(),
-            contents: Vec::new(),
+            revisions: Vec::new(),
             slots: HashMap::new(),
             tombstones: HashMap::new(),
         }
@@ -67,24 +60,23 @@ impl Partition {
         }
         self.tombstones.remove(&point_id);
         let head = Head { point_id, facets: labels.facets(&point.key, &point.tool) };
-        let content =
-            Content { key: point.key.clone(), revision: point.revision, tool: Arc::clone(&point.tool) };
         let vector = unit(&point.vector);
         if let Some(&slot) = self.slots.get(&point_id) {
             self.heads[slot] = head;
-            self.contents[slot] = content;
+            self.revisions[slot] = point.revision;
             for (stored, x) in self.vectors[slot * self.dims..].iter_mut().zip(vector) {
                 *stored = x;
             }
         } else {
             self.slots.insert(point_id, self.heads.len());
             self.heads.push(head);
-            self.contents.push(content);
+            self.revisions.push(point.revision);
             self.vectors.extend(vector);
         }
     }
 
-    /// Removes the tool and remembers the revision, unless that revision, or a higher one, is stored or was removed.
+    /// Removes the tool and remembers the revision, unless that revision, or a higher one, is stored or was
+    /// removed.
     pub(super) fn remove(&mut self, tombstone: &Tombstone) {
         let point_id = tombstone.key.point_id();
         if self.revision(&point_id) >= Some(tombstone.revision) {
@@ -93,7 +85,7 @@ impl Partition {
         self.tombstones.insert(point_id, tombstone.revision);
         let Some(slot) = self.slots.remove(&point_id) else { return };
         self.heads.swap_remove(slot);
-        self.contents.swap_remove(slot);
+        self.revisions.swap_remove(slot);
         let last = self.vectors.len() - self.dims;
         self.vectors.copy_within(last.., slot * self.dims);
         self.vectors.truncate(last);
@@ -102,15 +94,16 @@ impl Partition {
         }
     }
 
-    /// See [`VectorStore::search`](crate::VectorStore::search). Every stored vector is read once for all queries.
+    /// See [`VectorStore::search`](crate::VectorStore::search). Every stored vector is read once for all
+    /// queries.
     pub(super) fn search(&self, queries: &Queries, filter: &Filter, limit: usize, also: &[Uuid]) -> Scores {
         let width = queries.len();
         let mut scores = Scores::new(width);
         if width == 0 {
             return scores;
         }
-        // By slot, so that the few rows that are wanted in the end need not be known before. The rows of tools that
-        // are not admitted stay zero and are never looked at.
+        // By slot, so that the few rows that are wanted in the end need not be known before. The rows of
+        // tools that are not admitted stay zero and are never looked at.
         let mut rows = vec![0.0; self.len() * width];
         let mut nearest: Vec<Least<Scored>> = (0..width).map(|_| Least::new(limit, self.len())).collect();
         let mut sample = Least::new(SAMPLE_MAX, self.len());
@@ -141,7 +134,8 @@ impl Partition {
         scores
     }
 
-    /// The slots of the nearest tools and of the admitted ones in `also`: each once, the highest `score` first.
+    /// Returns the slots of the nearest tools and of the admitted ones in `also`: each once, the highest
+    /// `score` first.
     fn chosen(
         &self,
         nearest: Vec<Least<Scored>>,
@@ -163,34 +157,9 @@ impl Partition {
         slots
     }
 
-    pub(super) fn count(&self, filter: &Filter) -> u64 {
-        self.heads.iter().filter(|head| filter.admits(&head.point_id, &head.facets)).count() as u64
-    }
-
-    pub(super) fn scroll(&self, filter: &Filter, from: Option<Uuid>, limit: usize) -> Page {
-        let mut found: Vec<(Uuid, usize)> = self
-            .heads
-            .iter()
-            .enumerate()
-            .filter(|(_, head)| from.is_none_or(|from| from <= head.point_id))
-            .filter(|(_, head)| filter.admits(&head.point_id, &head.facets))
-            .map(|(slot, head)| (head.point_id, slot))
-            .collect();
-        found.sort_unstable();
-        let next = found.get(limit).map(|(point_id, _)| *point_id);
-        found.truncate(limit);
-        let records = found.into_iter().map(|(point_id, slot)| self.record(point_id, slot)).collect();
-        Page { records, next }
-    }
-
-    fn record(&self, point_id: Uuid, slot: usize) -> Record {
-        let Content { key, revision, tool } = &self.contents[slot];
-        Record { point_id, key: key.clone(), revision: *revision, tool: Arc::clone(tool) }
-    }
-
-    /// The revision stored or removed last.
+    /// Returns the revision stored or removed last.
     fn revision(&self, point_id: &Uuid) -> Option<u64> {
-        let stored = self.slots.get(point_id).map(|&slot| self.contents[slot].revision);
+        let stored = self.slots.get(point_id).map(|&slot| self.revisions[slot]);
         stored.or_else(|| self.tombstones.get(point_id).copied())
     }
 }

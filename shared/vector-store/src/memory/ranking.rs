@@ -14,7 +14,7 @@ pub(super) struct Least<T> {
 }
 
 impl<T: Ord> Least<T> {
-    /// None yet, of at most `candidates`.
+    /// Makes an empty collection of the least, of at most `candidates`.
     pub(super) fn new(limit: usize, candidates: usize) -> Self {
         Self { limit, heap: BinaryHeap::with_capacity(limit.min(candidates)) }
     }
@@ -30,7 +30,7 @@ impl<T: Ord> Least<T> {
         }
     }
 
-    /// The least first.
+    /// Returns them, the least first.
     pub(super) fn into_sorted(self) -> Vec<T> {
         self.heap.into_sorted_vec()
     }

@@ -18,7 +18,7 @@ use crate::{
     qdrant::{COLLECTION_TIMEOUT, Qdrant, payload::field},
 };
 
-/// What [`Qdrant::ensure`] found.
+/// The outcome of [`Qdrant::ensure`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ensured {
     /// The collection was not there and is now: empty, to be filled from TOOLS.
@@ -28,8 +28,8 @@ pub enum Ensured {
 }
 
 impl Qdrant {
-    /// Makes the collection, its indexes and the alias where they are missing, and checks that the collection fits
-    /// the model. Workers may call it at the same time.
+    /// Makes the collection, its indexes and the alias where they are missing, and checks that the collection
+    /// fits the model. Workers may call it at the same time.
     ///
     /// An alias that exists stays where it points: see [`Qdrant::activate`].
     pub async fn ensure(&self) -> Result<Ensured, StoreError> {
@@ -55,7 +55,7 @@ impl Qdrant {
         Ok(())
     }
 
-    /// The collection that the alias points at, if there is an alias.
+    /// Returns the collection that the alias points at, if there is an alias.
     pub async fn active_collection(&self) -> Result<Option<String>, StoreError> {
         let answer = self
             .within(COLLECTION_TIMEOUT, "list aliases", |client| async move { client.list_aliases().await })
@@ -64,7 +64,8 @@ impl Qdrant {
         Ok(alias.map(|alias| alias.collection_name))
     }
 
-    /// Deletes the collection with all that is in it, and the alias if it points at it. Meant for a model no longer used.
+    /// Deletes the collection with all that is in it, and the alias if it points at it. Meant for a model no
+    /// longer used.
     pub async fn delete_collection(&self) -> Result<(), StoreError> {
         let name = &self.collection;
         let request = |client: Arc<Client>| async move { client.delete_collection(name).await };
@@ -114,6 +115,13 @@ impl Qdrant {
         request.build()
     }
 
+    /// Returns why no point of this model can be stored, if the collection is why: to the server each of them
+    /// looks wrong by itself then.
+    pub(super) async fn collection_fault(&self) -> Option<StoreError> {
+        let fault = self.check().await.err()?;
+        matches!(fault, StoreError::Shape { .. } | StoreError::MissingCollection { .. }).then_some(fault)
+    }
+
     /// Checks that the collection fits the model; gives the fields that have an index.
     async fn check(&self) -> Result<HashSet<String>, StoreError> {
         let name = &self.collection;
@@ -141,7 +149,8 @@ impl Qdrant {
         Err(StoreError::Shape { collection: self.collection.clone(), expected, found })
     }
 
-    /// A filter applies inside the index walk only where its field has an index, and a strict server refuses others.
+    /// Creates the indexes that are missing: a filter applies inside the index walk only where its field has
+    /// an index, and a strict server refuses others.
     async fn create_indexes(&self, indexed: &HashSet<String>) -> Result<(), StoreError> {
         let keyword = || IndexParams::from(KeywordIndexParamsBuilder::default());
         // A domain is a shard: its points lie together on disk.

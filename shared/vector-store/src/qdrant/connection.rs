@@ -48,8 +48,8 @@ impl Connection {
 
     /// Connects anew for the calls to come, once for all that waited on `stale`.
     ///
-    /// A server that vanished without a word leaves connections on which every call would wait in vain until the
-    /// kernel gives them up, a quarter of an hour later.
+    /// A server that vanished without a word leaves connections on which every call would wait in vain until
+    /// the kernel gives them up, a quarter of an hour later.
     fn renew(&self, stale: &Arc<Client>) {
         let Ok(fresh) = open(&self.config) else { return };
         let mut client = self.client.write().unwrap_or_else(PoisonError::into_inner);

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{qdrant::payload::field, store::excluded};
 
-/// What [`Predicate::admits`] says. A tombstone has no tenant of its own and so is never admitted.
+/// Translates [`Predicate::admits`]. A tombstone has no tenant of its own and so is never admitted.
 pub(super) fn of_predicate(predicate: &Predicate) -> Filter {
     let mut must = vec![Condition::matches(field::TENANT, predicate.tenant.to_string())];
     if let Some(domain) = &predicate.domain {
@@ -41,8 +41,8 @@ fn texts(set: &BTreeSet<String>) -> Vec<String> {
     set.iter().cloned().collect()
 }
 
-/// Lets a write through only where the stored revision is lower: one clause a point, because a request has one filter
-/// for all its points. Points that are not stored yet are written in any case.
+/// Lets a write through only where the stored revision is lower: one clause a point, because a request has
+/// one filter for all its points. Points that are not stored yet are written in any case.
 pub(super) fn only_older(writes: impl Iterator<Item = (Uuid, u64)>) -> Filter {
     Filter::should(writes.map(|(point_id, revision)| {
         #[expect(clippy::cast_precision_loss, reason = "exact below 2^53, and a stream never gets there")]

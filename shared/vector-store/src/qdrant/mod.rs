@@ -1,8 +1,9 @@
 //! Vectors in Qdrant, over gRPC.
 //!
-//! One collection per model, named after the alias and the model's fingerprint, so that vectors of two models never
-//! meet. Here lives the handle, its writes and its simple reads; `search` and `sample` find, `collection` makes
-//! collections and moves the alias, `connection` bounds and renews, `filter` and `payload` translate.
+//! One collection per model, named after the alias and the model's fingerprint, so that vectors of two models
+//! never meet. Here lives the handle, and its writes; `search` and `sample` find,
+//! `collection` makes collections and moves the alias, `connection` bounds and renews, `filter` and `payload`
+//! translate.
 
 mod collection;
 mod connection;
@@ -15,10 +16,7 @@ use std::{collections::HashMap, fmt, future::Future, num::NonZeroUsize, sync::Ar
 
 use ::qdrant_client::{
     Qdrant as Client, QdrantError,
-    qdrant::{
-        CountPointsBuilder, NamedVectors, PointStruct, ScrollPointsBuilder, UpdateStatus,
-        UpsertPointsBuilder, Vectors,
-    },
+    qdrant::{NamedVectors, PointStruct, UpdateStatus, UpsertPointsBuilder},
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::Instant;
@@ -31,7 +29,7 @@ use self::{
     connection::{Connection, TimedOut},
     sample::Samples,
 };
-use crate::{Page, Point, QdrantConfig, Scores, StoreError, Tombstone, VectorStore, error::check_vector};
+use crate::{Point, QdrantConfig, Scores, StoreError, Tombstone, VectorStore, error::check_vector};
 
 /// Points of one request: the server applies a request as a whole, and the guard grows with it.
 const BATCH_POINTS_MAX: usize = 256;
@@ -39,7 +37,7 @@ const BATCH_POINTS_MAX: usize = 256;
 /// Requests of one bulk write under way at once. Their order does not matter: every point is guarded.
 const BATCHES_IN_FLIGHT_MAX: usize = 4;
 
-/// How long making a collection, its indexes or an alias may take; an index over many points is slow.
+/// The time that making a collection, its indexes or an alias may take; an index over many points is slow.
 const COLLECTION_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Characters of the model's fingerprint in the name of its collection.
@@ -68,7 +66,18 @@ impl fmt::Debug for Qdrant {
 }
 
 impl Qdrant {
-    /// A handle for the vectors of the model with this fingerprint. Connects with the first call, not here.
+    /// Returns a handle for the vectors of the model with this fingerprint, or none where the configuration
+    /// wants no vector database. Connects with the first call, not here.
+    pub fn if_used(
+        config: &QdrantConfig,
+        fingerprint: &str,
+        dims: NonZeroUsize,
+    ) -> Result<Option<Self>, StoreError> {
+        config.use_vector_db.then(|| Self::new(config, fingerprint, dims)).transpose()
+    }
+
+    /// Returns a handle for the vectors of the model with this fingerprint. Connects with the first call, not
+    /// here.
     pub fn new(config: &QdrantConfig, fingerprint: &str, dims: NonZeroUsize) -> Result<Self, StoreError> {
         let short: String = fingerprint.chars().take(FINGERPRINT_CHARS).collect();
         Ok(Self {
@@ -77,7 +86,7 @@ impl Qdrant {
             config: config.clone(),
             model: fingerprint.to_owned(),
             dims: dims.get(),
-            samples: sample::remembered(),
+            samples: sample::cache(),
         })
     }
 
@@ -86,12 +95,12 @@ impl Qdrant {
         &self.config.qdrant_url
     }
 
-    /// Name of the collection that this handle reads and writes.
+    /// Returns the name of the collection that this handle reads and writes.
     pub fn collection(&self) -> &str {
         &self.collection
     }
 
-    /// The span of one request to Qdrant.
+    /// Opens the span of one request to Qdrant.
     fn span(&self, operation: &'static str) -> Span {
         info_span!(
             "qdrant",
@@ -136,12 +145,13 @@ impl Qdrant {
         }
     }
 
-    /// The time that a read or write may take.
+    /// Returns the time that a read or write may take.
     const fn timeout(&self) -> Duration {
         self.config.qdrant_timeout
     }
 
-    /// The same for the server, which counts in whole seconds and so gives up work that nobody waits for.
+    /// Returns the same for the server, which counts in whole seconds and so gives up work that nobody waits
+    /// for.
     fn server_timeout(&self) -> u64 {
         self.timeout().as_secs() + u64::from(self.timeout().subsec_nanos() > 0)
     }
@@ -167,7 +177,13 @@ impl Qdrant {
             .wait(true);
         let answer = self
             .within(self.timeout(), operation, |client| async move { client.upsert_points(request).await })
-            .await?;
+            .await;
+        let answer = match answer {
+            Err(error) if error.blames_the_point() => {
+                return Err(self.collection_fault().await.unwrap_or(error));
+            }
+            answer => answer?,
+        };
         match answer.result.map(|result| result.status()) {
             Some(UpdateStatus::Completed) => Ok(()),
             // Accepted, not applied: it may still come, and the guard makes another try harmless.
@@ -179,11 +195,12 @@ impl Qdrant {
         let (payload, vectors) = match write.content {
             Content::Tool(point) => {
                 let vectors = NamedVectors::default().add_vector(TEXT_VECTOR, point.vector.clone());
-                (payload::of_point(point, &self.model), Some(Vectors::from(vectors)))
+                (payload::of_point(point, &self.model), vectors)
             }
-            Content::Tombstone(tombstone) => (payload::of_tombstone(tombstone), None),
+            // No vector is written as an empty map: the server refuses a point whose `vectors` are left out.
+            Content::Tombstone(tombstone) => (payload::of_tombstone(tombstone), NamedVectors::default()),
         };
-        PointStruct { id: Some(write.point_id.to_string().into()), payload, vectors }
+        PointStruct { id: Some(write.point_id.to_string().into()), payload, vectors: Some(vectors.into()) }
     }
 }
 
@@ -210,46 +227,6 @@ impl VectorStore for Qdrant {
             check_vector("search", vector, self.dims)?;
         }
         self.scores(vectors, predicate, limit, also).await
-    }
-
-    async fn count(&self, predicate: &Predicate) -> Result<u64, StoreError> {
-        let request = CountPointsBuilder::new(&self.collection)
-            .filter(filter::of_predicate(predicate))
-            .exact(true)
-            .timeout(self.server_timeout());
-        let answer =
-            self.within(self.timeout(), "count", |client| async move { client.count(request).await }).await?;
-        Ok(answer.result.map_or(0, |result| result.count))
-    }
-
-    async fn scroll(
-        &self,
-        predicate: &Predicate,
-        from: Option<Uuid>,
-        limit: usize,
-    ) -> Result<Page, StoreError> {
-        let mut request = ScrollPointsBuilder::new(&self.collection)
-            .filter(filter::of_predicate(predicate))
-            .limit(u32::try_from(limit.max(1)).unwrap_or(u32::MAX))
-            .with_payload(true)
-            .timeout(self.server_timeout());
-        if let Some(from) = from {
-            request = request.offset(from.to_string());
-        }
-        let answer = self
-            .within(self.timeout(), "scroll", |client| async move { client.scroll(request).await })
-            .await?;
-        let records = answer
-            .result
-            .into_iter()
-            .map(|point| {
-                let point_id = self.point_id(point.id)?;
-                payload::to_record(point_id, point.payload)
-                    .map_err(|reason| StoreError::malformed(&self.collection, Some(point_id), reason))
-            })
-            .collect::<Result<_, _>>()?;
-        let next = answer.next_page_offset.map(|id| self.point_id(Some(id))).transpose()?;
-        Ok(Page { records, next })
     }
 
     async fn health(&self) -> Result<String, StoreError> {
@@ -287,7 +264,8 @@ impl<'a> Write<'a> {
     }
 }
 
-/// The newest write of each point. The server guards a request against what is stored, not against itself.
+/// Returns the newest write of each point. The server guards a request against what is stored, not against
+/// itself.
 fn newest<'a>(writes: impl Iterator<Item = Write<'a>>) -> Vec<Write<'a>> {
     let mut newest: HashMap<Uuid, Write<'a>> = HashMap::with_capacity(writes.size_hint().0);
     for write in writes {

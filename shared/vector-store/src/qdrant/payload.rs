@@ -1,17 +1,18 @@
-//! What a point carries beside its vector.
+//! The payload of a point: all that it carries beside its vector.
 //!
-//! A tool's point carries the tool's own fields plus tenant, revision and model. `parameters` is JSON text: a gRPC
-//! message may nest 100 deep, which a schema of the allowed depth 32 exceeds, and text keeps every number exact.
-//! A tombstone carries its revision, and its key one level down, where no filter on tenant can see it.
+//! A tool's point carries the tool's own fields plus tenant, revision and model. `parameters` is JSON text: a
+//! gRPC message may nest 100 deep, which a schema of the allowed depth 32 exceeds, and text keeps every
+//! number exact. A tombstone carries its revision, and its key one level down, where no filter on tenant can
+//! see it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use ::qdrant_client::qdrant::{PointId, Value, point_id::PointIdOptions};
 use serde_json::{Value as Json, json};
-use toolweaver_contracts::{Tool, ToolKey};
+use toolweaver_contracts::ToolKey;
 use uuid::Uuid;
 
-use crate::{Point, Qdrant, Record, StoreError, Tombstone};
+use crate::{Point, Qdrant, StoreError, Tombstone};
 
 /// Names of the payload fields that filters use.
 pub(super) mod field {
@@ -49,25 +50,8 @@ pub(super) fn of_tombstone(tombstone: &Tombstone) -> Payload {
     ])
 }
 
-/// Reads back what [`of_point`] wrote; the error says in words what is wrong with it.
-pub(super) fn to_record(point_id: Uuid, payload: Payload) -> Result<Record, String> {
-    let mut fields: serde_json::Map<String, Json> =
-        payload.into_iter().map(|(name, value)| (name, value.into_json())).collect();
-    let tenant = fields.remove(field::TENANT).ok_or("it has no tenant")?;
-    let tenant = serde_json::from_value(tenant).map_err(|error| format!("tenant: {error}"))?;
-    let revision =
-        fields.remove(field::REVISION).and_then(|revision| revision.as_u64()).ok_or("it has no revision")?;
-    if let Some(Json::String(text)) = fields.get(PARAMETERS) {
-        let parameters = serde_json::from_str(text).map_err(|error| format!("parameters: {error}"))?;
-        fields.insert(PARAMETERS.to_owned(), parameters);
-    }
-    let tool: Tool = serde_json::from_value(Json::Object(fields)).map_err(|error| error.to_string())?;
-    let key = ToolKey { tenant, domain: tool.domain.clone(), tool_name: tool.tool_name.clone() };
-    Ok(Record { point_id, key, revision, tool: Arc::new(tool) })
-}
-
 impl Qdrant {
-    /// All ids of ours are UUIDs; another one was not written by us.
+    /// Parses a point id. All ids of ours are UUIDs; another one was not written by us.
     pub(super) fn point_id(&self, id: Option<PointId>) -> Result<Uuid, StoreError> {
         match id.and_then(|id| id.point_id_options) {
             Some(PointIdOptions::Uuid(text)) => text

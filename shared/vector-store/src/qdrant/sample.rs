@@ -1,8 +1,9 @@
-//! The sample of a search, remembered for a while.
+//! The cached sample of a search.
 //!
-//! Its vectors are a megabyte and a half, too much for every search. So it may be a minute old, and hold a tool that has
-//! been changed or removed since, or that its caller may no longer see. That is harmless, because a sample names no
-//! tool and finds none: it only says which cosines are usual, and a thousand tools drawn a minute ago say that as well.
+//! Its vectors are a megabyte and a half, too much for every search. So it may be a minute old, and hold a
+//! tool that has been changed or removed since, or that its caller may no longer see. That is harmless,
+//! because a sample names no tool and finds none: it only says which cosines are usual, and a thousand tools
+//! drawn a minute ago say that as well.
 
 use std::{
     collections::HashSet,
@@ -29,10 +30,10 @@ use crate::{
     store::excluded,
 };
 
-/// How long a sample stands for the tools that it was drawn from.
+/// The time for which a sample stands for the tools that it was drawn from.
 const FULL_AGE_MAX: Duration = Duration::from_mins(1);
 
-/// The same for one that holds all tools there were: a young catalogue may have doubled by the next search.
+/// The same for one that holds all tools there were: a young catalog may have doubled by the next search.
 const SMALL_AGE_MAX: Duration = Duration::from_secs(1);
 
 /// Memory for samples: about 40 full ones of 384 dimensions.
@@ -41,7 +42,7 @@ const BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Samples by predicate.
 pub(super) type Samples = Cache<Predicate, Arc<Sample>>;
 
-pub(super) fn remembered() -> Samples {
+pub(super) fn cache() -> Samples {
     Cache::builder()
         .max_capacity(BYTES_MAX)
         .weigher(|_: &Predicate, sample: &Arc<Sample>| sample.bytes())
@@ -57,15 +58,16 @@ pub(super) struct Sample {
 }
 
 impl Qdrant {
-    /// The tools with the smallest ids of those that the predicate admits when it excludes nothing: what is excluded
-    /// changes from search to search, and leaving it out afterwards lets searches share their sample.
+    /// Returns the tools with the smallest ids of those that the predicate admits when it excludes nothing:
+    /// what is excluded changes from search to search, and leaving it out afterwards lets searches share
+    /// their sample.
     pub(super) async fn sample(&self, predicate: &Predicate) -> Result<Arc<Sample>, StoreError> {
         let everything = Predicate { exclude: [].into(), ..predicate.clone() };
         if let Some(sample) = self.samples.get(&everything).await {
             return Ok(sample);
         }
-        // A task of its own: a caller whose patience ends before the scroll does must not end it, or the next search would
-        // begin it again. Searches that come at the same time wait for one.
+        // A task of its own: a caller whose deadline ends before the scroll does must not end it, or the next
+        // search would begin it again. Searches that come at the same time wait for one.
         let store = self.clone();
         let drawing = async move {
             let drawn = store.samples.try_get_with_by_ref(&everything, store.draw(&everything));
@@ -115,7 +117,7 @@ impl Sample {
     }
 }
 
-/// Until when a sample is remembered.
+/// The expiry of a cached sample.
 struct Age;
 
 impl Expiry<Predicate, Arc<Sample>> for Age {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! nearest to each vector ─▶ a table with gaps ─▶ the same vectors again, only on the tools of their gaps ─▶ scores
-//! sample: remembered, or scrolled ──────────────────────────────────────────────────────────────────────────▲
+//! sample: cached, or scrolled ──────────────────────────────────────────────────────────────────────────────▲
 //! ```
 
 use std::collections::HashMap;
@@ -23,7 +23,8 @@ use crate::{
 };
 
 impl Qdrant {
-    /// See [`VectorStore::search`](crate::VectorStore::search). All of it together takes no longer than one read may.
+    /// See [`VectorStore::search`](crate::VectorStore::search). All of it together takes no longer than one
+    /// read may.
     pub(super) async fn scores(
         &self,
         vectors: &[Vec<f32>],
@@ -93,7 +94,7 @@ impl Qdrant {
         self.query(vector, filter, limit).build()
     }
 
-    /// The cosines to these tools, as far as the filter lets them through.
+    /// Returns the cosines to these tools, as far as the filter lets them through.
     fn exact(&self, vector: &[f32], mut filter: Filter, point_ids: &[Uuid]) -> QueryPoints {
         filter.must.push(Condition::has_id(point_ids.iter().map(Uuid::to_string)));
         // The walk through the index is not sure to meet a tool that is far away.
@@ -110,7 +111,7 @@ impl Qdrant {
             .with_payload(false)
     }
 
-    /// What each query found, in the order of the queries.
+    /// Returns the points that each query found, in the order of the queries.
     async fn query_all(
         &self,
         queries: Vec<QueryPoints>,
@@ -140,7 +141,7 @@ impl Table {
         Self { width, rows: HashMap::new(), point_ids: Vec::new(), cosines: Vec::new() }
     }
 
-    /// The tool's row; an empty one if it had none.
+    /// Returns the tool's row; an empty one if it had none.
     fn row(&mut self, point_id: Uuid) -> &mut [f32] {
         let row = *self.rows.entry(point_id).or_insert(self.point_ids.len());
         if row == self.point_ids.len() {
@@ -154,13 +155,14 @@ impl Table {
         self.row(point_id)[column] = cosine;
     }
 
-    /// The tools whose cosine to this vector is not known yet.
+    /// Returns the tools whose cosine to this vector is not known yet.
     fn gaps(&self, column: usize) -> Vec<Uuid> {
         let rows = self.point_ids.iter().zip(self.cosines.chunks_exact(self.width));
         rows.filter(|(_, row)| row[column].is_nan()).map(|(point_id, _)| *point_id).collect()
     }
 
-    /// A tool that still has gaps is none that the predicate admits, or was changed meanwhile.
+    /// Returns the rows without gaps. A tool that still has gaps is none that the predicate admits, or was
+    /// changed meanwhile.
     fn into_scores(self) -> Scores {
         let rows = self.point_ids.into_iter().zip(self.cosines.chunks_exact(self.width));
         let mut whole: Vec<(Uuid, &[f32])> =

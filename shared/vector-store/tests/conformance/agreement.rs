@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     naive,
-    scene::{DIMS, cosine, fresh_tenant, key, scroll_all, tool},
+    scene::{DIMS, cosine, fresh_tenant, key, tool},
 };
 
 /// Few of each, so that they meet often.
@@ -23,7 +23,7 @@ const NAMES: [&str; 4] = ["open", "close", "list all", "send/v2"];
 const LABELS: [&str; 3] = ["red", "green", "blue"];
 const TENANTS: usize = 2;
 
-/// What happens to a store, and what it is asked afterwards.
+/// The writes to a store, and the questions asked afterwards.
 #[derive(Debug, Clone)]
 pub(crate) struct Script {
     steps: Vec<Step>,
@@ -107,18 +107,6 @@ pub(crate) async fn run(store: &impl VectorStore, script: &Script) {
 async fn compare(store: &impl VectorStore, model: &Model, question: &Question, tenants: &[Tenant; TENANTS]) {
     let predicate = question.predicate(tenants);
     let expected = model.admitted(&predicate);
-    assert_eq!(store.count(&predicate).await.unwrap(), expected.len() as u64, "count for {predicate:?}");
-
-    let records: Vec<(Uuid, u64)> = scroll_all(store, &predicate, 5)
-        .await
-        .into_iter()
-        .inspect(|record| assert!(predicate.admits(&record.key, &record.tool), "{record:?}"))
-        .map(|record| (record.point_id, record.revision))
-        .collect();
-    let stored: Vec<(Uuid, u64)> =
-        expected.iter().map(|point| (point.key.point_id(), point.revision)).collect();
-    assert_eq!(records, stored, "scroll for {predicate:?}");
-
     let cosines = expected.iter().map(|point| (point.key.point_id(), question.cosines(point))).collect();
     let also: Vec<Uuid> = question.also.iter().map(|name| resolve(tenants, *name).point_id()).collect();
     let found = store.search(&question.vectors, &predicate, question.limit, &also).await.unwrap();
@@ -206,7 +194,7 @@ fn labels() -> impl Strategy<Value = Vec<String>> {
     some.prop_map(|labels| labels.into_iter().collect())
 }
 
-/// Never a zero vector: its cosine is not defined.
+/// Draws a vector, never a zero one: its cosine is not defined.
 fn vector() -> impl Strategy<Value = Vec<f32>> {
     vec(-1.0..1.0_f32, DIMS).prop_map(|mut vector| {
         vector[0] += 1.5;

@@ -1,4 +1,4 @@
-//! What the client makes of a server that fails, hangs or is away; only the double does that on command.
+//! The client on a server that fails, hangs or is away; only the double does that on command.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use toolweaver_testkit::qdrant::QdrantDouble;
 use toolweaver_vector_store::{Point, QdrantConfig, StoreError, VectorStore as _};
 
 use crate::{
-    scene::{DIMS, axis, everything, fresh_tenant, key, nearest, point},
+    scene::{DIMS, axis, everything, found, fresh_tenant, key, nearest, point, tombstone},
     servers::Namespace,
 };
 
@@ -67,7 +67,7 @@ async fn a_server_that_is_away_is_transient_and_heals() {
     }
     double.set_down(false);
     store.upsert(&points).await.unwrap();
-    assert_eq!(store.count(&everything(&tenant)).await.unwrap(), 1);
+    assert_eq!(found(&store, &everything(&tenant)).await.len(), 1);
 }
 
 #[tokio::test]
@@ -83,17 +83,18 @@ async fn a_refusal_is_not_transient() {
     let double = QdrantDouble::start().await;
     let store = Namespace::at(&double.url()).model("aaaaaaaaaaaa", DIMS);
     store.ensure().await.unwrap();
+    let removal = [tombstone(&key(&fresh_tenant(), "d", "tool"), 1)];
     for status in
         [Status::invalid_argument("no"), Status::unauthenticated("who"), Status::permission_denied("no")]
     {
         double.fail_next(1, &status);
-        let error = store.count(&everything(&fresh_tenant())).await.unwrap_err();
+        let error = store.remove(&removal).await.unwrap_err();
         assert!(!error.is_transient(), "{error:?}");
-        assert!(error.to_string().starts_with("count in collection "), "{error}");
+        assert!(error.to_string().starts_with("remove in collection "), "{error}");
     }
     for status in [Status::resource_exhausted("busy"), Status::deadline_exceeded("late")] {
         double.fail_next(1, &status);
-        let error = store.count(&everything(&fresh_tenant())).await.unwrap_err();
+        let error = store.remove(&removal).await.unwrap_err();
         assert!(error.is_transient(), "{error:?}");
     }
 }
@@ -128,12 +129,13 @@ async fn connections_that_died_silently_are_replaced() {
     store.ensure().await.unwrap();
 
     proxy.silence.send_modify(|generation| *generation += 1);
-    let error = store.count(&everything(&fresh_tenant())).await.unwrap_err();
+    let error = store.health().await.unwrap_err();
     assert!(matches!(error, StoreError::TimedOut { .. }), "{error}");
-    store.count(&everything(&fresh_tenant())).await.unwrap();
+    store.health().await.unwrap();
 }
 
-/// Passes bytes on until told to be silent; then the connections of before stay open, and nothing comes through.
+/// Passes bytes on until told to be silent; then the connections of before stay open, and nothing comes
+/// through.
 struct SilentProxy {
     url: String,
     silence: watch::Sender<u32>,

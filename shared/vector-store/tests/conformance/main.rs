@@ -1,5 +1,5 @@
-//! One suite for every vector store: memory, Qdrant over gRPC against the in-process double, and Qdrant against a real
-//! server where `TOOLWEAVER_TEST_QDRANT_URL` names one.
+//! One suite for every vector store: memory, Qdrant over gRPC against the in-process double, and Qdrant
+//! against a real server where `TOOLWEAVER_TEST_QDRANT_URL` names one.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::large_futures, reason = "the client's are large, and a test has stack enough")]

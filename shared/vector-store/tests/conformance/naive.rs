@@ -1,4 +1,5 @@
-//! What a search must find, by plain arithmetic on every tool; and random catalogues that hold the memory to it.
+//! The expected result of a search, by plain arithmetic on every tool; and random catalogs that hold the
+//! memory to it.
 
 use std::{collections::BTreeMap, num::NonZeroUsize};
 
@@ -11,7 +12,8 @@ use crate::scene::{alike, cosine, everything, fresh_tenant, key, point, rows};
 /// Cosines closer than this may be in either order: stores round differently.
 const SLACK: f32 = 1e-4;
 
-/// Compares what was found with the cosines of all tools that are admitted, at most as many as fit in a sample.
+/// Compares what was found with the cosines of all tools that are admitted, at most as many as fit in a
+/// sample.
 pub(crate) fn check(found: &Scores, admitted: &BTreeMap<Uuid, Vec<f32>>, limit: usize, also: &[Uuid]) {
     let table = rows(found);
     for (point_id, row) in &table {
@@ -36,7 +38,7 @@ pub(crate) fn check(found: &Scores, admitted: &BTreeMap<Uuid, Vec<f32>>, limit: 
     }
 }
 
-/// The score from which a tool is among the nearest to one vector.
+/// Returns the score from which a tool is among the nearest to one vector.
 fn last_score(admitted: &BTreeMap<Uuid, Vec<f32>>, column: usize, limit: usize) -> f32 {
     let Some(last) = limit.checked_sub(1) else { return f32::INFINITY };
     let mut scores: Vec<f32> = admitted.values().map(|row| row[column]).collect();
@@ -48,10 +50,10 @@ fn last_score(admitted: &BTreeMap<Uuid, Vec<f32>>, column: usize, limit: usize) 
 struct Search {
     dims: NonZeroUsize,
     /// One for each tool.
-    catalogue: Vec<Vec<f32>>,
+    catalog: Vec<Vec<f32>>,
     vectors: Vec<Vec<f32>>,
     limit: usize,
-    /// Numbers of tools; those beyond the catalogue are unknown.
+    /// Numbers of tools; those beyond the catalog are unknown.
     also: Vec<usize>,
 }
 
@@ -66,9 +68,9 @@ fn search() -> impl Strategy<Value = Search> {
             })
         };
         (vec(vector(), 0..60), vec(vector(), 1..6), 0..12_usize, vec(0..80_usize, 0..20)).prop_map(
-            move |(catalogue, vectors, limit, also)| {
+            move |(catalog, vectors, limit, also)| {
                 let dims = NonZeroUsize::new(dims).unwrap();
-                Search { dims, catalogue, vectors, limit, also }
+                Search { dims, catalog, vectors, limit, also }
             },
         )
     })
@@ -79,7 +81,7 @@ proptest! {
     fn memory_finds_what_plain_arithmetic_finds(search in search()) {
         let tenant = fresh_tenant();
         let key = |n: usize| key(&tenant, "d", &format!("tool-{n}"));
-        let tools = search.catalogue.iter().enumerate();
+        let tools = search.catalog.iter().enumerate();
         let points: Vec<Point> = tools.map(|(n, vector)| point(&key(n), 1, vector.clone())).collect();
         let also: Vec<Uuid> = search.also.iter().map(|&n| key(n).point_id()).collect();
         let store = Memory::new(search.dims);

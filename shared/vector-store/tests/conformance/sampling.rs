@@ -1,4 +1,4 @@
-//! How often a search asks the server, and what it remembers; only the double counts calls.
+//! The calls that a search makes, and the samples that it remembers; only the double counts calls.
 
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ async fn searches_at_the_same_time_share_one_scroll() {
 }
 
 #[tokio::test]
-async fn a_small_sample_follows_its_catalogue() {
+async fn a_small_sample_follows_its_catalog() {
     let double = QdrantDouble::start().await;
     let store = Namespace::at(&double.url()).model("aaaaaaaaaaaa", DIMS);
     store.ensure().await.unwrap();

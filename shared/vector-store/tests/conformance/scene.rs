@@ -9,20 +9,26 @@ use std::{
 };
 
 use toolweaver_contracts::{Predicate, Tenant, Tool, ToolKey, ToolType};
-use toolweaver_vector_store::{Page, Point, Record, Scores, StoreError, Tombstone, VectorStore};
+use toolweaver_vector_store::{Point, Scores, StoreError, Tombstone, VectorStore};
 use uuid::Uuid;
 
 /// Small, so that a test can be read; not a multiple of a register, so that no component is forgotten.
 pub(crate) const DIMS: usize = 5;
 
-/// A vector that points along one axis.
+/// More than any case stores in one tenant.
+const FOUND_MAX: usize = 4_000;
+
+/// More than any revision that [`revision_of`] is asked for.
+const REVISIONS_MAX: u64 = 1_024;
+
+/// Returns a vector that points along one axis.
 pub(crate) fn axis(axis: usize) -> Vec<f32> {
     let mut vector = vec![0.0; DIMS];
     vector[axis] = 1.0;
     vector
 }
 
-/// A tenant that no other test uses, so that all can share one store.
+/// Returns a tenant that no other test uses, so that all can share one store.
 pub(crate) fn fresh_tenant() -> Tenant {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("tenant-{}", NEXT.fetch_add(1, Ordering::Relaxed)).parse().unwrap()
@@ -48,8 +54,10 @@ pub(crate) fn tool(key: &ToolKey) -> Tool {
     }
 }
 
+/// Returns a point whose tool has its revision as a tag: see [`revision_of`].
 pub(crate) fn point(key: &ToolKey, revision: u64, vector: Vec<f32>) -> Point {
-    Point { key: key.clone(), revision, tool: Arc::new(tool(key)), vector }
+    let tool = Tool { tags: vec![revision_tag(revision)], ..tool(key) };
+    Point { key: key.clone(), revision, tool: Arc::new(tool), vector }
 }
 
 pub(crate) fn tombstone(key: &ToolKey, revision: u64) -> Tombstone {
@@ -71,7 +79,7 @@ pub(crate) struct Hit {
     pub(crate) score: f32,
 }
 
-/// A search with one vector and no tools beside the nearest.
+/// Searches with one vector and no tools beside the nearest.
 pub(crate) async fn nearest(
     store: &impl VectorStore,
     vector: &[f32],
@@ -86,14 +94,14 @@ pub(crate) fn ids(hits: &[Hit]) -> Vec<Uuid> {
     hits.iter().map(|hit| hit.point_id).collect()
 }
 
-/// What was found, by id.
+/// Returns the rows found, by id.
 pub(crate) fn rows(scores: &Scores) -> BTreeMap<Uuid, Vec<f32>> {
     let rows: BTreeMap<_, _> = scores.iter().map(|(point_id, row)| (point_id, row.to_vec())).collect();
     assert_eq!(rows.len(), scores.len(), "each tool is found once: {scores:?}");
     rows
 }
 
-/// Whether two rows of cosines are the same but for rounding.
+/// Returns whether two rows of cosines are the same but for rounding.
 pub(crate) fn alike(a: &[f32], b: &[f32]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-4)
 }
@@ -103,33 +111,35 @@ pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f32 {
     dot(a, b) / (dot(a, a).sqrt() * dot(b, b).sqrt())
 }
 
-/// All that a predicate admits, read in pages of `limit`; checks what pages promise on the way.
-pub(crate) async fn scroll_all(store: &impl VectorStore, predicate: &Predicate, limit: usize) -> Vec<Record> {
-    let mut all: Vec<Record> = Vec::new();
-    let mut from = None;
-    loop {
-        let Page { records, next } = store.scroll(predicate, from, limit).await.unwrap();
-        assert!(records.len() <= limit, "a page of {} where {limit} were asked for", records.len());
-        all.extend(records);
-        if next.is_none() {
-            break;
-        }
-        from = next;
-    }
-    assert!(all.is_sorted_by_key(|record| record.point_id), "pages are in order of the ids");
-    all
+/// Returns the ids of all tools that a search finds.
+pub(crate) async fn found(store: &impl VectorStore, predicate: &Predicate) -> BTreeSet<Uuid> {
+    let hits = nearest(store, &axis(0), predicate, FOUND_MAX).await.unwrap();
+    assert!(hits.len() < FOUND_MAX, "a search that finds so many may not find all");
+    ids(&hits).into_iter().collect()
 }
 
-/// The revision that search, count and scroll agree on; `None` if the tool is not there.
+/// Returns the revision that is stored of a tool made by [`point`]; `None` if no search finds it.
+///
+/// A store need not give back what it holds. But it filters by tags, and the tags of a point name its revision.
 pub(crate) async fn revision_of(store: &impl VectorStore, key: &ToolKey) -> Option<u64> {
     let everything = everything(&key.tenant);
-    let records = scroll_all(store, &everything, 100).await;
-    let found = nearest(store, &axis(0), &everything, 100).await.unwrap();
-    assert_eq!(store.count(&everything).await.unwrap(), records.len() as u64, "count and scroll agree");
-    assert_eq!(
-        ids(&found).into_iter().collect::<BTreeSet<_>>(),
-        records.iter().map(|record| record.point_id).collect(),
-        "search and scroll agree"
-    );
-    records.into_iter().find(|record| record.key == *key).map(|record| record.revision)
+    if !found(store, &everything).await.contains(&key.point_id()) {
+        return None;
+    }
+    let (mut low, mut high) = (0, REVISIONS_MAX);
+    while high - low > 1 {
+        let middle = u64::midpoint(low, high);
+        let tags = (low..middle).map(revision_tag).collect();
+        let lower = Predicate { tags, ..everything.clone() };
+        if found(store, &lower).await.contains(&key.point_id()) {
+            high = middle;
+        } else {
+            low = middle;
+        }
+    }
+    Some(low)
+}
+
+fn revision_tag(revision: u64) -> String {
+    format!("revision-{revision}")
 }

@@ -18,7 +18,7 @@ cases! {
     the_sample_of_many_tools_is_of_the_smallest_ids
 }
 
-/// A vector between the axes that is alike to none of its neighbours.
+/// Returns a vector between the axes that is alike to none of its neighbours.
 fn between(n: usize) -> Vec<f32> {
     (0..DIMS).map(|axis| f32::from(u16::try_from(n * 7 + axis * 3).unwrap()).sin()).collect()
 }
@@ -129,7 +129,7 @@ async fn without_vectors_nothing_is_found(store: &impl VectorStore) {
 
 async fn the_sample_is_of_what_is_admitted(store: &impl VectorStore) {
     let tenant = fresh_tenant();
-    let points = catalogue(&tenant, 30);
+    let points = catalog(&tenant, 30);
     store.upsert(&points).await.unwrap();
     store.remove(&[tombstone(&points[0].key, 2)]).await.unwrap();
     let vectors = [between(100), between(101), between(102)];
@@ -151,7 +151,7 @@ async fn the_sample_is_of_what_is_admitted(store: &impl VectorStore) {
 
 async fn the_sample_of_many_tools_is_of_the_smallest_ids(store: &impl VectorStore) {
     let tenant = fresh_tenant();
-    let mut points = catalogue(&tenant, 2 * SAMPLE_MAX);
+    let mut points = catalog(&tenant, 2 * SAMPLE_MAX);
     store.upsert(&points).await.unwrap();
     points.sort_by_key(|point| point.key.point_id());
     let vectors = [between(100), between(101)];
@@ -169,7 +169,7 @@ async fn the_sample_of_many_tools_is_of_the_smallest_ids(store: &impl VectorStor
 }
 
 /// Tools of two domains, every fifth of them for administrators only.
-fn catalogue(tenant: &Tenant, tools: usize) -> Vec<Point> {
+fn catalog(tenant: &Tenant, tools: usize) -> Vec<Point> {
     let points = (0..tools).map(|n| {
         let domain = if n % 2 == 0 { "even" } else { "odd" };
         let mut point = point(&key(tenant, domain, &format!("tool-{n}")), 1, between(n));

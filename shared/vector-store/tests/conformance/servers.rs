@@ -10,7 +10,7 @@ use crate::scene::DIMS;
 
 const REAL_SERVER: &str = "TOOLWEAVER_TEST_QDRANT_URL";
 
-/// The real server to test against; without one it says loudly that this part does not run.
+/// Returns the real server to test against; without one it says loudly that this part does not run.
 pub(crate) fn real() -> Option<String> {
     let url = std::env::var(REAL_SERVER).ok().filter(|url| !url.is_empty());
     if url.is_none() {
@@ -33,7 +33,7 @@ impl Namespace {
         Self { config }
     }
 
-    /// A handle for a model with vectors of `dims` dimensions.
+    /// Returns a handle for a model with vectors of `dims` dimensions.
     pub(crate) fn model(&self, fingerprint: &str, dims: usize) -> Qdrant {
         Qdrant::new(&self.config, fingerprint, NonZeroUsize::new(dims).unwrap()).unwrap()
     }

@@ -5,6 +5,7 @@
 mod dependencies;
 mod finding;
 mod over_nats;
+mod rejections;
 mod round_trip;
 
 use std::path::PathBuf;

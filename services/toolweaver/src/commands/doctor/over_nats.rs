@@ -10,7 +10,7 @@ use toolweaver_contracts::{Fault, Health, Part, StatusReply, StatusRequest, subj
 use toolweaver_messaging::streams;
 use toolweaver_resilience::error_chain;
 
-use super::Finding;
+use super::{Finding, rejections};
 use crate::client::{ANSWER_TIMEOUT, Client, instances};
 
 /// Times that a consumer is looked at before it counts as one that nobody pulls from.
@@ -55,6 +55,7 @@ pub(super) async fn check(client: &Client) -> OverNats {
         let durable = toolweaver_cache_invalidator::DURABLE;
         findings.push(puller(client, "embedding worker", subjects::TOOLS_STREAM, "embedding-worker-").await);
         findings.push(puller(client, "cache invalidator", subjects::INDEXED_STREAM, durable).await);
+        findings.extend(rejections::check(client).await);
     }
     OverNats { findings, status }
 }

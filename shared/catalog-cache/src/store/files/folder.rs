@@ -1,4 +1,4 @@
-//! The folder that the files are in. Everything here blocks.
+//! Folder of the file tier. Everything here blocks.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -9,22 +9,22 @@ use bytes::Bytes;
 
 use super::format::{self, SUFFIX, Times};
 
-/// The part of the configured folder that is ours alone: what is in it and is not an entry is removed.
+/// Subfolder of the configured folder that is ours alone: a file in it that is no entry is removed.
 const ENTRIES: &str = "entries-v1";
-/// Beside it: locked while a process uses the folder.
+/// Lock file beside it, locked while a process uses the folder.
 const LOCK: &str = "entries-v1.lock";
-/// The name under which a file is written until it is whole. Only one thread writes.
+/// Name under which a file is written until it is whole. Only one thread writes.
 const UNFINISHED: &str = "unfinished";
 
-/// A folder of entries, used by one process at a time.
+/// Folder of entries, used by one process at a time.
 #[derive(Debug)]
 pub(super) struct Folder {
     entries: PathBuf,
-    /// Holds the lock until this is dropped, or the process ends in whatever way.
+    /// Lock that is held until this is dropped, or the process ends in whatever way.
     _lock: File,
 }
 
-/// An entry that an earlier process left.
+/// Entry that an earlier process left.
 pub(super) struct Found {
     pub(super) key: Arc<str>,
     pub(super) len: u64,
@@ -45,7 +45,7 @@ impl Folder {
         }
     }
 
-    /// The entries that still hold, the longest written first. Removes every other file.
+    /// Returns the entries that are not expired, the oldest first. Removes every other file.
     pub(super) fn scan(&self, now: u64) -> io::Result<Vec<Found>> {
         let mut found = Vec::new();
         for file in fs::read_dir(&self.entries)? {
@@ -74,17 +74,17 @@ impl Folder {
         Ok(head.map(|(key, times)| Found { key: Arc::from(key), len, times }))
     }
 
-    /// Replaces the file in one step: whoever looks sees the old one, the new one, or none.
+    /// Replaces the file atomically: a reader sees the old one, the new one, or none.
     ///
-    /// Nothing is flushed to the disk: what a crash of the machine leaves behind of a file is found damaged by its
-    /// sum, and a cache may lose entries.
+    /// Nothing is flushed to the disk: what a crash of the machine leaves behind of a file is found damaged
+    /// by its sum, and a cache may lose entries.
     pub(super) fn write(&self, key: &str, value: &[u8], times: Times) -> io::Result<()> {
         let unfinished = self.entries.join(UNFINISHED);
         fs::write(&unfinished, format::encode(key, value, times))?;
         fs::rename(&unfinished, self.path(key))
     }
 
-    /// The value of this writing of the key; none when the file is gone, damaged, or something else.
+    /// Reads the value of this write of the key; none when the file is gone, damaged, or something else.
     pub(super) fn read(&self, key: &str, times: Times) -> Option<Bytes> {
         format::decode(&Bytes::from(fs::read(self.path(key)).ok()?), key, times)
     }

@@ -1,4 +1,4 @@
-//! What a file of an entry looks like.
+//! File format of an entry.
 //!
 //! ```text
 //!  0  4  mark and version of this layout
@@ -8,8 +8,8 @@
 //! 52  4  length of the key
 //! 56     key, then value to the end of the file
 //! ```
-//! Numbers are little-endian. The name is the hash of the key; the key itself is in the file because a name proves
-//! nothing.
+//! Numbers are little-endian. The name is the hash of the key; the key itself is in the file because a name
+//! proves nothing.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -19,27 +19,27 @@ use sha2::{Digest, Sha256};
 
 use crate::keys;
 
-/// How the name of an entry's file ends.
+/// Extension of an entry's file.
 pub(super) const SUFFIX: &str = ".entry";
 
 const MARK: [u8; 4] = *b"TWE\x01";
 const SUMMED_FROM: usize = 36;
 const HEAD_LEN: usize = 56;
 
-/// When an entry was written and until when it holds, in milliseconds since 1970: files outlive processes, so no
-/// other clock will do.
+/// Time at which an entry was written, and its expiry, in milliseconds since 1970: files outlive processes,
+/// so no other clock will do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Times {
     pub(super) written: u64,
     pub(super) expires: u64,
 }
 
-/// The name of an entry's file.
+/// Returns the name of an entry's file.
 pub(super) fn file_name(key: &str) -> String {
     keys::text_hash(key) + SUFFIX
 }
 
-/// The length of an entry's file.
+/// Returns the length of an entry's file.
 pub(super) const fn file_len(key: &str, value: &[u8]) -> u64 {
     (HEAD_LEN + key.len() + value.len()) as u64
 }
@@ -59,7 +59,7 @@ pub(super) fn encode(key: &str, value: &[u8], times: Times) -> Vec<u8> {
     bytes
 }
 
-/// The value, if these are the bytes of exactly this entry, whole and unchanged.
+/// Returns the value, if these are the bytes of exactly this entry, whole and unchanged.
 pub(super) fn decode(bytes: &Bytes, key: &str, times: Times) -> Option<Bytes> {
     let head = Head::parse(bytes.first_chunk()?)?;
     let value_from = HEAD_LEN.checked_add(head.key_len)?;
@@ -68,7 +68,8 @@ pub(super) fn decode(bytes: &Bytes, key: &str, times: Times) -> Option<Bytes> {
     (is_ours && is_whole).then(|| bytes.slice(value_from..))
 }
 
-/// Key and times of an entry's file, without its value and therefore unproven. None for another kind of file.
+/// Returns key and times of an entry's file, without its value and therefore unproven. None for another kind
+/// of file.
 pub(super) fn read_head(file: &mut File) -> io::Result<Option<(String, Times)>> {
     let len = file.metadata()?.len();
     let mut bytes = [0; HEAD_LEN];

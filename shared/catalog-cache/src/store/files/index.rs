@@ -1,14 +1,14 @@
-//! Which entries there are, and which of them have to go. Knows no file system.
+//! Index of the file tier: its entries, and which of them are evicted. Knows no file system.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::format::Times;
 
-/// Files are counted in blocks of this size, as most file systems store them.
+/// Block size in which files are counted, as most file systems store them.
 const BLOCK_BYTES: u64 = 4_096;
 
-/// All entries by key and by age, within a number of bytes.
+/// Entries by key and by age, within a number of bytes.
 #[derive(Debug)]
 pub(super) struct Index {
     bytes_max: u64,
@@ -18,11 +18,11 @@ pub(super) struct Index {
     next_number: u64,
 }
 
-/// What is known about an entry without reading its file.
+/// Entry as it is known without reading its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) times: Times,
-    /// Tells one writing of a key from another; the higher, the later.
+    /// Number that tells one write of a key from another; the higher, the later.
     number: u64,
     bytes: u64,
 }
@@ -36,8 +36,8 @@ impl Index {
         self.entries.get(key).copied()
     }
 
-    /// Adds the newest entry, in place of the one under the same key. Returns it, and the keys that had to go for it:
-    /// the longest written ones. None for an entry that has no room.
+    /// Adds the newest entry, in place of the one under the same key. Returns it, and the keys that were
+    /// evicted for it: the longest written ones. None for an entry that has no room.
     pub(super) fn insert(
         &mut self,
         key: &Arc<str>,
@@ -64,7 +64,7 @@ impl Index {
         Some((entry, evicted))
     }
 
-    /// Whether the key was there.
+    /// Removes the key; returns whether it was there.
     pub(super) fn remove(&mut self, key: &str) -> bool {
         let Some(entry) = self.entries.remove(key) else { return false };
         self.by_age.remove(&entry.number);
@@ -72,7 +72,7 @@ impl Index {
         true
     }
 
-    /// Removes this writing of the key; a later one stays.
+    /// Removes this write of the key; a later one stays.
     pub(super) fn remove_entry(&mut self, key: &str, entry: Entry) -> bool {
         self.get(key) == Some(entry) && self.remove(key)
     }

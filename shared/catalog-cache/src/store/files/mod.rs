@@ -1,11 +1,12 @@
-//! Entries as files in a folder: slower than Redis, but there when Redis is not, and after a restart.
+//! File tier: entries as files in a folder. Slower than Redis, but there when Redis is not, and after a
+//! restart.
 //!
 //! ```text
 //! put, get, delete ─▶ index (which entries there are) ─▶ queue, 256 ─▶ one thread: the folder
 //! ```
-//! The index changes as the queue is joined, under one lock, so that what is queued later finds what was queued
-//! earlier. A key that the index does not have costs no look at the disk. When the queue is full, new entries are not
-//! kept and lookups find nothing: a slow disk holds up nobody.
+//! The index changes as the queue is joined, under one lock, so that what is queued later finds what was
+//! queued earlier. A key that the index does not have costs no look at the disk. When the queue is full, new
+//! entries are not kept and lookups find nothing: a slow disk holds up nobody.
 
 mod folder;
 mod format;
@@ -27,13 +28,13 @@ use self::format::Times;
 use self::index::{Entry, Index};
 use super::{EntryStore, StoreError};
 
-/// Reads and writes that wait for the disk. Removals wait beyond that: there are never more than entries.
+/// Most queued reads and writes. Removals are queued beyond that: there are never more than entries.
 const QUEUE_LEN_MAX: usize = 256;
 
-/// Who waits longer than this for a file gets its answer faster without it.
+/// Timeout of a read: a caller that waits longer gets its answer faster without the file.
 const READ_WITHIN: Duration = Duration::from_millis(100);
 
-/// Entries in a folder of this process's own. Cheap to clone; all clones are one store.
+/// Store of entries in a folder of this process's own. Cheap to clone; all clones are one store.
 ///
 /// What was put is on its way to the disk; when the last clone is dropped it is there.
 #[derive(Clone, Debug)]
@@ -41,11 +42,11 @@ pub struct Files {
     owner: Arc<Owner>,
 }
 
-/// Why there is no telling whether an entry is there.
+/// Error of a read: it is not known whether the entry is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Busy;
 
-/// Ends the thread with the last handle.
+/// Handle that ends the thread with its last clone.
 #[derive(Debug)]
 struct Owner {
     shared: Arc<Shared>,
@@ -62,7 +63,7 @@ struct Shared {
 struct State {
     index: Index,
     jobs: VecDeque<Job>,
-    /// No more jobs will come.
+    /// End of the jobs.
     is_closed: bool,
 }
 
@@ -74,8 +75,8 @@ enum Job {
 }
 
 impl Files {
-    /// Opens a folder, making it where it is missing, and looks through what an earlier process left in it. Blocks
-    /// meanwhile: for starting up only.
+    /// Opens a folder, making it where it is missing, and looks through what an earlier process left in it.
+    /// Blocks meanwhile: for starting up only.
     ///
     /// The files take at most about `bytes_max`. A second process on the same folder is refused.
     pub fn open(dir: &Path, bytes_max: u64) -> Result<Self, StoreError> {
@@ -96,8 +97,8 @@ impl Files {
         Ok(Self { owner: Arc::new(Owner { shared, thread: Some(thread) }) })
     }
 
-    /// Puts bytes under this key for `ttl`, in place of what was there. False when they are not kept, because the disk
-    /// cannot follow or has no room for so many; then what was there stays.
+    /// Stores bytes under this key for `ttl`, in place of what was there. False when they are not kept,
+    /// because the disk cannot follow or has no room for so many; then what was there stays.
     pub(crate) fn insert(&self, key: &str, value: Bytes, ttl: Duration) -> bool {
         let shared = &self.owner.shared;
         let mut state = shared.state();
@@ -113,8 +114,9 @@ impl Files {
         true
     }
 
-    /// The bytes under this key, if they are there, not expired and not damaged. An entry that would hold longer than
-    /// `ttl_max` from now was written by a clock that was wrong, or is read by one, and counts as expired.
+    /// Reads the bytes of this key, if they are there, not expired and not damaged. An entry that would hold
+    /// longer than `ttl_max` from now was written by a clock that was wrong, or is read by one, and counts as
+    /// expired.
     pub(crate) async fn lookup(&self, key: &str, ttl_max: Duration) -> Result<Option<Bytes>, Busy> {
         let Some(read) = self.request(key, ttl_max)? else { return Ok(None) };
         timeout(READ_WITHIN, read).await.ok().and_then(Result::ok).ok_or(Busy)
@@ -169,7 +171,7 @@ impl EntryStore for Files {
 }
 
 impl State {
-    /// Makes room for an entry and puts it into the index. None when there is no room for it at all.
+    /// Makes room for an entry and adds it to the index. None when there is no room for it at all.
     fn insert(&mut self, key: &Arc<str>, len: u64, times: Times) -> Option<Entry> {
         let (entry, evicted) = self.index.insert(key, len, times)?;
         self.jobs.extend(evicted.into_iter().map(|key| Job::Remove { key }));
@@ -184,7 +186,7 @@ impl State {
 }
 
 impl Shared {
-    /// The thread: does the jobs in their order until the last handle is gone and none is left.
+    /// Runs the thread: does the jobs in their order until the last handle is gone and none is left.
     fn work(&self, folder: &Folder) {
         while let Some(job) = self.next_job() {
             match job {
@@ -220,7 +222,7 @@ impl Shared {
         }
     }
 
-    /// Forgets an entry whose file is not what it must be. What was put under the key since is written after this.
+    /// Removes an entry whose file is damaged. What was stored under the key since is written after this.
     fn give_up(&self, folder: &Folder, key: &str, entry: Entry) {
         self.state().index.remove_entry(key, entry);
         remove(folder, key);

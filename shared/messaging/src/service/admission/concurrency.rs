@@ -1,17 +1,19 @@
 //! Adaptive concurrency limit: the number of requests in flight follows what the machine can do.
 //!
-//! The control law is the gradient law of Netflix's concurrency-limits (`Gradient2Limit`), a descendant of TCP Vegas: requests
-//! that wait for each other inside the machine take longer than they do without load, so the limit is multiplied by
-//! the ratio of the two latencies, and it grows by its square root while it is in use and latency has not grown.
+//! The control law is the gradient law of Netflix's concurrency-limits (`Gradient2Limit`), a descendant of
+//! TCP Vegas: requests that wait for each other inside the machine take longer than they do without load, so
+//! the limit is multiplied by the ratio of the two latencies, and it grows by its square root while it is in
+//! use and latency has not grown.
 //!
-//! Two things differ, because answers from a cache and computed ones share an endpoint, and what they cost differs by a
-//! factor of ten:
-//! - **Upper quantiles are compared, not means.** A mean follows the mix of the two, so that an emptied cache would look
-//!   like an overload. The latency without load is the upper quantile of the costlier kind as long as the kind is one
-//!   request in twenty now and then; whatever the mix, the recent quantile is then no higher.
-//! - **The latency without load is measured where there is no load:** while no more than the minimum is in flight. A long
-//!   average over all requests rises with every long overload. It rises at once, falls slowly, and stays as it is under
-//!   load. Should it be too low, the limit falls until it is measured anew.
+//! Two things differ, because answers from a cache and computed ones share an endpoint, and what they cost
+//! differs by a factor of ten:
+//! - **Upper quantiles are compared, not means.** A mean follows the mix of the two, so that an emptied cache
+//!   would look like an overload. The latency without load is the upper quantile of the costlier kind as long
+//!   as the kind is one request in twenty now and then; whatever the mix, the recent quantile is then no
+//!   higher.
+//! - **The latency without load is measured where there is no load:** while no more than the minimum is in
+//!   flight. A long average over all requests rises with every long overload. It rises at once, falls slowly,
+//!   and stays as it is under load. Should it be too low, the limit falls until it is measured anew.
 
 #![expect(
     clippy::cast_precision_loss,
@@ -28,9 +30,11 @@ const WINDOW_MIN: Duration = Duration::from_millis(100);
 const WINDOW_COUNT_MIN: usize = 50;
 /// Quantile of the recent latency.
 const RECENT_QUANTILE: f64 = 0.9;
-/// Quantile of the latency without load; further up, so that a kind of request is known before it is frequent.
+/// Quantile of the latency without load; further up, so that a kind of request is known before it is
+/// frequent.
 const NO_LOAD_QUANTILE: f64 = 0.95;
-/// Greatest growth of latency that is tolerated: half of it may be waiting for others. Less would punish ordinary spread.
+/// Greatest growth of latency that is tolerated: half of it may be waiting for others. Less would punish
+/// ordinary spread.
 const TOLERANCE: f64 = 1.5;
 /// Least factor by which one window cuts the limit.
 const GRADIENT_MIN: f64 = 0.5;
@@ -57,8 +61,8 @@ struct Window {
 }
 
 impl ConcurrencyLimit {
-    /// Creates a limit at the minimum: the first window then shows the latency without load, even of a worker that starts into an
-    /// overload.
+    /// Creates a limit at the minimum: the first window then shows the latency without load, even of a worker
+    /// that starts into an overload.
     pub(super) fn new(min: usize, max: usize, now: Instant) -> Self {
         let min = min.min(max);
         Self { min, max, limit: min as f64, no_load_seconds: 0.0, window: Window::open(now) }
@@ -75,7 +79,8 @@ impl ConcurrencyLimit {
             return;
         }
         self.window.peak = self.window.peak.max(in_flight);
-        // A request from before the window tells of the limit from before it: one overload would be punished twice.
+        // A request from before the window tells of the limit from before it: one overload would be punished
+        // twice.
         if started_at >= self.window.opened_at {
             self.window.seconds.push(now.saturating_duration_since(started_at).as_secs_f64());
         }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use toolweaver_contracts::Tenant;
 
 use self::concurrency::ConcurrencyLimit;
-use self::queue::FairQueue;
+use self::queue::{FairQueue, Queued};
 use super::Limits;
 use super::refusal::Refusal;
 
@@ -75,13 +75,19 @@ impl<T> Admission<T> {
         self.queue.len()
     }
 
-    /// Returns the instant at which the first queued request will have waited too long.
+    /// Returns the instant at which the next queued request expires.
     pub(super) fn next_expiry(&self) -> Option<Instant> {
-        self.queue.oldest().map(|since| since + self.queue_wait_max)
+        self.queue.next_expiry()
     }
 
-    /// Offers a new request.
-    pub(super) fn offer(&mut self, tenant: Option<Tenant>, item: T, now: Instant) -> Vec<Decision<T>> {
+    /// Offers a new request. In the queue it expires at its deadline at the latest.
+    pub(super) fn offer(
+        &mut self,
+        tenant: Option<Tenant>,
+        item: T,
+        deadline: Option<Instant>,
+        now: Instant,
+    ) -> Vec<Decision<T>> {
         if self.in_flight < self.limit() {
             self.in_flight += 1;
             return vec![Decision::Admit(item, Duration::ZERO)];
@@ -91,14 +97,17 @@ impl<T> Admission<T> {
             return vec![Decision::Refuse(item, Refusal::WouldWait { retry_after })];
         }
         let full = Refusal::QueueFull { retry_after };
+        let expires_at = now + self.queue_wait_max;
+        let queued =
+            Queued { item, since: now, expires_at: deadline.map_or(expires_at, |at| at.min(expires_at)) };
         if self.queue.len() < self.queue_max {
-            self.queue.push(tenant, item, now);
+            self.queue.push(tenant, queued);
             return Vec::new();
         }
         let Some(other) = self.queue.make_room(tenant.as_ref()) else {
-            return vec![Decision::Refuse(item, full)];
+            return vec![Decision::Refuse(queued.item, full)];
         };
-        self.queue.push(tenant, item, now);
+        self.queue.push(tenant, queued);
         vec![Decision::Refuse(other, full)]
     }
 
@@ -119,15 +128,15 @@ impl<T> Admission<T> {
         decisions
     }
 
-    /// Refuses the requests that have waited too long by now.
+    /// Refuses the queued requests that have expired by now.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<Decision<T>> {
-        let Some(since) = now.checked_sub(self.queue_wait_max) else { return Vec::new() };
-        let old = self.queue.take_waiting_since(since);
+        let expired = self.queue.take_expired(now);
         let retry_after = self.wait_behind(self.queue.len());
-        old.into_iter().map(|item| Decision::Refuse(item, Refusal::Waited { retry_after })).collect()
+        expired.into_iter().map(|item| Decision::Refuse(item, Refusal::Waited { retry_after })).collect()
     }
 
-    /// Returns the forecast of the wait behind `ahead` others, by Little's law; zero before the first has completed.
+    /// Returns the forecast of the wait behind `ahead` others, by Little's law; zero before the first has
+    /// completed.
     fn wait_behind(&self, ahead: usize) -> Duration {
         let turns = (ahead + 1) as f64 / self.limit() as f64;
         Duration::from_secs_f64(turns * self.mean_seconds.unwrap_or_default())

@@ -1,7 +1,7 @@
 //! Fair queue: one queue for each tenant, served round-robin.
 //!
-//! Within a tenant it is first in, first out. Last in, first out would serve fresher requests under overload, but no
-//! request waits here long enough to be stale, and order is what a tenant expects. Deadlines are not kept here.
+//! Within a tenant it is first in, first out. Last in, first out would serve fresher requests under overload,
+//! but no request waits here long enough to be stale, and order is what a tenant expects.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -12,14 +12,16 @@ use toolweaver_contracts::Tenant;
 #[derive(Debug)]
 pub(super) struct FairQueue<T> {
     /// Tenants with something queued, the next one first.
-    tenants: VecDeque<(Option<Tenant>, VecDeque<Waiting<T>>)>,
+    tenants: VecDeque<(Option<Tenant>, VecDeque<Queued<T>>)>,
     len: usize,
 }
 
+/// Queued request.
 #[derive(Debug)]
-pub(super) struct Waiting<T> {
+pub(super) struct Queued<T> {
     pub(super) item: T,
     pub(super) since: Instant,
+    pub(super) expires_at: Instant,
 }
 
 impl<T> FairQueue<T> {
@@ -31,17 +33,16 @@ impl<T> FairQueue<T> {
         self.len
     }
 
-    /// Returns how many are served before a newcomer of this tenant: its own, and of each other tenant no more than
-    /// those and one.
+    /// Returns how many are served before a newcomer of this tenant: its own, and of each other tenant no
+    /// more than those and one.
     pub(super) fn ahead_of(&self, tenant: Option<&Tenant>) -> usize {
         let own = self.waiting_of(tenant);
         let others = self.tenants.iter().filter(|(other, _)| other.as_ref() != tenant);
         own + others.map(|(_, waiting)| waiting.len().min(own + 1)).sum::<usize>()
     }
 
-    pub(super) fn push(&mut self, tenant: Option<Tenant>, item: T, now: Instant) {
+    pub(super) fn push(&mut self, tenant: Option<Tenant>, new: Queued<T>) {
         self.len += 1;
-        let new = Waiting { item, since: now };
         match self.tenants.iter_mut().find(|(other, _)| *other == tenant) {
             Some((_, waiting)) => waiting.push_back(new),
             None => self.tenants.push_back((tenant, VecDeque::from([new]))),
@@ -49,7 +50,7 @@ impl<T> FairQueue<T> {
     }
 
     /// Takes the next request to serve; its tenant then goes to the end of the line.
-    pub(super) fn pop(&mut self) -> Option<Waiting<T>> {
+    pub(super) fn pop(&mut self) -> Option<Queued<T>> {
         let (tenant, mut waiting) = self.tenants.pop_front()?;
         let next = waiting.pop_front();
         if !waiting.is_empty() {
@@ -59,8 +60,8 @@ impl<T> FairQueue<T> {
         next
     }
 
-    /// Makes room for a newcomer of `tenant` where another tenant has more waiting than it would have: takes the newest
-    /// request of the one that has most.
+    /// Makes room for a newcomer of `tenant` where another tenant has more waiting than it would have: takes
+    /// the newest request of the one that has most.
     pub(super) fn make_room(&mut self, tenant: Option<&Tenant>) -> Option<T> {
         let own = self.waiting_of(tenant);
         let (_, longest) = self.tenants.iter_mut().max_by_key(|(_, waiting)| waiting.len())?;
@@ -71,22 +72,27 @@ impl<T> FairQueue<T> {
         longest.pop_back().map(|waiting| waiting.item)
     }
 
-    /// Returns the instant since which the oldest request is queued.
-    pub(super) fn oldest(&self) -> Option<Instant> {
-        self.tenants.iter().filter_map(|(_, waiting)| waiting.front()).map(|waiting| waiting.since).min()
+    /// Returns the instant at which the next request expires.
+    pub(super) fn next_expiry(&self) -> Option<Instant> {
+        self.tenants.iter().flat_map(|(_, waiting)| waiting).map(|queued| queued.expires_at).min()
     }
 
-    /// Takes out the requests that are queued since this instant or longer.
-    pub(super) fn take_waiting_since(&mut self, instant: Instant) -> Vec<T> {
-        let mut taken = Vec::new();
+    /// Takes out the requests that have expired by now.
+    pub(super) fn take_expired(&mut self, now: Instant) -> Vec<T> {
+        let mut expired = Vec::new();
         for (_, waiting) in &mut self.tenants {
-            while let Some(old) = waiting.pop_front_if(|waiting| waiting.since <= instant) {
-                taken.push(old.item);
+            // Mostly the first ones, but a request whose deadline is near may stand behind one that has time.
+            for queued in std::mem::take(waiting) {
+                if queued.expires_at <= now {
+                    expired.push(queued.item);
+                } else {
+                    waiting.push_back(queued);
+                }
             }
         }
         self.tenants.retain(|(_, waiting)| !waiting.is_empty());
-        self.len -= taken.len();
-        taken
+        self.len -= expired.len();
+        expired
     }
 
     fn waiting_of(&self, tenant: Option<&Tenant>) -> usize {
@@ -111,9 +117,13 @@ mod tests {
     fn filled(names: &[&'static str]) -> FairQueue<&'static str> {
         let (mut queue, now) = (FairQueue::new(), Instant::now());
         for name in names {
-            queue.push(Some(tenant(name.chars().next().expect("a letter"))), *name, now);
+            queue.push(Some(tenant(name.chars().next().expect("a letter"))), queued(*name, now, now));
         }
         queue
+    }
+
+    fn queued<T>(item: T, since: Instant, expires_at: Instant) -> Queued<T> {
+        Queued { item, since, expires_at }
     }
 
     fn drained<T>(mut queue: FairQueue<T>) -> Vec<T> {
@@ -137,19 +147,17 @@ mod tests {
     }
 
     #[test]
-    fn those_that_wait_too_long_are_taken_out() {
+    fn expired_requests_are_taken_out_wherever_they_stand() {
         let (mut queue, start) = (FairQueue::new(), Instant::now());
-        for (name, after_ms) in [("a1", 0), ("b1", 10), ("a2", 20)] {
-            queue.push(
-                Some(tenant(name.chars().next().expect("a letter"))),
-                name,
-                start + Duration::from_millis(after_ms),
-            );
+        let at = |ms| start + Duration::from_millis(ms);
+        for (name, expires_ms) in [("a1", 20), ("b1", 10), ("a2", 5), ("a3", 30)] {
+            let tenant = tenant(name.chars().next().expect("a letter"));
+            queue.push(Some(tenant), queued(name, start, at(expires_ms)));
         }
-        assert_eq!(queue.oldest(), Some(start));
-        assert_eq!(queue.take_waiting_since(start + Duration::from_millis(10)), ["a1", "b1"]);
-        assert_eq!((queue.len(), queue.oldest()), (1, Some(start + Duration::from_millis(20))));
-        assert_eq!(drained(queue), ["a2"]);
+        assert_eq!(queue.next_expiry(), Some(at(5)));
+        assert_eq!(queue.take_expired(at(10)), ["a2", "b1"]);
+        assert_eq!((queue.len(), queue.next_expiry()), (2, Some(at(20))));
+        assert_eq!(drained(queue), ["a1", "a3"]);
     }
 
     proptest! {
@@ -160,14 +168,14 @@ mod tests {
         ) {
             let (mut queue, now) = (FairQueue::new(), Instant::now());
             for name in &waiting {
-                queue.push(Some(tenant(*name)), false, now);
+                queue.push(Some(tenant(*name)), queued(false, now, now));
             }
             for _ in 0..pops {
                 queue.pop();
             }
             prop_assert_eq!(queue.len(), waiting.len().saturating_sub(pops));
             let ahead = queue.ahead_of(Some(&tenant(newcomer)));
-            queue.push(Some(tenant(newcomer)), true, now);
+            queue.push(Some(tenant(newcomer)), queued(true, now, now));
             let served = drained(queue);
             let place = served.iter().position(|is_newcomer| *is_newcomer).expect("the newcomer is served");
             prop_assert!(place <= ahead, "{} are served before it, foretold were {}", place, ahead);

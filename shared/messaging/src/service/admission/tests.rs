@@ -1,4 +1,5 @@
-//! Tests of admission with a clock of their own. The limit is fixed here; its adaptation has tests of its own.
+//! Tests of admission with a clock of their own. The limit is fixed here; its adaptation has tests of its
+//! own.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroUsize;
@@ -32,7 +33,7 @@ fn ms(count: u64) -> Duration {
 
 /// Completes one request that took so long, so that the mean time in flight is known.
 fn learn(admission: &mut Admission<u32>, start: Instant, in_flight: Duration) -> Instant {
-    assert!(matches!(admission.offer(None, 0, start)[..], [Decision::Admit(0, Duration::ZERO)]));
+    assert!(matches!(admission.offer(None, 0, None, start)[..], [Decision::Admit(0, Duration::ZERO)]));
     assert!(admission.completed(start, start + in_flight).is_empty());
     start + in_flight
 }
@@ -40,9 +41,9 @@ fn learn(admission: &mut Admission<u32>, start: Instant, in_flight: Duration) ->
 #[test]
 fn what_cannot_be_worked_on_waits_for_the_next_end() {
     let (mut admission, start) = admission(2, 2);
-    assert_eq!(admission.offer(Some(tenant(1)), 1, start), [Decision::Admit(1, Duration::ZERO)]);
-    assert_eq!(admission.offer(Some(tenant(1)), 2, start), [Decision::Admit(2, Duration::ZERO)]);
-    assert_eq!(admission.offer(Some(tenant(1)), 3, start), []);
+    assert_eq!(admission.offer(Some(tenant(1)), 1, None, start), [Decision::Admit(1, Duration::ZERO)]);
+    assert_eq!(admission.offer(Some(tenant(1)), 2, None, start), [Decision::Admit(2, Duration::ZERO)]);
+    assert_eq!(admission.offer(Some(tenant(1)), 3, None, start), []);
     assert_eq!(
         (admission.in_flight(), admission.queued(), admission.next_expiry()),
         (2, 1, Some(start + WAIT_MAX))
@@ -56,13 +57,13 @@ fn what_cannot_be_worked_on_waits_for_the_next_end() {
 #[test]
 fn a_full_queue_refuses_the_newcomer_or_who_has_most_waiting() {
     let (mut admission, start) = admission(1, 2);
-    admission.offer(Some(tenant(1)), 1, start);
-    admission.offer(Some(tenant(1)), 2, start);
-    admission.offer(Some(tenant(1)), 3, start);
+    admission.offer(Some(tenant(1)), 1, None, start);
+    admission.offer(Some(tenant(1)), 2, None, start);
+    admission.offer(Some(tenant(1)), 3, None, start);
     let full = Refusal::QueueFull { retry_after: Duration::ZERO };
-    assert_eq!(admission.offer(Some(tenant(1)), 4, start), [Decision::Refuse(4, full)]);
+    assert_eq!(admission.offer(Some(tenant(1)), 4, None, start), [Decision::Refuse(4, full)]);
     assert_eq!(
-        admission.offer(Some(tenant(2)), 5, start),
+        admission.offer(Some(tenant(2)), 5, None, start),
         [Decision::Refuse(3, full)],
         "its tenant has two waiting"
     );
@@ -75,18 +76,18 @@ fn who_would_wait_too_long_is_told_at_once_and_when_to_come_back() {
     let (mut admission, start) = admission(2, 100);
     let now = learn(&mut admission, start, ms(100));
     for item in 0..5 {
-        admission.offer(Some(tenant(1)), item, now);
+        admission.offer(Some(tenant(1)), item, None, now);
     }
     assert_eq!((admission.in_flight(), admission.queued()), (2, 3));
     assert_eq!(
-        admission.offer(Some(tenant(1)), 5, now),
+        admission.offer(Some(tenant(1)), 5, None, now),
         [],
         "three are before it: 200 ms for four, two at a time"
     );
     let refusal = Refusal::WouldWait { retry_after: ms(250) };
-    assert_eq!(admission.offer(Some(tenant(1)), 6, now), [Decision::Refuse(6, refusal)]);
+    assert_eq!(admission.offer(Some(tenant(1)), 6, None, now), [Decision::Refuse(6, refusal)]);
     assert_eq!(
-        admission.offer(Some(tenant(2)), 7, now),
+        admission.offer(Some(tenant(2)), 7, None, now),
         [],
         "another tenant's turn comes before the flood's"
     );
@@ -95,9 +96,9 @@ fn who_would_wait_too_long_is_told_at_once_and_when_to_come_back() {
 #[test]
 fn who_has_waited_too_long_is_refused_and_never_worked_on() {
     let (mut admission, start) = admission(1, 100);
-    admission.offer(Some(tenant(1)), 1, start);
-    admission.offer(Some(tenant(1)), 2, start);
-    admission.offer(Some(tenant(1)), 3, start + ms(50));
+    admission.offer(Some(tenant(1)), 1, None, start);
+    admission.offer(Some(tenant(1)), 2, None, start);
+    admission.offer(Some(tenant(1)), 3, None, start + ms(50));
     assert_eq!(admission.expire(start + ms(199)), []);
     let waited = |retry_after| Refusal::Waited { retry_after };
     assert_eq!(admission.expire(start + WAIT_MAX), [Decision::Refuse(2, waited(Duration::ZERO))]);
@@ -105,6 +106,18 @@ fn who_has_waited_too_long_is_refused_and_never_worked_on() {
     // Both happen at the same time: a slot for it would come too late.
     assert_eq!(admission.completed(start, start + ms(300)), [Decision::Refuse(3, waited(ms(300)))]);
     assert_eq!((admission.in_flight(), admission.queued()), (0, 0));
+}
+
+#[test]
+fn a_deadline_ends_the_wait_in_the_queue_before_its_time() {
+    let (mut admission, start) = admission(1, 100);
+    admission.offer(Some(tenant(1)), 1, None, start);
+    admission.offer(Some(tenant(1)), 2, Some(start + WAIT_MAX * 2), start);
+    admission.offer(Some(tenant(1)), 3, Some(start + ms(20)), start);
+    assert_eq!(admission.next_expiry(), Some(start + ms(20)));
+    let waited = Refusal::Waited { retry_after: Duration::ZERO };
+    assert_eq!(admission.expire(start + ms(20)), [Decision::Refuse(3, waited)]);
+    assert_eq!(admission.next_expiry(), Some(start + WAIT_MAX), "a late deadline lengthens no wait");
 }
 
 #[derive(Debug, Clone)]
@@ -135,7 +148,7 @@ proptest! {
             let decisions = match step {
                 Step::Offer(who) => {
                     offered += 1;
-                    admission.offer(Some(tenant(who)), offered, now)
+                    admission.offer(Some(tenant(who)), offered, None, now)
                 }
                 Step::End => in_flight.pop_front().map_or_else(Vec::new, |started_at| admission.completed(started_at, now)),
                 Step::Pass(count) => {
@@ -177,13 +190,13 @@ proptest! {
                 decisions.extend(ended);
             }
             for flooder in 1..=flooders {
-                let offered = admission.offer(Some(tenant(flooder)), flooder, now);
+                let offered = admission.offer(Some(tenant(flooder)), flooder, None, now);
                 in_flight.extend(started(&offered).map(|item| (item, now)));
                 decisions.extend(offered);
             }
             if (millisecond + seed) % 25 == 0 {
                 modest += 1;
-                let offered = admission.offer(Some(tenant(0)), 0, now);
+                let offered = admission.offer(Some(tenant(0)), 0, None, now);
                 in_flight.extend(started(&offered).map(|item| (item, now)));
                 decisions.extend(offered);
             }

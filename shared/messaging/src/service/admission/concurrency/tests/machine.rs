@@ -8,7 +8,8 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use super::*;
 
-/// A machine of `servers` that work on one request each, first come first served; what is admitted beyond waits inside.
+/// A machine of `servers` that work on one request each, first come first served; what is admitted beyond
+/// waits inside.
 struct Machine {
     servers: usize,
     now: Duration,
@@ -101,7 +102,8 @@ fn mixed(share_computed: f64) -> impl Fn(&mut StdRng) -> f64 {
     }
 }
 
-/// With little spread the limit is close. An exponential spread leaves a tail in which waiting hides for longer.
+/// With little spread the limit is close. An exponential spread leaves a tail in which waiting hides for
+/// longer.
 #[test]
 fn under_overload_it_stays_near_the_capacity_and_the_servers_busy() {
     let narrow = |random: &mut StdRng| 0.010 * random.random_range(0.8..1.2);
@@ -118,7 +120,7 @@ fn assert_near_capacity(servers: usize, seed: u64, service: fn(&mut StdRng) -> f
     machine.look_anew();
     machine.run(Duration::from_secs(20), 3.0 * possible, service);
     let (highest, ended) = (machine.highest, machine.ended as f64);
-    assert!(highest as f64 <= times_max * servers as f64, "{servers} servers, and up to {highest} in work");
+    assert!(highest as f64 <= times_max * servers as f64, "{servers} servers, and up to {highest} in flight");
     assert!(ended > 0.95 * 20.0 * possible, "{servers} servers did {ended} of {}", 20.0 * possible);
 }
 
