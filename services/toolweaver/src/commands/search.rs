@@ -112,10 +112,9 @@ pub(crate) async fn search(args: SearchArgs, common: &Common) -> Result<Exit, Fa
     if common.json {
         output.result(&reply, String::new)?;
     } else {
-        let mut remarks = remarks(&reply);
-        if has_found_nothing(&reply) && is_catalog_empty(&client, request.roles.clone()).await {
-            remarks.push(empty_catalog(&client.tenant, &request.roles));
-        }
+        let is_empty = has_found_nothing(&reply) && is_catalog_empty(&client, request.roles.clone()).await;
+        let remarks =
+            if is_empty { vec![empty_catalog(&client.tenant, &request.roles)] } else { remarks(&reply) };
         if request.shape.is_some() {
             // Only the array on stdout, ready to be put into a request.
             Output { json: true }.result(&reply.shaped, String::new)?;

@@ -41,7 +41,7 @@ pub(crate) fn explained(result: &SearchResult) -> Option<String> {
         Some(score) => format!("{name} #{} ({:.3})", score.rank, score.score),
         None => format!("{name} -"),
     };
-    let mut reasons = vec![arm("words", explanation.lexical), arm("meaning", explanation.dense)];
+    let mut reasons = vec![arm("BM25", explanation.lexical), arm("vectors", explanation.dense)];
     if explanation.exact_name {
         reasons.push("its name is in the query".to_owned());
     }

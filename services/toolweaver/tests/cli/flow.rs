@@ -172,8 +172,8 @@ fn doctor(up: &Up) {
     assert_eq!(doctor["ok"], true, "{doctor}");
     let findings = doctor["findings"].as_array().unwrap();
     let of = |check: &str| findings.iter().find(|finding| finding["part"] == check).map(ToString::to_string);
-    assert!(of("its model").is_some_and(|model| model.contains("fingerprint")), "{doctor}");
-    assert!(of("its vectors").is_some() && of("its cache").is_some(), "{doctor}");
+    assert!(of("query worker: model").is_some_and(|model| model.contains("fingerprint")), "{doctor}");
+    assert!(of("query worker: vectors").is_some() && of("query worker: cache").is_some(), "{doctor}");
     assert!(of("query worker").is_some_and(|worker| worker.contains(env!("CARGO_PKG_VERSION"))), "{doctor}");
 
     let model_dir = toolweaver_testkit::parts::model_dir();

@@ -37,12 +37,12 @@ impl Waiting {
     }
 
     /// Waits for a line that holds all these words.
-    fn hear(&self, words: &[&str]) -> String {
+    fn hear(&self, words: &[&str]) {
         let deadline = Instant::now() + SOON;
         let mut heard = Vec::new();
         while let Ok(line) = self.stderr.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             if words.iter().all(|word| line.contains(word)) {
-                return line;
+                return;
             }
             heard.push(line);
         }
@@ -77,8 +77,7 @@ impl Drop for Waiting {
 #[test]
 fn without_qdrant_up_says_so_and_ends_at_ctrl_c() {
     let up = Waiting::start(&["--use-vector-db", "--qdrant-url", "http://127.0.0.1:9"]);
-    let remark = up.hear(&["not ready yet", "http://127.0.0.1:9", "attempts)"]);
-    assert_eq!(remark.matches("127.0.0.1:9").count(), 1, "{remark}");
+    up.hear(&["not ready yet", "http://127.0.0.1:9", "refused", "attempts)"]);
     // It goes on trying, and says so.
     up.hear(&["not ready yet", "http://127.0.0.1:9", "attempts)"]);
     assert_eq!(up.interrupt(), Some(0));

@@ -98,14 +98,14 @@ async fn over_nats(args: &DoctorArgs, data_dir: &DataDir) -> OverNats {
 impl Report {
     fn human(&self) -> String {
         let columns =
-            [Column::whole(""), Column::whole("check"), Column::whole("ms"), Column::text("finding")];
+            [Column::whole(""), Column::whole("ms"), Column::whole("check"), Column::text("finding")];
         let mut rows = table(columns);
         for finding in &self.findings {
             let mark = if finding.ok { "ok" } else { "FAIL" };
             let round_trip = finding.round_trip_ms.map(|ms| format!("{ms:.2}")).unwrap_or_default();
             let advice =
                 finding.what_to_do.as_deref().map(|advice| format!("\n→ {advice}")).unwrap_or_default();
-            rows.add_row([mark, &finding.check, &round_trip, &format!("{}{advice}", finding.detail)]);
+            rows.add_row([mark, &round_trip, &finding.check, &format!("{}{advice}", finding.detail)]);
         }
         let summary = match self.findings.iter().filter(|finding| !finding.ok).count() {
             0 => "everything is in order".to_owned(),

@@ -39,9 +39,10 @@ pub(super) async fn check(client: &Client) -> OverNats {
     let begin = Instant::now();
     let status: Result<StatusReply, Fault> =
         client.ask(subjects::STATUS_SUBJECT, &StatusRequest {}, ANSWER_TIMEOUT).await;
+    let round_trip = begin.elapsed();
     let status = match status {
         Ok(status) => {
-            findings.push(query_worker(client, &status).await.after(begin.elapsed()));
+            findings.push(query_worker(client, &status).await.after(round_trip));
             findings.extend(status.parts.iter().map(|part| dependency(part, &status.model)));
             Some(status)
         }
@@ -129,7 +130,7 @@ async fn query_worker(client: &Client, status: &StatusReply) -> Finding {
 
 /// Returns the worker's own view of one of its dependencies.
 fn dependency(part: &Part, model: &str) -> Finding {
-    let check = format!("its {}", part.name);
+    let check = format!("query worker: {}", part.name);
     let mut detail = part.detail.clone();
     if part.name == "model" {
         detail = format!("{detail}, fingerprint {}", model.get(..FINGERPRINT_SHORT).unwrap_or(model));

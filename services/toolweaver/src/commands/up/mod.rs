@@ -123,8 +123,9 @@ async fn work(
         Ok::<_, Fault>(())
     });
     match stop.run_until_cancelled(pending::told_while(&runtime.health, starting)).await {
-        None => return Ok(()),
-        Some(outcome) => outcome?,
+        Some(outcome) if !stop.is_cancelled() => outcome?,
+        // Told to end: whatever it still waited for is no failure then. If a task died, joining the tasks says so.
+        _ => return Ok(()),
     }
     let _url_file = ready::announce(nats_config, data_dir, common, begin.elapsed(), runtime)?;
     stop.cancelled().await;
