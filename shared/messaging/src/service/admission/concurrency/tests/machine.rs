@@ -120,7 +120,7 @@ fn assert_near_capacity(servers: usize, seed: u64, service: fn(&mut StdRng) -> f
     machine.look_anew();
     machine.run(Duration::from_secs(20), 3.0 * possible, service);
     let (highest, ended) = (machine.highest, machine.ended as f64);
-    assert!(highest as f64 <= times_max * servers as f64, "{servers} servers, and up to {highest} in work");
+    assert!(highest as f64 <= times_max * servers as f64, "{servers} servers, and up to {highest} in flight");
     assert!(ended > 0.95 * 20.0 * possible, "{servers} servers did {ended} of {}", 20.0 * possible);
 }
 
