@@ -32,7 +32,7 @@ fn relative_targets(line: &str) -> impl Iterator<Item = &str> {
     behind.filter_map(|rest| Some(rest.split_once(')')?.0)).filter(|target| !target.contains("://"))
 }
 
-/// Whether a heading of the page gets this anchor, as GitHub makes them.
+/// Returns whether a heading of the page gets this anchor, as GitHub makes them.
 fn has_anchor(page: &Page, anchor: &str) -> bool {
     page.lines().iter().filter(|line| line.block.is_none() && line.text.starts_with('#')).any(|line| {
         let words = line.text.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");

@@ -2,8 +2,8 @@
 
 /// Returns the first shown line that does not come in the output, in its place.
 ///
-/// A number stands for any number, `…` for anything, and lines without a letter or digit, such as the rules of a table, for
-/// nothing: a page shows one run, and the next one takes another time.
+/// A number stands for any number, `…` for anything, and lines without a letter or digit, such as the rules of a table,
+/// for nothing: a page shows one run, and the next one takes another time.
 pub(crate) fn first_missing<'a>(shown: &[&'a str], output: &str) -> Option<&'a str> {
     let mut lines = output.lines().map(normalised);
     shown.iter().copied().find(|line| {
@@ -22,7 +22,7 @@ fn normalised(line: &str) -> String {
     text
 }
 
-/// Whether a line holds the pieces of a pattern, in order.
+/// Returns whether a line holds the pieces of a pattern, in order.
 fn fits(pattern: &str, line: &str) -> bool {
     let mut rest = line;
     pattern.split('…').all(|piece| rest.split_once(piece).map(|(_, behind)| rest = behind).is_some())

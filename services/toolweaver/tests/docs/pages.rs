@@ -40,6 +40,7 @@ pub(crate) fn pages() -> Vec<Page> {
 }
 
 impl Page {
+    /// Returns the lines that are no fences, in order.
     pub(crate) fn lines(&self) -> Vec<Line<'_>> {
         let (mut block, mut lines) = (None, Vec::new());
         for (number, text) in (1..).zip(self.text.lines()) {

@@ -55,7 +55,8 @@ impl Drop for Workspace {
     }
 }
 
-/// A line of shell in the folder, with the built `toolweaver` on its `PATH` and nothing of the caller's settings.
+/// Returns a line of shell in the folder, with the built `toolweaver` on its `PATH` and none of the caller's
+/// settings.
 pub(crate) fn shell(folder: &Path, line: &str) -> Command {
     let toolweaver = Path::new(env!("CARGO_BIN_EXE_toolweaver"));
     let installed = std::env::var_os("PATH").unwrap_or_default();
