@@ -1,7 +1,7 @@
 //! Doc comments say in their first line what a thing is, and every comment keeps to the width of the code.
 //!
-//! "How it is." makes the reader guess; "Returns the current state." does not. The test cannot tell a good line
-//! from a bad one, but it refuses the words with which lines that circle around a thing begin.
+//! "How it is." makes the reader guess; "Returns the current state." does not. The test cannot tell a good
+//! line from a bad one, but it refuses the words with which lines that circle around a thing begin.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

@@ -1,7 +1,7 @@
 //! Commands in the fenced blocks of the pages: each runs here, or is of a kind that cannot.
 //!
-//! In an `sh` block every line is a command. In a `console` block the lines after `$ ` are commands, and what stands
-//! below one is its output. Every command must exit with 0.
+//! In an `sh` block every line is a command. In a `console` block the lines after `$ ` are commands, and what
+//! stands below one is its output. Every command must exit with 0.
 
 use std::{cell::LazyCell, path::Path};
 

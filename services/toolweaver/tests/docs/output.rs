@@ -2,8 +2,8 @@
 
 /// Returns the first shown line that does not come in the output, in its place.
 ///
-/// A number stands for any number, `…` for anything, and lines without a letter or digit, such as the rules of a table,
-/// for nothing: a page shows one run, and the next one takes another time.
+/// A number stands for any number, `…` for anything, and lines without a letter or digit, such as the rules
+/// of a table, for nothing: a page shows one run, and the next one takes another time.
 pub(crate) fn first_missing<'a>(shown: &[&'a str], output: &str) -> Option<&'a str> {
     let mut lines = output.lines().map(normalised);
     shown.iter().copied().find(|line| {

@@ -120,7 +120,8 @@ pub(crate) async fn found(store: &impl VectorStore, predicate: &Predicate) -> BT
 
 /// Returns the revision that is stored of a tool made by [`point`]; `None` if no search finds it.
 ///
-/// A store need not give back what it holds. But it filters by tags, and the tags of a point name its revision.
+/// A store need not give back what it holds. But it filters by tags, and the tags of a point name its
+/// revision.
 pub(crate) async fn revision_of(store: &impl VectorStore, key: &ToolKey) -> Option<u64> {
     let everything = everything(&key.tenant);
     if !found(store, &everything).await.contains(&key.point_id()) {

@@ -1,4 +1,5 @@
-//! Changes that the workers gave up although their publisher did nothing wrong: nothing tries them again by itself.
+//! Changes that the workers gave up although their publisher did nothing wrong: nothing tries them again by
+//! itself.
 
 use toolweaver_contracts::{ErrorCode, Rejection, decode, subjects};
 use toolweaver_messaging::{publish::last_message, streams};
