@@ -17,7 +17,7 @@ const QUESTIONS: [(&str, &[&str]); 5] = [
     ("list issues of a repository", &["issues/list-for-repo"]),
     ("create a new repository", &["repos/create-for-authenticated-user", "repos/create-in-org"]),
     ("add a label to an issue", &["issues/add-labels"]),
-    ("who am I logged in as", &["users/get-authenticated"]),
+    ("invite somebody to my organization", &["orgs/create-invitation"]),
 ];
 const RIGHT_ANSWERS_MIN: usize = 4;
 

@@ -34,7 +34,7 @@ const BESIDE: [(&str, &[&str]); 6] = [
     ("toolweaver-loadtest", &["toolweaver-contracts"]),
     // Real servers and doubles for tests.
     ("toolweaver-testkit", &["toolweaver-contracts"]),
-    // They see built programs, charts and pages, and no Rust of ours.
+    // They see built programs, charts and pages, and no Rust of the product.
     ("toolweaver-dashboards", &[]),
     ("toolweaver-deployment-checks", &[]),
     ("xtask", &["toolweaver-dashboards", "toolweaver-deployment-checks"]),

@@ -1,4 +1,4 @@
-//! What an operator may set.
+//! Configuration of the query worker.
 
 use std::{
     collections::BTreeSet,
@@ -15,25 +15,25 @@ use toolweaver_messaging::{Limits, NatsConfig, TenantRate};
 use toolweaver_service_runtime::{RuntimeConfig, ServiceConfig};
 use toolweaver_vector_store::QdrantConfig;
 
-use crate::{router::llm::LlmSettings, searcher::Patience};
+use crate::search::{SearchTimeouts, llm_classifier::LlmSettings};
 
 /// Answers search, get, domains and status over NATS, from its own projection of the catalogue.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "query-worker", version)]
 pub struct Config {
-    /// How to reach NATS.
+    /// NATS connection.
     #[command(flatten)]
     pub nats: NatsConfig,
-    /// Which model embeds queries; the same as the embedding worker's.
+    /// Embedding model; the same as the embedding worker's.
     #[command(flatten)]
     pub model: ModelConfig,
-    /// Where vectors are searched.
+    /// Vector database.
     #[command(flatten)]
     pub qdrant: QdrantConfig,
-    /// Where answers are cached.
+    /// Caches.
     #[command(flatten)]
     pub cache: CacheConfig,
-    /// How requests are served.
+    /// Serving of requests.
     #[command(flatten)]
     pub query: QuerySettings,
     /// Telemetry, health, shutdown.
@@ -41,11 +41,11 @@ pub struct Config {
     pub runtime: RuntimeConfig,
 }
 
-/// How requests are served.
+/// Settings of how requests are served.
 #[derive(Debug, Clone, Args)]
 pub struct QuerySettings {
-    /// Searches computed at the same time however slow they are. From there the number follows their latency, up to
-    /// `QUERY_CONCURRENCY_MAX`
+    /// Searches computed at the same time however slow they are. From there the number follows their latency,
+    /// up to `QUERY_CONCURRENCY_MAX`
     #[arg(long, env = "QUERY_CONCURRENCY_MIN", default_value = "16")]
     pub query_concurrency_min: NonZeroUsize,
     /// Most searches computed at the same time
@@ -66,13 +66,15 @@ pub struct QuerySettings {
     /// Largest request in bytes, with room for a thousand excluded tools; a larger one is answered 400
     #[arg(long, env = "QUERY_REQUEST_BYTES_MAX", default_value = "524288")]
     pub query_request_bytes_max: NonZeroUsize,
-    /// Milliseconds after which a search is answered without the part that has not answered yet.
+    /// Milliseconds after which a search goes on without a dependency that has not answered yet
     #[arg(long, env = "QUERY_PART_TIMEOUT_MS", value_name = "MS", default_value_t = 1_000)]
     pub query_part_timeout_ms: u64,
-    /// Milliseconds after which a search is answered with what there is, however many parts were late one after the other
+    /// Milliseconds from the receipt of a search until it is answered with what there is, however many
+    /// dependencies are slow or silent; `wait_ms` of a request is added
     #[arg(long, env = "QUERY_TIMEOUT_MS", value_name = "MS", default_value_t = 2_500)]
     pub query_timeout_ms: u64,
-    /// Requests that are answered before the worker is ready, one a line: QUERY of the default tenant, or TENANT<tab>QUERY
+    /// Requests that are answered before the worker is ready, one a line: QUERY of the default tenant, or
+    /// TENANT<tab>QUERY
     #[arg(long, env = "QUERY_WARM_FILE", value_name = "FILE")]
     pub query_warm_file: Option<PathBuf>,
     /// Changes applied to the projection at once.
@@ -81,7 +83,7 @@ pub struct QuerySettings {
     /// Index only these domains, separated by commas; other workers own the rest and are asked about it
     #[arg(long = "domains", env = "QUERY_DOMAINS", value_name = "DOMAIN,...", value_delimiter = ',')]
     pub query_domains: Vec<Domain>,
-    /// Who is asked for a domain where nothing else is sure.
+    /// Language model that is asked for a domain where nothing else is sure.
     #[command(flatten)]
     pub llm: LlmSettings,
 }
@@ -101,7 +103,7 @@ impl ServiceConfig for Config {
 }
 
 impl QuerySettings {
-    /// All faults at once, each a sentence that names the variable.
+    /// Returns all faults at once, each a sentence that names the variable.
     pub fn validate(&self) -> Vec<String> {
         let mut faults = self.llm.validate();
         if self.query_part_timeout_ms == 0 {
@@ -125,14 +127,14 @@ impl QuerySettings {
         faults
     }
 
-    /// What every endpoint that tenants ask takes in. Each call counts the tenants' rate anew.
+    /// Returns the limits of every endpoint that tenants ask. Each call counts the tenants' rate anew.
     pub(crate) fn limits(&self) -> Limits {
         let rate = NonZeroU32::new(self.query_rate_max)
             .map(|per_second| TenantRate::new(per_second, self.query_rate_burst.unwrap_or(per_second)));
         Limits { request_bytes_max: self.query_request_bytes_max.get(), rate, ..Limits::default() }
     }
 
-    /// The same for endpoints that search: they adapt, because a search costs what the machine has.
+    /// Returns the limits of endpoints that search: they adapt, because a search costs what the machine has.
     pub(crate) fn searching(&self, limits: &Limits) -> Limits {
         Limits {
             concurrency_min: self.query_concurrency_min,
@@ -143,13 +145,13 @@ impl QuerySettings {
         }
     }
 
-    /// How long answers may take.
-    pub(crate) const fn patience(&self) -> Patience {
-        let part = Duration::from_millis(self.query_part_timeout_ms);
-        Patience { part, whole: Duration::from_millis(self.query_timeout_ms) }
+    /// Returns the timeouts of a search.
+    pub(crate) const fn timeouts(&self) -> SearchTimeouts {
+        let arm = Duration::from_millis(self.query_part_timeout_ms);
+        SearchTimeouts { arm, total: Duration::from_millis(self.query_timeout_ms) }
     }
 
-    /// The domains that this worker owns; `None` means all.
+    /// Returns the domains that this worker owns; `None` means all.
     pub(crate) fn own_domains(&self) -> Option<BTreeSet<Domain>> {
         (!self.query_domains.is_empty()).then(|| self.query_domains.iter().cloned().collect())
     }

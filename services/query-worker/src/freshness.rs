@@ -1,5 +1,5 @@
-//! Waiting until the projection holds what somebody may know to exist: the caller, who names it (read your writes), or
-//! anybody who has read the catalogue's version or heard it announced.
+//! Freshness: waiting until the projection holds what somebody may know to exist. That is the caller, who
+//! names it (read your writes), or anybody who has read the catalog's version or heard it announced.
 
 use std::{
     collections::HashMap,
@@ -16,63 +16,69 @@ use toolweaver_contracts::{
     subjects::{INDEXED_STREAM, VERSIONS_SUBJECTS},
 };
 use toolweaver_messaging::{Nats, Settled, settled, streams};
-use toolweaver_resilience::error_chain;
+use toolweaver_resilience::{Deadline, error_chain};
 use tracing::{debug, warn};
 
 use crate::projection::Projection;
 
-/// How often NATS is asked how far the indexing is, while somebody waits for a revision not seen here.
+/// Interval at which NATS is asked how far the indexing is, while somebody waits for a revision not seen
+/// here.
 const POLL_EVERY: Duration = Duration::from_millis(50);
 
-/// Knows how far this worker is, and whom to ask about the rest.
+/// Versions that this worker has applied, and those that it must have.
 pub(crate) struct Freshness {
     pub(crate) nats: Nats,
     pub(crate) projection: Projection,
     /// The durable consumer that indexes for this model.
     pub(crate) consumer: String,
-    /// What can be known of how far the catalogue is.
-    pub(crate) floor: Floor,
-    /// How long an answer waits for a version that can be read and is not applied here.
-    pub(crate) patience: Duration,
+    /// Versions that no answer may be older than.
+    pub(crate) required: RequiredVersion,
+    /// Timeout of waiting for a version that can be read and is not applied here.
+    pub(crate) timeout: Duration,
 }
 
-/// The versions that somebody may know to be searchable: no answer may be older.
+/// Newest versions that somebody may know to be searchable: no answer may be older.
 #[derive(Debug)]
-pub(crate) struct Floor {
-    /// Those that everybody can read.
+pub(crate) struct RequiredVersion {
+    /// Versions that everybody can read.
     versions: Versions,
-    /// The newest of each tenant that was announced since this process listens.
+    /// Newest announced version of each tenant since this process listens.
     announced: Mutex<HashMap<Tenant, u64>>,
 }
 
 impl Freshness {
-    /// Waits until this worker has applied every version of a tenant that anybody can know by now; false if it does not
-    /// in time, and then what it answers is older than it should be.
-    pub(crate) async fn keep_up(&self, tenant: &Tenant) -> bool {
-        let held = self.projection.catalog().version(tenant);
-        let known = self.floor.of(tenant, held).await;
-        self.projection.applied().version >= known
-            || timeout(self.patience, self.projection.reach(known)).await.is_ok()
-            || self.is_beyond_the_end(tenant, known).await
+    /// Waits until this worker has applied every version of a tenant that anybody can know by now; false if
+    /// it does not in time, and then its answer is older than it should be.
+    pub(crate) async fn keep_up(&self, tenant: &Tenant, deadline: Deadline) -> bool {
+        let applied_version = self.projection.catalog().version(tenant);
+        let keeping_up = async {
+            let required = self.required.of(tenant, applied_version).await;
+            self.projection.applied().version >= required
+                || timeout(self.timeout, self.projection.reach(required)).await.is_ok()
+                || self.is_beyond_the_end(tenant, required).await
+        };
+        // Half of the time at most: the search needs the rest, and is flagged.
+        deadline.earlier(deadline.remaining() / 2).run(keeping_up).await.unwrap_or(false)
     }
 
-    /// Whether INDEXED never had this version: then somebody else announced it, and it is forgotten.
+    /// Tells whether INDEXED never had this version: then somebody else announced it, and it is forgotten.
     async fn is_beyond_the_end(&self, tenant: &Tenant, version: u64) -> bool {
         let Ok(state) = streams::state(&self.nats, INDEXED_STREAM).await else { return false };
         let is_beyond = state.last_sequence < version;
         if is_beyond {
             warn!(%tenant, version, last = state.last_sequence, "a version was announced that does not exist");
-            self.floor.forget(tenant);
+            self.required.forget(tenant);
         }
         is_beyond && self.projection.applied().version >= state.last_sequence
     }
 
-    /// Listens to announcements until `stop`. One that is missed costs nothing where the versions can be read.
+    /// Listens to announcements until `stop`. One that is missed costs nothing where the versions can be
+    /// read.
     pub(crate) async fn listen(&self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut announcements = self.nats.client().subscribe(VERSIONS_SUBJECTS).await?;
         while let Some(Some(message)) = stop.run_until_cancelled(announcements.next()).await {
             if let Ok(VersionsAnnounced { tenant, version, .. }) = decode(&message.payload) {
-                self.floor.note(tenant, version);
+                self.required.observe_announced(tenant, version);
             }
         }
         Ok(())
@@ -84,20 +90,21 @@ impl Freshness {
     }
 }
 
-impl Floor {
+impl RequiredVersion {
+    /// Makes it over the versions that everybody can read; nothing is announced yet.
     pub(crate) fn new(versions: Versions) -> Self {
         Self { versions, announced: Mutex::default() }
     }
 
-    /// The newest version of a tenant that anybody can know; 0 where nothing is known. `held` is what is applied here.
-    pub(crate) async fn of(&self, tenant: &Tenant, held: u64) -> u64 {
-        let readable = self.versions.current_or_restore(tenant, held).await;
+    /// Returns the newest version of a tenant that anybody can know; 0 where nothing is known.
+    pub(crate) async fn of(&self, tenant: &Tenant, applied_version: u64) -> u64 {
+        let readable = self.versions.current_or_restore(tenant, applied_version).await;
         let announced = self.announced().get(tenant).copied();
         readable.max(announced).unwrap_or_default()
     }
 
-    /// Takes note of an announced version.
-    pub(crate) fn note(&self, tenant: Tenant, version: u64) {
+    /// Observes an announced version.
+    pub(crate) fn observe_announced(&self, tenant: Tenant, version: u64) {
         let mut announced = self.announced();
         let known = announced.entry(tenant).or_default();
         *known = version.max(*known);
@@ -149,10 +156,11 @@ async fn wait(
     Ok(())
 }
 
-/// Ends once revision is searchable here: seen in INDEXED, or settled in TOOLS with all that INDEXED then held applied.
+/// Ends once revision is searchable here: seen in INDEXED, or settled in TOOLS with all that INDEXED then
+/// held applied.
 ///
-/// The second way covers a revision that never appears in INDEXED, because a newer one of the same tool replaced it or
-/// because it was rejected.
+/// The second way covers a revision that never appears in INDEXED, because a newer one of the same tool
+/// replaced it or because it was rejected.
 async fn until_indexed(revision: u64, projection: &Projection, nats: &Nats, consumer: &str) {
     tokio::select! {
         () = projection.reach_revision(revision) => {}
@@ -160,7 +168,8 @@ async fn until_indexed(revision: u64, projection: &Projection, nats: &Nats, cons
     }
 }
 
-/// Waits until every event in TOOLS up to `revision` is settled; returns a version of INDEXED that holds them all.
+/// Waits until every event in TOOLS up to `revision` is settled; returns a version of INDEXED that holds them
+/// all.
 async fn settled_version(revision: u64, nats: &Nats, consumer: &str) -> u64 {
     loop {
         match settled(nats, consumer, revision).await {

@@ -1,14 +1,15 @@
-//! The query worker: answers search, get, domains and status over NATS.
+//! Query worker: answers search, get, domains and status over NATS.
 //!
 //! ```text
-//! INDEXED ─▶ replay ─▶ applier ─▶ projection (catalogue, words, vectors)
+//! INDEXED ─▶ replay ─▶ applier ─▶ projection (catalog, lexical index, vectors)
 //!                                     ▲
-//! search.v1.* ─▶ searcher ────────────┤   embedder: 1 thread, 64 queries waiting
-//! get.v1.*    ─▶ endpoints ───────────┤   QUERY_CONCURRENCY_MIN to _MAX searches at a time, QUERY_QUEUE_MAX waiting
-//! domains.v1.*, status.v1 ────────────┘
+//! search.v1.* ─▶ answer cache ─▶ search pipeline      QUERY_CONCURRENCY_MIN to _MAX at a time,
+//! get.v1.*, domains.v1.* ─▶ lookup                    QUERY_QUEUE_MAX waiting
+//! status.v1 ─▶ status                                 embedder: 1 thread, 64 queries waiting
 //! ```
-//! It keeps no state of its own: what it knows is rebuilt from INDEXED at every start, and it is ready once it has
-//! caught up. Here does **not** live: indexing, and anything that writes to a stream.
+//! It keeps no state of its own: its projection is rebuilt from INDEXED at every start, and it is ready once
+//! that has caught up. Here does **not** live: indexing, anything that writes to a stream, and what decides
+//! an order.
 
 #![expect(
     clippy::cast_precision_loss,
@@ -16,23 +17,19 @@
     reason = "scores are 32-bit floats, and counts are far below 2^24"
 )]
 
-mod answer;
-mod calibration;
+mod answers;
 mod config;
+mod dependencies;
 mod endpoints;
 mod freshness;
+mod lookup;
 mod metrics;
-#[cfg(test)]
-mod no_stale_answer;
 pub mod offline;
-mod parts;
 mod projection;
-mod ranker;
-mod router;
-mod searcher;
-mod shards;
+mod search;
 mod status;
-mod warmth;
+#[cfg(test)]
+mod tests;
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
@@ -50,49 +47,63 @@ use toolweaver_service_runtime::{Gate, Health, Runtime};
 use tracing::Instrument as _;
 
 use self::{
-    calibration::Densities,
-    freshness::{Floor, Freshness},
+    answers::{
+        cache::AnswerCache,
+        warmup::{self, CacheWarmer},
+    },
+    endpoints::Handlers,
+    freshness::{Freshness, RequiredVersion},
+    lookup::Lookup,
     projection::{Applier, Changes},
-    router::llm::LlmClassifier,
-    searcher::{Breakers, Searcher},
-    shards::Shards,
+    search::{
+        arms::Arms,
+        density,
+        llm_classifier::LlmClassifier,
+        pipeline::Pipeline,
+        routing::Router,
+        shards::{Shards, protocol},
+    },
     status::Status,
-    warmth::Warmth,
 };
 pub use self::{
     config::{Config, QuerySettings},
-    parts::{Parts, query_embedder},
-    router::llm::LlmSettings,
+    dependencies::{Dependencies, query_embedder},
+    search::llm_classifier::LlmSettings,
 };
 
 /// Name of the micro service.
 pub const SERVICE_NAME: &str = "toolweaver-query";
 
-/// Kept of the time to drain: callers whose answer does not come must still be told so.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// Part of the drain timeout reserved for sending 503 to unanswered callers.
+const DRAIN_RESERVE: Duration = Duration::from_secs(1);
 
 /// Wires the worker up and returns; it then runs until `runtime` shuts down.
 ///
-/// Searches are taken once INDEXED was read and the worker is warm, and only then is it ready: NATS gives requests to whoever
-/// subscribes, ready or not. `status.v1` is answered from the start.
-pub async fn run(settings: &QuerySettings, parts: Parts, runtime: &Runtime) -> anyhow::Result<()> {
-    let gates = ["projection", "warmth", "service"].map(|part| runtime.health.gate(part));
+/// Searches are taken once INDEXED was read and the worker is warm, and only then is it ready: NATS gives
+/// requests to whoever subscribes, ready or not. `status.v1` is answered from the start.
+pub async fn run(
+    settings: &QuerySettings,
+    dependencies: Dependencies,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let gates = ["projection", "warmth", "service"].map(|gate| runtime.health.gate(gate));
     let [caught_up, warm, serving] = gates;
     caught_up.not_ready("reading INDEXED");
     warm.not_ready("not warm yet");
     serving.not_ready("takes no searches yet");
-    let configured = settings.query_warm_file.as_deref().map(warmth::read).transpose()?.unwrap_or_default();
-    let dimensions = parts.embedder.dimensions();
+    let configured = settings.query_warm_file.as_deref().map(warmup::read).transpose()?.unwrap_or_default();
+    let Dependencies { nats, embedder, qdrant, cache } = dependencies;
+    let dimensions = embedder.dimensions();
     let own = settings.own_domains();
-    let memory = parts.vectors.is_none().then_some(dimensions);
-    let fingerprint = parts.embedder.fingerprint().hex().to_owned();
+    let memory = qdrant.is_none().then_some(dimensions);
+    let fingerprint = embedder.fingerprint().hex().to_owned();
     let (applier, projection) =
         projection::open(fingerprint, memory, own.clone()).context("cannot make the lexical index")?;
     metrics::declare();
     metrics::observe_projection(&projection);
-    toolweaver_embedding::metrics::observe(&parts.embedder, "queries");
+    toolweaver_embedding::metrics::observe(&embedder, "queries");
 
-    let replay = Replay::new(&parts.nats, INDEXED_STREAM, 0);
+    let replay = Replay::new(&nats, INDEXED_STREAM, 0);
     let stop = runtime.shutdown.soft().clone();
     // What is waited for by searches that were taken goes on until the last of them has its answer.
     let answered = CancellationToken::new();
@@ -101,49 +112,43 @@ pub async fn run(settings: &QuerySettings, parts: Parts, runtime: &Runtime) -> a
     let (tell, told) = oneshot::channel();
     let projecting = project(replay, applier, batch_max, (caught_up, tell), answered.clone());
     runtime.tasks.spawn("projection", projecting);
-    runtime.tasks.spawn("embedder", watch(parts.embedder.clone(), stop.clone()));
+    runtime.tasks.spawn("embedder", watch(embedder.clone(), stop.clone()));
 
-    let nats = parts.nats.clone();
-    let patience = settings.patience();
+    let timeouts = settings.timeouts();
     let freshness = Arc::new(Freshness {
         nats: nats.clone(),
         projection: projection.clone(),
-        consumer: subjects::embedding_consumer(parts.embedder.fingerprint().short()),
-        floor: Floor::new(parts.cache.versions.clone()),
-        patience: patience.part,
+        consumer: subjects::embedding_consumer(embedder.fingerprint().short()),
+        required: RequiredVersion::new(cache.versions.clone()),
+        timeout: timeouts.arm,
     });
     let listener = Arc::clone(&freshness);
     runtime.tasks.spawn("announcements", async move { listener.listen(answered).await });
-    let searcher = Arc::new(Searcher {
-        embedder: parts.embedder,
-        vectors: parts.vectors,
-        cache: parts.cache,
-        projection,
-        densities: Densities::default(),
-        shards: own.map(|own| Shards::new(nats.clone(), own)),
-        routes: true,
-        classifier: LlmClassifier::new(&settings.llm),
-        breakers: Breakers::new(),
-        patience,
-        flights: searcher::flights(),
-    });
-    if let Some(shards) = searcher.shards.clone() {
+
+    let shards = own.map(|own| Shards::new(nats.clone(), protocol::scoring(&embedder), own));
+    let arms = Arms::new(embedder, cache.embeddings.clone(), projection.clone(), qdrant, timeouts.arm);
+    let router = Router::new(projection.clone(), LlmClassifier::new(&settings.llm));
+    let pipeline = Arc::new(Pipeline::new(projection.clone(), arms, router, shards.clone(), timeouts));
+    let answers = Arc::new(AnswerCache::new(Arc::clone(&pipeline), cache.clone()));
+    let lookup = Lookup::new(projection, cache.catalog_snapshots);
+    if let Some(shards) = shards {
         runtime.tasks.spawn("shards", shards.run(stop.clone()));
     }
     let (tell_warm, told_warm) = oneshot::channel();
-    let warmth = Warmth::new(Arc::clone(&searcher), configured);
-    runtime.tasks.spawn("warmth", warmth.keep(told, (warm, tell_warm), stop.clone()));
-    runtime.tasks.spawn("calibration", calibration::keep(Arc::clone(&searcher), stop.clone()));
+    let warmer = CacheWarmer::new(Arc::clone(&answers), configured);
+    runtime.tasks.spawn("warmth", warmer.run(told, (warm, tell_warm), stop.clone()));
+    runtime.tasks.spawn("density", density::run(pipeline, stop.clone()));
     let mut service =
-        offer_status(&nats, Arc::clone(&searcher), Arc::clone(&freshness), runtime.health.clone())
+        offer_status(&nats, Arc::clone(&answers), Arc::clone(&freshness), runtime.health.clone())
             .await
             .context("cannot offer the service on NATS")?;
-    let (limits, drain_within) = (settings.limits(), runtime.drain_timeout().saturating_sub(FAREWELL));
+    let handlers = Arc::new(Handlers { answers, lookup, freshness, timeouts });
+    let (limits, drain_within) = (settings.limits(), runtime.drain_timeout().saturating_sub(DRAIN_RESERVE));
     let searching = settings.searching(&limits);
     runtime.tasks.spawn("service", async move {
         let _until_the_end = answering;
         if let Some(Ok(())) = stop.run_until_cancelled(told_warm).await {
-            offer_searches(&mut service, limits, searching, searcher, freshness).await?;
+            offer_searches(&mut service, limits, searching, &handlers).await?;
             // Once the server has answered, it has the subscriptions too.
             nats.round_trip().await.context("cannot tell whether NATS knows of the service")?;
             serving.ready();
@@ -156,13 +161,13 @@ pub async fn run(settings: &QuerySettings, parts: Parts, runtime: &Runtime) -> a
 /// Starts the service with its first endpoint.
 async fn offer_status(
     nats: &Nats,
-    searcher: Arc<Searcher>,
+    answers: Arc<AnswerCache>,
     freshness: Arc<Freshness>,
     health: Health,
 ) -> Result<Service, ServiceError> {
     let micro = MicroConfig::new(SERVICE_NAME, env!("CARGO_PKG_VERSION"));
     let mut service = Service::start(nats, micro.description("Finds the right tools for an agent")).await?;
-    let status = Arc::new(Status::new(service.id().to_owned(), searcher, freshness, health));
+    let status = Arc::new(Status::new(service.id().to_owned(), answers, freshness, health));
     let status = move |_| endpoints::status(Arc::clone(&status));
     service.endpoint(Endpoint::new("status", STATUS_SUBJECT), status).await?;
     Ok(service)
@@ -173,51 +178,50 @@ async fn offer_searches(
     service: &mut Service,
     limits: Limits,
     searching: Limits,
-    searcher: Arc<Searcher>,
-    freshness: Arc<Freshness>,
+    handlers: &Arc<Handlers>,
 ) -> Result<(), ServiceError> {
-    let (looked_up, fresh) = (Arc::clone(&searcher), Arc::clone(&freshness));
-    let get = move |request| endpoints::get(Arc::clone(&looked_up), Arc::clone(&fresh), request);
+    let looking_up = Arc::clone(handlers);
+    let get = move |request| Arc::clone(&looking_up).get(request);
     service.endpoint(Endpoint::new("get", GET_SUBJECTS).limits(limits.clone()), get).await?;
 
-    let (looked_up, fresh) = (Arc::clone(&searcher), Arc::clone(&freshness));
-    let domains = move |request| endpoints::domains(Arc::clone(&looked_up), Arc::clone(&fresh), request);
+    let looking_up = Arc::clone(handlers);
+    let domains = move |request| Arc::clone(&looking_up).domains(request);
     service.endpoint(Endpoint::new("domains", DOMAINS_SUBJECTS).limits(limits), domains).await?;
 
-    if let Some(shards) = searcher.shards.clone() {
-        let owner = Arc::clone(&searcher);
-        let shard = move |request| endpoints::shard(Arc::clone(&owner), request);
-        // Another worker asks, for a request that it took in under its own limits. With the vector it is larger.
+    let pipeline = handlers.answers.pipeline();
+    if let Some(shards) = pipeline.shards() {
+        let (pipeline, asked) = (Arc::clone(pipeline), shards.clone());
+        let shard = move |request| endpoints::shard(Arc::clone(&pipeline), asked.clone(), request);
+        // Another worker asks, for a request that it took in under its own limits. With the vector it is
+        // larger.
         let taken_in = Limits { request_bytes_max: usize::MAX, rate: None, ..searching.clone() };
         let endpoint = Endpoint::new("shard", shards.subject()).limits(taken_in);
         service.endpoint(endpoint, shard).await?;
         for domain in shards.own() {
             let endpoint = Endpoint::new(format!("search-{domain}"), subjects::search_in_domain(domain))
                 .limits(searching.clone());
-            serve_search(service, endpoint, &searcher, &freshness).await?;
+            serve_search(service, endpoint, handlers).await?;
         }
         shards.open();
     }
 
     let endpoint = Endpoint::new("search", SEARCH_SUBJECTS).limits(searching);
-    serve_search(service, endpoint, &searcher, &freshness).await
+    serve_search(service, endpoint, handlers).await
 }
 
-/// Offers searches: each waits for what it names before it counts as work.
 async fn serve_search(
     service: &mut Service,
     endpoint: Endpoint,
-    searcher: &Arc<Searcher>,
-    freshness: &Arc<Freshness>,
+    handlers: &Arc<Handlers>,
 ) -> Result<(), ServiceError> {
-    let (searcher, freshness, awaited) = (Arc::clone(searcher), Arc::clone(freshness), Arc::clone(freshness));
-    let accept = move |request: &Request| endpoints::accept_search(&awaited, request);
-    let search = move |_, search| endpoints::search(Arc::clone(&searcher), Arc::clone(&freshness), search);
+    let (accepting, searching) = (Arc::clone(handlers), Arc::clone(handlers));
+    let accept = move |request: &Request| accepting.accept_search(request);
+    let search = move |_, search| Arc::clone(&searching).search(search);
     service.typed_endpoint(endpoint, accept, search).await
 }
 
-/// Applies INDEXED for ever: one batch is applied while the next one is read. Ends with an error when the stream was made
-/// anew: only a fresh start is right then.
+/// Applies INDEXED for ever: one batch is applied while the next one is read. Ends with an error when the
+/// stream was made anew: only a fresh start is right then.
 async fn project(
     mut replay: Replay,
     mut applier: Applier,
@@ -256,7 +260,8 @@ async fn project(
     tokio::try_join!(reading, applying).map(|((), ())| ())
 }
 
-/// Ends with an error when the embedding thread does: without it this worker would answer by words alone for ever.
+/// Ends with an error when the embedding thread does: without it this worker would answer by the lexical arm
+/// only, for ever.
 async fn watch(embedder: Embedder, stop: CancellationToken) -> anyhow::Result<()> {
     match stop.run_until_cancelled(embedder.stopped()).await {
         Some(()) => bail!("the embedding thread has stopped"),

@@ -1,4 +1,4 @@
-//! The metrics of the query worker. Labels are bounded, ids never appear.
+//! Metrics of the query worker. Labels are bounded, ids never appear.
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -27,7 +27,7 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
             .build(),
         degraded: meter
             .u64_counter("toolweaver_searches_degraded_total")
-            .with_description("Answers without a part.")
+            .with_description("Answers that lack a dependency.")
             .build(),
         seconds: meter
             .f64_histogram("toolweaver_search_seconds")
@@ -49,11 +49,11 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
 const SERVED_FROM: [&str; 2] = ["index", "cache"];
 const STATUSES: [&str; 3] = ["matched", "nothing_relevant", "cannot_say"];
 const ROUTED_BY: [&str; 5] = ["hint", "keywords", "centroid", "llm", "none"];
-/// What may be missing from an answer. The domains of other workers count as one: there may be any number.
-const PARTS: [&str; 6] = ["vectors", "embedding", "lexical", "cache", "projection", DOMAIN];
+/// Dependencies that an answer may lack. The domains of other shards count as one: there may be any number.
+const DEPENDENCIES: [&str; 6] = ["vectors", "embedding", "lexical", "cache", "projection", DOMAIN];
 const DOMAIN: &str = "domain";
 
-/// Makes the counters, so that they are there before the first time: what appears at 1 has no increase.
+/// Creates the counters at 0: a counter that appears at 1 has no increase.
 pub(crate) fn declare() {
     for served_from in SERVED_FROM {
         for status in STATUSES {
@@ -61,8 +61,8 @@ pub(crate) fn declare() {
             INSTRUMENTS.searches.add(0, &labels);
         }
     }
-    for part in PARTS {
-        INSTRUMENTS.degraded.add(0, &[KeyValue::new("part", part)]);
+    for dependency in DEPENDENCIES {
+        INSTRUMENTS.degraded.add(0, &[KeyValue::new("part", dependency)]);
     }
     for by in ROUTED_BY {
         for fell_back in [false, true] {
@@ -74,7 +74,7 @@ pub(crate) fn declare() {
 }
 
 /// Counts a search that was computed, and the time of its stages.
-pub(crate) fn computed(routed: &Routed, stages: impl Iterator<Item = (&'static str, Duration)>) {
+pub(crate) fn search_computed(routed: &Routed, stages: impl Iterator<Item = (&'static str, Duration)>) {
     let by = match routed.by {
         RoutedBy::Hint => "hint",
         RoutedBy::Keywords => "keywords",
@@ -107,13 +107,13 @@ pub(crate) fn search_answered(reply: &SearchReply) {
     let served = KeyValue::new("served_from", served_from);
     INSTRUMENTS.searches.add(1, &[served.clone(), KeyValue::new("status", status)]);
     INSTRUMENTS.seconds.record(reply.took_ms / 1e3, &[served]);
-    for part in &reply.degraded {
-        let part = PARTS.into_iter().find(|known| part == known).unwrap_or(DOMAIN);
-        INSTRUMENTS.degraded.add(1, &[KeyValue::new("part", part)]);
+    for missing in &reply.degraded {
+        let dependency = DEPENDENCIES.into_iter().find(|known| missing == known).unwrap_or(DOMAIN);
+        INSTRUMENTS.degraded.add(1, &[KeyValue::new("part", dependency)]);
     }
 }
 
-/// Lets every scrape read how far the projection is and what it holds.
+/// Registers gauges of the projection's progress and size.
 pub(crate) fn observe_projection(projection: &Projection) {
     let meter = meter();
     let gauge = |name: &'static str, description: &'static str, read: fn(&Projection) -> u64| {

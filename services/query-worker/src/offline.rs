@@ -1,7 +1,7 @@
-//! The read side without NATS: the same projection and the same searcher, fed by hand.
+//! Search engine without NATS: the same projection and the same pipeline, fed by hand.
 //!
-//! For whoever tunes or measures the ranking. What a running worker does with an INDEXED event and a request happens
-//! here too; only the wire is missing.
+//! For whoever tunes or measures the ranking. An INDEXED event and a request are treated as by a running
+//! worker; only the wire is missing.
 
 use std::{
     collections::BTreeMap,
@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use tokio::time::Instant;
 use toolweaver_catalog_cache::CatalogCache;
 use toolweaver_contracts::{
     Fault, IndexedEvent, SearchReply, SearchRequest, TEXT_VECTOR, Tenant, Tool, ToolKey, Vector, encode,
@@ -19,55 +20,58 @@ use toolweaver_embedding::{Embedder, Role, template};
 use toolweaver_messaging::replay::Replayed;
 
 use crate::{
-    calibration::{self, Densities},
+    answers::cache::AnswerCache,
+    endpoints,
     projection::{self, Applier, Changes},
-    searcher::{self, Breakers, Patience, Searcher},
+    search::{
+        SearchTimeouts,
+        arms::Arms,
+        density,
+        pipeline::{Pipeline, Search},
+        routing::Router,
+    },
 };
 
 /// Tools that are embedded and applied at a time.
 const BATCH_MAX: usize = 512;
-/// As long as no part is remote, none is late.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// Timeout of searches: nothing is remote, so nothing is late.
+const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// A catalogue in this process, and searches over it.
+/// Catalog in this process, and searches over it.
 pub struct Engine {
     /// `None` after a batch that could not be applied.
     applier: Option<Applier>,
-    pub(crate) searcher: Searcher,
+    pub(crate) answers: AnswerCache,
     version: u64,
 }
 
 impl Engine {
-    /// An empty catalogue.
+    /// Makes an empty catalog.
     pub fn new(embedder: Embedder, cache: CatalogCache) -> anyhow::Result<Self> {
         let dimensions = embedder.dimensions();
         let (applier, projection) =
             projection::open(embedder.fingerprint().hex().to_owned(), Some(dimensions), None)
                 .context("cannot make the lexical index")?;
-        let searcher = Searcher {
-            embedder,
-            vectors: None,
-            cache,
-            projection,
-            densities: Densities::default(),
-            shards: None,
-            routes: true,
-            classifier: None,
-            breakers: Breakers::new(),
-            patience: Patience { part: PATIENCE, whole: PATIENCE },
-            flights: searcher::flights(),
-        };
-        Ok(Self { applier: Some(applier), searcher, version: 0 })
+        let timeouts = SearchTimeouts { arm: TIMEOUT, total: TIMEOUT };
+        let arms = Arms::new(embedder, cache.embeddings.clone(), projection.clone(), None, timeouts.arm);
+        let router = Router::new(projection.clone(), None);
+        let pipeline = Pipeline::new(projection, arms, router, None, timeouts);
+        let answers = AnswerCache::new(Arc::new(pipeline), cache);
+        Ok(Self { applier: Some(applier), answers, version: 0 })
     }
 
-    /// The same, but every search is global: for measuring what routing gains or costs.
+    /// Makes every search a global one: for measuring what routing gains or costs.
     #[must_use]
-    pub fn without_routing(mut self) -> Self {
-        self.searcher.routes = false;
+    pub fn without_routing(self) -> Self {
+        self.pipeline().disable_routing();
         self
     }
 
-    /// The vectors of tools, in their order; `embedded` learns how many each time some are done.
+    pub(crate) fn pipeline(&self) -> &Pipeline {
+        self.answers.pipeline()
+    }
+
+    /// Returns the vectors of tools, in their order; `embedded` learns how many each time some are done.
     pub async fn embed(
         &self,
         tools: &[Tool],
@@ -76,7 +80,7 @@ impl Engine {
         let mut vectors = Vec::with_capacity(tools.len());
         for batch in tools.chunks(BATCH_MAX) {
             let texts = batch.iter().flat_map(template::passages).collect();
-            let passages = self.searcher.embedder.embed(Role::Passage, texts).await;
+            let passages = self.pipeline().arms().embedder().embed(Role::Passage, texts).await;
             let passages = passages.context("cannot embed the tools")?;
             let pairs = passages.as_chunks::<2>().0.iter();
             vectors.extend(pairs.map(|[document, name]| template::combine([document, name])));
@@ -93,7 +97,7 @@ impl Engine {
             events.push(self.event(tenant, self.version, tool, vector));
         }
         self.apply(events).await?;
-        calibration::measure_stale(&self.searcher).await;
+        density::measure_stale(self.pipeline()).await;
         Ok(())
     }
 
@@ -107,20 +111,16 @@ impl Engine {
     /// Answers a request as a worker does.
     pub async fn search(&self, tenant: &Tenant, request: SearchRequest) -> Result<SearchReply, Fault> {
         request.validate()?;
-        self.searcher.search(tenant.clone(), request, true).await
+        endpoints::search_reply(&self.answers, &self.understood(tenant, request), true).await
     }
 
-    /// The answer to a request without any cache.
-    #[cfg(test)]
-    pub(crate) async fn computed(
-        &self,
-        tenant: &Tenant,
-        request: &SearchRequest,
-    ) -> Result<SearchReply, Fault> {
-        self.searcher.compute(tenant.clone(), request).await.map(|(reply, _)| reply)
+    /// Understands a request: its time begins now.
+    pub(crate) fn understood(&self, tenant: &Tenant, request: SearchRequest) -> Search {
+        let deadline = self.pipeline().timeouts().deadline(Instant::now());
+        Search::new(tenant.clone(), request, deadline)
     }
 
-    /// The message of INDEXED that says that a tool can be found.
+    /// Returns the message of INDEXED that says that a tool can be found.
     pub(crate) fn event(&self, tenant: &Tenant, version: u64, tool: Tool, vector: Vec<f32>) -> Replayed {
         let key = ToolKey {
             tenant: tenant.clone(),
@@ -129,7 +129,7 @@ impl Engine {
         };
         let event = IndexedEvent::Indexed {
             revision: version,
-            model: self.searcher.embedder.fingerprint().hex().to_owned(),
+            model: self.pipeline().arms().embedder().fingerprint().hex().to_owned(),
             tool: Arc::new(tool),
             vectors: BTreeMap::from([(TEXT_VECTOR.to_owned(), Vector(vector))]),
         };
@@ -137,7 +137,7 @@ impl Engine {
     }
 }
 
-/// A message of INDEXED, the newest one.
+/// Returns a message of INDEXED, the newest one.
 pub(crate) fn message(key: &ToolKey, version: u64, event: &IndexedEvent) -> Replayed {
     Replayed {
         subject: subjects::indexed(key),

@@ -1,20 +1,12 @@
-//! The projection: all of INDEXED as one worker sees it, ready to be searched.
+//! Projection: all of INDEXED as one worker sees it, ready to be searched.
 //!
-//! One task applies the stream in order ([`Applier`]); searches read what it has published so far. A reader that
-//! first takes [`Projection::applied`] and then searches sees every change up to that version, perhaps newer ones,
-//! never older ones.
+//! One task applies the stream in order ([`Applier`]); searches read what it has published so far. A reader
+//! that first takes [`Projection::applied`] and then searches sees every change up to that version, perhaps
+//! newer ones, never older ones.
 
 mod applier;
 mod catalog;
 mod changes;
-#[cfg(test)]
-mod every_name;
-mod grams;
-mod lexical;
-mod names;
-mod samples;
-mod synonyms;
-mod words;
 
 use std::{
     collections::BTreeSet,
@@ -25,27 +17,27 @@ use std::{
 
 use tokio::sync::watch;
 use toolweaver_contracts::{Domain, Predicate};
+use toolweaver_ranking::{
+    LexicalAnswer, Query,
+    lexical::{self, LexicalReader},
+    routing::Samples,
+};
 use toolweaver_vector_store::Memory;
 
 pub(crate) use self::{
     applier::{Applier, Changes},
     catalog::{Catalog, Entry},
     changes::Changed,
-    lexical::{FieldName, LexicalAnswer, LexicalHit, Profile, Scale, content_stems},
-    names::{Mention, NameMatch},
-    samples::Samples,
-    synonyms::synonyms,
-    words::{Form, is_unspaced, terms},
 };
 
-/// How far a projection is.
+/// Progress of a projection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Applied {
     /// Last INDEXED sequence that every search sees.
     pub(crate) version: u64,
     /// Changes behind it that are known and not applied yet.
     pub(crate) pending: u64,
-    /// When the last applied change was published.
+    /// Time at which the last applied change was published.
     pub(crate) published_at: SystemTime,
 }
 
@@ -54,14 +46,14 @@ pub(crate) struct Applied {
 pub(crate) struct Projection {
     catalog: Arc<RwLock<Catalog>>,
     samples: Arc<RwLock<Samples>>,
-    lexical: lexical::LexicalReader,
+    lexical: LexicalReader,
     vectors: Option<Memory>,
     applied: watch::Receiver<Applied>,
 }
 
-/// Makes an empty projection. With `memory_dimensions` it keeps the vectors too, for a worker without a vector
-/// database; vectors of another model than `fingerprint` are left out. With `own`, only tools of these domains are
-/// indexed; the catalogue holds all of them.
+/// Makes an empty projection. With `memory_dimensions` it keeps the vectors too, for a worker without a
+/// vector database; vectors of another model than `fingerprint` are left out. With `own`, only tools of these
+/// domains are indexed; the catalog holds all of them.
 pub(crate) fn open(
     fingerprint: String,
     memory_dimensions: Option<NonZeroUsize>,
@@ -86,7 +78,7 @@ pub(crate) fn open(
 }
 
 impl Applied {
-    /// Age of the oldest change that is not applied yet; zero when caught up.
+    /// Returns the age of the oldest change that is not applied yet; zero when caught up.
     ///
     /// An upper bound: the next change was published after the last applied one.
     pub(crate) fn lag(&self) -> Duration {
@@ -98,12 +90,12 @@ impl Applied {
 }
 
 impl Projection {
-    /// How far it is now.
+    /// Returns its progress.
     pub(crate) fn applied(&self) -> Applied {
         *self.applied.borrow()
     }
 
-    /// Tells of every version that is applied from now on.
+    /// Returns a receiver of every version that is applied from now on.
     pub(crate) fn changes(&self) -> watch::Receiver<Applied> {
         self.applied.clone()
     }
@@ -133,28 +125,27 @@ impl Projection {
         }
     }
 
-    /// What exists. Never held across an await.
+    /// Locks the catalog for reading. Never held across an await.
     pub(crate) fn catalog(&self) -> RwLockReadGuard<'_, Catalog> {
         self.catalog.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What each domain is about. Never held across an await.
+    /// Locks the samples of domains for reading. Never held across an await.
     pub(crate) fn samples(&self) -> RwLockReadGuard<'_, Samples> {
         self.samples.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The best `limit` tools by words. Blocks for as long as it computes.
+    /// Returns the best `limit` tools of the lexical index. Blocks for as long as it computes.
     pub(crate) fn lexical(
         &self,
-        query: &str,
-        parts: &[String],
+        query: &Query,
         predicate: &Predicate,
         limit: usize,
     ) -> tantivy::Result<LexicalAnswer> {
-        self.lexical.search(query, parts, predicate, limit)
+        self.lexical.search(query, predicate, limit)
     }
 
-    /// The vectors, where the projection keeps them.
+    /// Returns the vectors, where the projection keeps them.
     pub(crate) fn vectors(&self) -> Option<&Memory> {
         self.vectors.as_ref()
     }

@@ -1,4 +1,4 @@
-//! How the system is, as this worker sees it.
+//! Status of the system, as this worker sees it.
 
 use std::{
     sync::Arc,
@@ -11,18 +11,19 @@ use toolweaver_contracts::{
     subjects::{INDEXED_STREAM, REJECTED_STREAM, TOOLS_STREAM},
 };
 use toolweaver_messaging::{Nats, consumer, streams};
+use toolweaver_ranking::RANKER;
 use toolweaver_service_runtime::{Health, telemetry};
 use toolweaver_vector_store::VectorStore as _;
 
-use crate::{freshness::Freshness, ranker, searcher::Searcher};
+use crate::{answers::cache::AnswerCache, freshness::Freshness, search::pipeline::Pipeline};
 
-/// How long a part may take to say how it is.
-const PART_TIMEOUT: Duration = Duration::from_secs(1);
+/// Timeout of each dependency that is asked.
+const DEPENDENCY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Answers status requests.
 pub(crate) struct Status {
     worker: String,
-    searcher: Arc<Searcher>,
+    answers: Arc<AnswerCache>,
     freshness: Arc<Freshness>,
     health: Health,
     started: Instant,
@@ -31,18 +32,19 @@ pub(crate) struct Status {
 impl Status {
     pub(crate) fn new(
         worker: String,
-        searcher: Arc<Searcher>,
+        answers: Arc<AnswerCache>,
         freshness: Arc<Freshness>,
         health: Health,
     ) -> Self {
-        Self { worker, searcher, freshness, health, started: Instant::now() }
+        Self { worker, answers, freshness, health, started: Instant::now() }
     }
 
-    /// Asks every part at the same time; a part that does not answer is reported, not waited for.
+    /// Asks every dependency at the same time; one that does not answer is reported, not waited for.
     pub(crate) async fn report(&self) -> StatusReply {
-        let Searcher { embedder, projection, .. } = &*self.searcher;
+        let pipeline: &Pipeline = self.answers.pipeline();
+        let (embedder, projection) = (pipeline.arms().embedder(), pipeline.projection());
         let Freshness { nats, consumer: indexer, .. } = &*self.freshness;
-        let lag = timeout(PART_TIMEOUT, consumer::lag(nats, TOOLS_STREAM, indexer));
+        let lag = timeout(DEPENDENCY_TIMEOUT, consumer::lag(nats, TOOLS_STREAM, indexer));
         let (lag, streams, vectors) = tokio::join!(lag, stream_states(nats), self.vectors());
         let applied = projection.applied();
         let (tools, tenants) = {
@@ -65,7 +67,7 @@ impl Status {
             tools,
             tenants,
             model: embedder.fingerprint().hex().to_owned(),
-            ranker: ranker::NAME.to_owned(),
+            ranker: RANKER.to_owned(),
             streams,
             parts: vec![model, vectors, self.cache()],
             uptime_s: self.started.elapsed().as_secs(),
@@ -74,7 +76,7 @@ impl Status {
     }
 
     fn cache(&self) -> Part {
-        let cache = self.searcher.cache.snapshot();
+        let cache = self.answers.cache().snapshot();
         Part {
             name: "cache".to_owned(),
             health: if cache.healthy { PartHealth::Ok } else { PartHealth::Down },
@@ -84,10 +86,10 @@ impl Status {
 
     async fn vectors(&self) -> Part {
         let name = "vectors".to_owned();
-        let Some(qdrant) = &self.searcher.vectors else {
+        let Some(qdrant) = self.answers.pipeline().arms().qdrant() else {
             return Part { name, health: PartHealth::Ok, detail: "in memory".to_owned() };
         };
-        match timeout(PART_TIMEOUT, qdrant.health()).await {
+        match timeout(DEPENDENCY_TIMEOUT, qdrant.health()).await {
             Ok(Ok(detail)) => Part { name, health: PartHealth::Ok, detail },
             Ok(Err(error)) => Part { name, health: PartHealth::Down, detail: error.to_string() },
             Err(_) => Part { name, health: PartHealth::Down, detail: "Qdrant does not answer".to_owned() },
@@ -97,7 +99,7 @@ impl Status {
 
 async fn stream_states(nats: &Nats) -> Vec<StreamStatus> {
     let state = async |name: &str| {
-        let state = timeout(PART_TIMEOUT, streams::state(nats, name)).await.ok()?.ok()?;
+        let state = timeout(DEPENDENCY_TIMEOUT, streams::state(nats, name)).await.ok()?.ok()?;
         Some(StreamStatus {
             name: name.to_owned(),
             messages: state.messages,

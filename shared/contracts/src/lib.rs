@@ -17,6 +17,7 @@ mod predicate;
 mod rejection;
 pub mod schema;
 mod search;
+mod shard;
 mod status;
 pub mod subjects;
 mod tool;
@@ -37,5 +38,6 @@ pub use search::{
     Budget, CutTool, Detail, Routed, RoutedBy, SearchReply, SearchRequest, SearchResult, SearchStatus,
     ServedFrom, Shape, Strategy,
 };
+pub use shard::{ShardAnnounced, ShardDense, ShardHit, ShardLexical, ShardReply, ShardRequest, ShardScoring};
 pub use status::{Health, Part, StatusReply, StatusRequest, StreamStatus};
 pub use tool::{Tool, ToolType};

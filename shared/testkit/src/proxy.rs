@@ -32,6 +32,8 @@ struct Faults {
     is_cut: bool,
     /// Connections made before the last cut end, even if it is healed before they look.
     cuts: u64,
+    /// Bytes of clients, and those that the server gets in their place.
+    diverted: Option<(&'static [u8], &'static [u8])>,
 }
 
 impl Proxy {
@@ -66,6 +68,15 @@ impl Proxy {
             faults.is_cut = true;
             faults.cuts += 1;
         });
+    }
+
+    /// Replaces bytes that clients send by others of the same length: requests for one subject go to another,
+    /// say.
+    ///
+    /// Bytes that arrive in two pieces are not found: for short messages on a quiet connection only.
+    pub fn divert(&self, from: &'static [u8], to: &'static [u8]) {
+        assert_eq!(from.len(), to.len(), "a protocol counts its bytes");
+        self.faults.send_modify(|faults| faults.diverted = Some((from, to)));
     }
 
     /// Ends all faults: what was stalled flows on, without latency, and new connections stand.
@@ -105,8 +116,8 @@ async fn forward(client: TcpStream, target: SocketAddr, faults: watch::Receiver<
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = TcpStream::connect(target).await?.into_split();
     tokio::try_join!(
-        pump(&mut from_client, &mut to_server, faults.clone()),
-        pump(&mut from_server, &mut to_client, faults),
+        pump(&mut from_client, &mut to_server, faults.clone(), divert),
+        pump(&mut from_server, &mut to_client, faults, |_, _| {}),
     )?;
     Ok(())
 }
@@ -117,6 +128,7 @@ async fn pump(
     from: &mut (impl AsyncReadExt + Unpin),
     to: &mut (impl AsyncWriteExt + Unpin),
     faults: watch::Receiver<Faults>,
+    change: impl Fn(&mut [u8], Faults),
 ) -> io::Result<()> {
     let (sender, mut chunks) = mpsc::channel::<(Instant, Vec<u8>)>(CHUNKS_MAX);
     let mut gate = faults.clone();
@@ -126,6 +138,7 @@ async fn pump(
             let mut chunk = vec![0; CHUNK_BYTES];
             let bytes = from.read(&mut chunk).await?;
             chunk.truncate(bytes);
+            change(&mut chunk, *gate.borrow());
             let due = Instant::now() + gate.borrow().latency;
             if bytes == 0 || sender.send((due, chunk)).await.is_err() {
                 return io::Result::Ok(());
@@ -144,6 +157,15 @@ async fn pump(
     };
     tokio::try_join!(read, write)?;
     Ok(())
+}
+
+fn divert(chunk: &mut [u8], faults: Faults) {
+    let Some((from, to)) = faults.diverted else { return };
+    for at in 0..(chunk.len() + 1).saturating_sub(from.len()) {
+        if chunk[at..].starts_with(from) {
+            chunk[at..at + to.len()].copy_from_slice(to);
+        }
+    }
 }
 
 async fn until_flowing(faults: &mut watch::Receiver<Faults>) {

@@ -1,4 +1,4 @@
-//! The writing side of the projection: INDEXED events in, a new version out.
+//! Applier, the writing side of the projection: INDEXED events in, a new version out.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -9,6 +9,7 @@ use std::{
 use tokio::{sync::watch, task};
 use toolweaver_contracts::{Domain, IndexedEvent, TEXT_VECTOR, Tenant, ToolKey, subjects};
 use toolweaver_messaging::replay::Replayed;
+use toolweaver_ranking::{lexical::LexicalWriter, routing::Samples};
 use toolweaver_vector_store::{Memory, Point, StoreError, Tombstone, VectorStore as _};
 use tracing::warn;
 
@@ -16,11 +17,9 @@ use super::{
     Applied,
     catalog::{Catalog, Entry},
     changes::Changed,
-    lexical::LexicalWriter,
-    samples::Samples,
 };
 
-/// Why a batch was not applied. The projection may hold part of it; only starting afresh is safe.
+/// Error of a batch that was not applied. The projection may hold part of it; only starting afresh is safe.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApplyError {
     /// The lexical index refused a change.
@@ -49,11 +48,11 @@ pub(crate) struct Applier {
 /// A batch of INDEXED, decoded.
 pub(crate) struct Changes {
     newest: Vec<Change>,
-    /// How far the projection is once they are applied; `None` for no batch at all.
+    /// Progress of the projection once they are applied; `None` for no batch at all.
     then: Option<Applied>,
 }
 
-/// One change of the catalogue.
+/// One change of the catalog.
 struct Change {
     version: u64,
     key: ToolKey,
@@ -103,7 +102,7 @@ impl Applier {
                         points.push(Point { key, revision, tool, vector });
                     }
                 }
-                // Vectors of two models never meet: a tool of another model is found by its words alone.
+                // Vectors of two models never meet: a tool of another model is found by the lexical arm only.
                 IndexedEvent::Indexed { .. } | IndexedEvent::Removed { .. } => {
                     tombstones.push(Tombstone { key: key.clone(), revision });
                 }
@@ -127,7 +126,7 @@ impl Applier {
                     let change = Changed::new(version, &key, vector.map(|vector| vector.0.clone()));
                     let replaced = {
                         let mut catalog = self.catalog();
-                        catalog.note(change);
+                        catalog.record(change);
                         catalog.insert(entry)
                     };
                     if owned && replaced {
@@ -141,7 +140,7 @@ impl Applier {
                     self.samples().remove(&key);
                     let existed = {
                         let mut catalog = self.catalog();
-                        catalog.note(Changed::new(version, &key, None));
+                        catalog.record(Changed::new(version, &key, None));
                         catalog.remove(&key, revision)
                     };
                     if owned && existed {

@@ -1,69 +1,52 @@
-//! What exists: every searchable tool by identity, by point, by domain and by name.
+//! Catalog: every searchable tool by identity, by point, by domain and by name.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock},
 };
 
 use toolweaver_contracts::{Domain, Predicate, Tenant, Tool, ToolId, ToolKey, ToolName};
+use toolweaver_ranking::{
+    NameMatch,
+    lexical::TermFrequencies,
+    query::name_mentions::{self, normalised},
+    rescoring::StemSets,
+};
 use uuid::Uuid;
 
-use super::{
-    changes::{ChangeLog, Changed},
-    grams,
-    lexical::Profile,
-    names::{self, NameMatch},
-};
-use crate::ranker::coverage::Analysis;
+use super::changes::{ChangeLog, Changed};
 
-/// How many of the newest revisions are remembered, so that who waits for one is answered without asking NATS.
+/// Newest revisions that are kept, so that whoever waits for one is answered without asking NATS.
 const RECENT_REVISIONS_MAX: usize = 1 << 16;
 
 /// A searchable tool.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// Which tool.
+    /// Its identity.
     pub(crate) key: ToolKey,
     /// Its sequence in TOOLS.
     pub(crate) revision: u64,
     /// The tool.
     pub(crate) tool: Arc<Tool>,
-    /// What requests are compared with; made when the first one is.
-    analysis: OnceLock<Analysis>,
-    /// What remembered answers are compared with; made when the first one is.
-    profile: OnceLock<Profile>,
-    /// Whether an answer has shown it.
-    shown: AtomicBool,
+    /// For re-scoring; made when the first request needs them.
+    stems: OnceLock<StemSets>,
+    /// For revalidation; made when the first cached answer needs them.
+    frequencies: OnceLock<TermFrequencies>,
 }
 
 impl Entry {
     pub(crate) fn new(key: ToolKey, revision: u64, tool: Arc<Tool>) -> Self {
-        Self {
-            key,
-            revision,
-            tool,
-            analysis: OnceLock::new(),
-            profile: OnceLock::new(),
-            shown: AtomicBool::new(false),
-        }
+        Self { key, revision, tool, stems: OnceLock::new(), frequencies: OnceLock::new() }
     }
 
-    /// Takes note that an answer shows it; says whether this is the first one.
-    pub(crate) fn is_first_shown(&self) -> bool {
-        !self.shown.swap(true, Ordering::Relaxed)
+    /// Returns its stems, which re-scoring compares with a request.
+    pub(crate) fn stems(&self) -> &StemSets {
+        self.stems.get_or_init(|| StemSets::of(&self.tool))
     }
 
-    /// What requests are compared with.
-    pub(crate) fn analysis(&self) -> &Analysis {
-        self.analysis.get_or_init(|| Analysis::of(&self.tool))
-    }
-
-    /// What remembered answers are compared with.
-    pub(crate) fn profile(&self) -> &Profile {
-        self.profile.get_or_init(|| Profile::of(&self.tool))
+    /// Returns its terms, which revalidation scores.
+    pub(crate) fn frequencies(&self) -> &TermFrequencies {
+        self.frequencies.get_or_init(|| TermFrequencies::of(&self.tool))
     }
 }
 
@@ -95,7 +78,7 @@ struct RecentRevisions {
 }
 
 impl Catalog {
-    /// Puts a tool in, in place of an earlier one of the same identity; says whether there was one.
+    /// Inserts a tool in place of an earlier one of the same identity; returns whether there was one.
     pub(crate) fn insert(&mut self, entry: Entry) -> bool {
         self.recent.push(entry.revision);
         let entry = Arc::new(entry);
@@ -103,7 +86,7 @@ impl Catalog {
         let replaced = self.points.insert(point_id, Arc::clone(&entry)).is_some();
         let tenant = self.tenants.entry(entry.key.tenant.clone()).or_default();
         if !replaced {
-            let name = names::normalised(entry.key.tool_name.as_str());
+            let name = normalised(entry.key.tool_name.as_str());
             tenant.name_bytes_max = tenant.name_bytes_max.max(name.len());
             tenant.names.entry(name).or_default().push(point_id);
         }
@@ -115,10 +98,11 @@ impl Catalog {
         replaced
     }
 
-    /// Takes a tool out; says whether it was there.
+    /// Removes a tool; returns whether it was there.
     pub(crate) fn remove(&mut self, key: &ToolKey, revision: u64) -> bool {
         self.recent.push(revision);
-        // A tenant that lost its last tool stays: its version must go on, or cached answers from before come back.
+        // A tenant that lost its last tool stays: its version must go on, or cached answers from before come
+        // back.
         let tenant = self.tenants.entry(key.tenant.clone()).or_default();
         let point_id = key.point_id();
         if self.points.remove(&point_id).is_none() {
@@ -130,7 +114,7 @@ impl Catalog {
                 tenant.domains.remove(&key.domain);
             }
         }
-        let name = names::normalised(key.tool_name.as_str());
+        let name = normalised(key.tool_name.as_str());
         if let Some(points) = tenant.names.get_mut(&name) {
             points.retain(|point| *point != point_id);
             if points.is_empty() {
@@ -140,24 +124,24 @@ impl Catalog {
         true
     }
 
-    /// Says that every change of a tenant up to `version` can be searched. Not before it can: answers are remembered
+    /// Sets the version of a tenant. Not before every change up to it can be searched: answers are cached
     /// under this number.
     pub(crate) fn set_version(&mut self, tenant: &Tenant, version: u64) {
         self.tenants.entry(tenant.clone()).or_default().version = version;
     }
 
-    /// The tool at a point, if the predicate admits it.
+    /// Returns the tool at a point, if the predicate admits it.
     pub(crate) fn at(&self, point_id: Uuid, predicate: &Predicate) -> Option<&Arc<Entry>> {
         self.points.get(&point_id).filter(|entry| predicate.admits(&entry.key, &entry.tool))
     }
 
-    /// The tool of this id, if the predicate admits it.
+    /// Returns the tool of this id, if the predicate admits it.
     pub(crate) fn get(&self, id: &ToolId, predicate: &Predicate) -> Option<&Arc<Entry>> {
         let entry = self.tenants.get(&predicate.tenant)?.domains.get(&id.domain)?.get(&id.tool_name)?;
         predicate.admits(&entry.key, &entry.tool).then_some(entry)
     }
 
-    /// All tools that the predicate admits, domain by domain.
+    /// Returns all tools that the predicate admits, domain by domain.
     pub(crate) fn admitted<'a>(&'a self, predicate: &'a Predicate) -> impl Iterator<Item = &'a Arc<Entry>> {
         let domains = self.tenants.get(&predicate.tenant).into_iter().flat_map(|tenant| &tenant.domains);
         domains
@@ -166,8 +150,8 @@ impl Catalog {
             .filter(|entry| predicate.admits(&entry.key, &entry.tool))
     }
 
-    /// Admitted tools that the query names: those whose normalised name is all of it or stands in it, and those among
-    /// `near` whose name is nearly the query.
+    /// Returns admitted tools that the query names: those whose normalised name is all of it or stands in it,
+    /// and those among `near` whose name is nearly the query.
     pub(crate) fn named_in(
         &self,
         query: &str,
@@ -179,24 +163,24 @@ impl Catalog {
         };
         let mut found: BTreeMap<Uuid, NameMatch> = BTreeMap::new();
         for (name, mention) in
-            names::mentions(query, tenant.name_bytes_max, |name| tenant.names.contains_key(name))
+            name_mentions::mentions(query, tenant.name_bytes_max, |name| tenant.names.contains_key(name))
         {
             for point_id in tenant.names[&name].iter().filter(|id| self.at(**id, predicate).is_some()) {
                 let found = found.entry(*point_id).or_default();
                 found.mention = found.mention.max(Some(mention));
             }
         }
-        let whole = names::normalised(query);
+        let whole = normalised(query);
         for entry in near.iter().filter_map(|point_id| self.at(*point_id, predicate)) {
-            let likeness = grams::likeness(&whole, &names::normalised(entry.key.tool_name.as_str()));
-            if likeness >= grams::LIKENESS_MIN {
+            let name = normalised(entry.key.tool_name.as_str());
+            if let Some(likeness) = name_mentions::likeness(&whole, &name) {
                 found.entry(entry.key.point_id()).or_default().likeness = likeness;
             }
         }
         found.into_iter().collect()
     }
 
-    /// How many admitted tools each domain has; domains without any are left out.
+    /// Counts the admitted tools of each domain; domains without any are left out.
     pub(crate) fn domain_counts(&self, predicate: &Predicate) -> BTreeMap<Domain, u64> {
         let mut counts = BTreeMap::new();
         for entry in self.admitted(predicate) {
@@ -205,17 +189,17 @@ impl Catalog {
         counts
     }
 
-    /// The domains of a tenant that have a tool.
+    /// Returns the domains of a tenant that have a tool.
     pub(crate) fn domains(&self, tenant: &Tenant) -> Vec<Domain> {
         self.tenants.get(tenant).map_or_else(Vec::new, |tenant| tenant.domains.keys().cloned().collect())
     }
 
-    /// INDEXED sequence of a tenant's newest change; 0 for one that never had any.
+    /// Returns the INDEXED sequence of a tenant's newest change; 0 for one that never had any.
     pub(crate) fn version(&self, tenant: &Tenant) -> u64 {
         self.tenants.get(tenant).map_or(0, |tenant| tenant.version)
     }
 
-    /// Some tenants with their versions, those of the newest changes first.
+    /// Returns some tenants with their versions, those of the newest changes first.
     pub(crate) fn versions(&self, count: usize) -> Vec<(Tenant, u64)> {
         let mut versions: Vec<_> =
             self.tenants.iter().map(|(tenant, catalog)| (tenant.clone(), catalog.version)).collect();
@@ -224,27 +208,28 @@ impl Catalog {
         versions
     }
 
-    /// Takes note of a change, before [`Self::set_version`] tells of it.
-    pub(crate) fn note(&mut self, change: Changed) {
+    /// Records a change, before [`Self::set_version`] tells of it.
+    pub(crate) fn record(&mut self, change: Changed) {
         self.changes.push(change);
     }
 
-    /// The newest change of each of a tenant's tools after `version`; `None` if not all of them are known any more.
+    /// Returns the newest change of each of a tenant's tools after `version`; `None` if not all of them are
+    /// known any more.
     pub(crate) fn changes_since(&self, tenant: &Tenant, version: u64) -> Option<Vec<Arc<Changed>>> {
         self.changes.since(tenant, version)
     }
 
-    /// Whether this revision was applied lately.
+    /// Tells whether this revision was applied lately.
     pub(crate) fn applied_lately(&self, revision: u64) -> bool {
         self.recent.set.contains(&revision)
     }
 
-    /// Searchable tools of all tenants.
+    /// Counts the searchable tools of all tenants.
     pub(crate) fn tools(&self) -> usize {
         self.points.len()
     }
 
-    /// Tenants with at least one tool.
+    /// Counts the tenants with at least one tool.
     pub(crate) fn tenants(&self) -> usize {
         self.tenants.values().filter(|tenant| !tenant.domains.is_empty()).count()
     }

@@ -1,4 +1,4 @@
-//! The newest changes of the catalogue: what whoever remembers an answer must look at before giving it again.
+//! Change log: the newest changes of the catalog, which a cached answer is revalidated against.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -8,8 +8,8 @@ use std::{
 use toolweaver_contracts::{Tenant, ToolKey};
 use uuid::Uuid;
 
-/// Changes that are kept, of all tenants together; with vectors of 384 numbers about 8 MiB. Answers from before the
-/// oldest are computed again.
+/// Changes that are kept, of all tenants together; with vectors of 384 numbers about 8 MiB. Answers from
+/// before the oldest are computed again.
 const CHANGES_MAX: usize = 4_096;
 
 /// A tool that was registered or removed.
@@ -19,7 +19,7 @@ pub(crate) struct Changed {
     pub(crate) version: u64,
     pub(crate) point_id: Uuid,
     tenant: Tenant,
-    /// Of the tool as it was registered, where this model made one.
+    /// Vector of the tool as it was registered, where this model made one.
     pub(crate) vector: Option<Vec<f32>>,
 }
 
@@ -47,7 +47,8 @@ impl ChangeLog {
         }
     }
 
-    /// The newest change of each of a tenant's tools after `version`; `None` if not all of them are known any more.
+    /// Returns the newest change of each of a tenant's tools after `version`; `None` if not all of them are
+    /// known any more.
     pub(super) fn since(&self, tenant: &Tenant, version: u64) -> Option<Vec<Arc<Changed>>> {
         if version < self.forgotten {
             return None;

@@ -1,4 +1,4 @@
-//! What is found, by whom, and in which form.
+//! Answers: tools that are found, by whom, and in which form.
 
 use serde_json::{Value, json};
 use toolweaver_contracts::{

@@ -15,14 +15,14 @@ use toolweaver_vector_store::{Point, Qdrant, QdrantConfig, VectorStore as _};
 
 use crate::support::{Own, Rig, SOON, Slow, crowd, ids, key, tool};
 
-/// How long a part may take in these tests, and the answer.
+/// Timeouts of a dependency and of the answer in these tests.
 const TIMEOUTS: [&str; 2] = ["--query-part-timeout-ms=200", "--query-timeout-ms=600"];
 /// Time of an answer in which parts were waited for, with room for a busy machine.
 const IN_TIME: Duration = Duration::from_secs(3);
 /// After its return a part must be used again within this time.
 const HEALED_WITHIN: Duration = Duration::from_secs(5);
 
-/// What a test does to a part.
+/// Fault that a test gives a dependency.
 #[derive(Debug, Clone, Copy)]
 enum Trouble {
     Stopped,

@@ -1,4 +1,4 @@
-//! What an answer is worth while the vector database is away: recall on real requests, with the real model.
+//! Worth of an answer while the vector database is away: recall on real requests, with the real model.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;

@@ -42,7 +42,8 @@ async fn a_revision_counts_as_searchable_once_it_was_applied_or_settled() {
     let seen = SearchRequest { min_revision: Some(41), wait_ms: Some(20_000), ..SearchRequest::new("seen") };
     assert_eq!(rig.search("default", &seen).await.results.len(), 1);
 
-    // A revision that never comes to INDEXED, because it was rejected: settled once the indexer has acknowledged it.
+    // A revision that never comes to INDEXED, because it was rejected: settled once the indexer has
+    // acknowledged it.
     let durable = toolweaver_contracts::subjects::embedding_consumer(rig.fingerprint());
     let consumer = Consumer::new(rig.nats.clone(), ConsumerConfig::new("TOOLS", durable));
     consumer.ensure().await.expect("a consumer");

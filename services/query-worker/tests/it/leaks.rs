@@ -1,4 +1,5 @@
-//! Nobody learns of a tool that is not theirs: not from results, counts, explanations, facets or remembered replies.
+//! Nobody learns of a tool that is not theirs: not from results, counts, explanations, facets or remembered
+//! replies.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What a worker takes in, as its operator says.
+//! Limits on requests, as the operator sets them.
 
 use serde_json::json;
 use toolweaver_contracts::{ErrorCode, SearchRequest};

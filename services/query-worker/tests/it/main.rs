@@ -8,5 +8,6 @@ mod leaks;
 mod limits;
 mod replaced;
 mod shards;
+mod silent;
 mod support;
 mod warmth;

@@ -22,12 +22,12 @@ use toolweaver_messaging::{
     LocalServer, LocalServerConfig, Nats, NatsConfig, Outgoing, RequestError, StreamsConfig, connect,
     publish, request, streams,
 };
-use toolweaver_query_worker::{Config, Parts, query_embedder, run};
+use toolweaver_query_worker::{Config, Dependencies, query_embedder, run};
 use toolweaver_service_runtime::{DrainConfig, Runtime};
 use toolweaver_testkit::{parts, wait};
 use toolweaver_vector_store::Qdrant;
 
-/// How long a state may take to come.
+/// Time that a state may take to come.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// A server, running workers, and a pen for INDEXED.
@@ -39,14 +39,14 @@ pub(crate) struct Rig {
     _data: TempDir,
 }
 
-/// What a worker works with where it is not what the rig has.
+/// Dependencies of a worker where they are not the rig's.
 #[derive(Default)]
 pub(crate) struct Own {
     pub(crate) vectors: Option<Qdrant>,
-    /// Where it reaches NATS.
+    /// Address at which it reaches NATS.
     pub(crate) nats: Option<SocketAddr>,
     pub(crate) embedder: Option<Embedder>,
-    /// Where it reaches Redis.
+    /// Address at which it reaches Redis.
     pub(crate) redis: Option<SocketAddr>,
 }
 
@@ -77,7 +77,7 @@ impl Rig {
         Self { nats, workers: Vec::new(), embedder, server, _data: data }
     }
 
-    /// Where its NATS server listens.
+    /// Returns the address of its NATS server.
     pub(crate) fn nats_address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.server.port()).into()
     }
@@ -112,7 +112,7 @@ impl Rig {
         wait::until("the store is connected", SOON, async || store.is_connected()).await;
         let cache = CatalogCache::new(store, &config.cache, "test");
         let embedder = own.embedder.unwrap_or_else(|| self.embedder.clone());
-        let parts = Parts { nats, embedder, vectors: own.vectors, cache };
+        let parts = Dependencies { nats, embedder, qdrant: own.vectors, cache };
         run(&config.query, parts, &runtime).await.expect("a running worker");
         tokio::time::timeout(SOON, runtime.health.ready()).await.expect("a ready worker");
         self.workers.push(runtime);

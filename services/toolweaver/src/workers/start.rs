@@ -37,11 +37,11 @@ pub(crate) async fn start_workers(args: &WorkerArgs, nats: Nats, runtime: &Runti
         .await
         .context("cache invalidator")?;
     let indexed = streams::state(&nats, INDEXED_STREAM).await.context("cannot find INDEXED")?;
-    let parts = query_worker::Parts {
+    let dependencies = query_worker::Dependencies {
         nats,
         embedder: query_worker::query_embedder(model, limits),
-        vectors,
+        qdrant: vectors,
         cache: CatalogCache::new(store, &args.cache, &indexed.incarnation()),
     };
-    query_worker::run(&args.query, parts, runtime).await.context("query worker")
+    query_worker::run(&args.query, dependencies, runtime).await.context("query worker")
 }

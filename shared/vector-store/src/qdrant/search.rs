@@ -1,8 +1,8 @@
 //! Searches: what is nearest to each vector, then the cosines that are still missing.
 //!
 //! ```text
-//! nearest to each vector ─▶ a table with gaps ─▶ the same vectors, only on the tools of their gaps ─▶ scores
-//! sample: cached, or scrolled ────────────────────────────────────────────────────────────────────────▲
+//! nearest to each vector ─▶ table with gaps ─▶ the same vectors again, on the tools of their gaps ─▶ scores
+//! sample: cached, or scrolled ────────────────────────────────────────────────────────────────────────────▲
 //! ```
 
 use std::collections::HashMap;

@@ -1,8 +1,8 @@
 //! `up`: NATS, the three workers and what they share, in one process.
 //!
 //! ```text
-//! lock ─▶ nats-server (child, unless --nats-url) ─▶ one connection ─┬▶ embedding worker ── embedder ┐
-//!     └─▶ model, loaded once ──────────────────────────────────────┼▶ query worker ────── embedder ┴ weights
+//! lock ─▶ nats-server (child, unless --nats-url) ─▶ one connection ─┬▶ embedding worker ── embedder ─┐
+//!     └─▶ model, loaded once ──────────────────────────────────────┼▶ query worker ────── embedder ─┴weights
 //!                                                                   └▶ cache invalidator
 //! ```
 //! The end goes the other way: the workers drain, then the child stops. A signal ends it well at any time,
