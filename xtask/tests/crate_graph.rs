@@ -46,18 +46,20 @@ const TESTKIT: &str = "toolweaver-testkit";
 /// Only crate that may use `backoff`.
 const RESILIENCE: &str = "toolweaver-resilience";
 
-const TOP_LEVEL: [&str; 19] = [
+const TOP_LEVEL: [&str; 21] = [
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "Cargo.toml",
     "LICENSE",
     "README.md",
+    "SECURITY.md",
     "dashboards",
     "deny.toml",
     "deploy",
     "deployment-checks",
     "docker-compose.yml",
+    "docs",
     "eval",
     "examples",
     "helm",

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! coverage = 4 · share of the name that the request holds       6 · share of the request that the tool holds
-//!          + 2 · share of its first sentence that it holds      3 · share of the request's word pairs it holds
+//!          + 2 · share of its first sentence that it holds     3 · share of the request's word pairs it holds
 //! ```
 //! Shares are weighted by idf; function words count nowhere; a synonym counts half. As with the arms, the
 //! sentences of a request count beside the whole. The weights come from a search over the tuning halves of
