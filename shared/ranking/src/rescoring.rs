@@ -4,8 +4,10 @@
 //! is all of "list issues", and a small part of a longer name. For the best candidates of both arms,
 //!
 //! ```text
-//! coverage = 4 · share of the name that the request holds       6 · share of the request that the tool holds
-//!          + 2 · share of its first sentence that it holds     3 · share of the request's word pairs it holds
+//! coverage = 4 · share of the name that the request holds
+//!          + 2 · share of the first sentence that the request holds
+//!          + 6 · share of the request that the tool holds
+//!          + 3 · share of the request's word pairs that the tool holds
 //! ```
 //! Shares are weighted by idf; function words count nowhere; a synonym counts half. As with the arms, the
 //! sentences of a request count beside the whole. The weights come from a search over the tuning halves of
