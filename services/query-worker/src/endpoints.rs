@@ -139,7 +139,7 @@ pub(crate) async fn search_reply(
 /// Answers another worker about the domains of this one.
 pub(crate) async fn shard(pipeline: Arc<Pipeline>, shards: Shards, request: Request) -> Result<Bytes, Fault> {
     let body: ShardRequest = decode(&request.payload)?;
-    Ok(encoded(&fanout::answer(&shards, pipeline.arms(), body).await))
+    Ok(encoded(&fanout::answer(&shards, pipeline.arms(), body, request.received_at).await))
 }
 
 /// Answers `status.v1`.

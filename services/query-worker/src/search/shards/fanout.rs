@@ -1,5 +1,7 @@
 //! Shard fan-out: one request to the owners of its domains, their answers merged into one.
 
+use std::time::{Duration, Instant};
+
 use futures_util::future::join_all;
 use toolweaver_contracts::{Domain, ShardReply, ShardRequest};
 use toolweaver_ranking::merge;
@@ -31,13 +33,18 @@ pub(crate) async fn fan_out(
 }
 
 /// Answers another worker about the domains of this one.
-pub(crate) async fn answer(shards: &Shards, arms: &Arms, request: ShardRequest) -> ShardReply {
+pub(crate) async fn answer(
+    shards: &Shards,
+    arms: &Arms,
+    request: ShardRequest,
+    received_at: Instant,
+) -> ShardReply {
     let own = shards.scoring().clone();
     if request.scoring != own {
         // It would not be merged; the name tells the other worker why.
         return protocol::reply(own, None, None);
     }
-    let (query, vectors, predicate, deadline) = protocol::received(request);
+    let (query, vectors, predicate, deadline) = protocol::received(request, received_at);
     let lexical = arms.lexical(&query, &predicate, deadline).await.ok();
     let dense = if vectors.is_empty() {
         None
@@ -49,7 +56,7 @@ pub(crate) async fn answer(shards: &Shards, arms: &Arms, request: ShardRequest) 
 
 async fn ask(shards: &Shards, subject: &str, domains: &[Domain], request: &ShardRequest) -> Retrieved {
     let all_missing = || domains.iter().map(missing_domain).collect();
-    let within = std::time::Duration::from_millis(request.remaining_ms);
+    let within = Duration::from_millis(request.remaining_ms);
     match shards.ask(subject, request, within).await {
         Ok(ShardReply { lexical, dense, .. }) => {
             let is_whole = lexical.is_some() && (dense.is_some() || request.vectors.is_empty());

@@ -1,6 +1,9 @@
 //! Shard protocol v1 between this worker's types and the wire: subjects, conversions, and who may be merged.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use toolweaver_contracts::{
     Domain, Predicate, ShardDense, ShardHit, ShardLexical, ShardReply, ShardRequest, ShardScoring, Vector,
@@ -44,17 +47,20 @@ pub(crate) fn request(
     }
 }
 
-/// Returns query, vectors and deadline of a request that was received now.
-pub(crate) fn received(request: ShardRequest) -> (Query, Vec<Vec<f32>>, Predicate, Deadline) {
+/// Returns query, vectors, predicate and deadline of a request that was received at this time.
+pub(super) fn received(
+    request: ShardRequest,
+    received_at: Instant,
+) -> (Query, Vec<Vec<f32>>, Predicate, Deadline) {
     let ShardRequest { scoring: _, remaining_ms, text, sentences, vectors, predicate } = request;
     let vectors = vectors.into_iter().map(|vector| vector.0).collect();
     // A tenth is for the way back: what is late helps nobody.
-    let deadline = Deadline::after(Duration::from_millis(remaining_ms) * 9 / 10);
+    let deadline = Deadline::since(received_at, Duration::from_millis(remaining_ms) * 9 / 10);
     (Query::understood(text, sentences), vectors, predicate, deadline)
 }
 
 /// Makes a reply.
-pub(crate) fn reply(
+pub(super) fn reply(
     scoring: ShardScoring,
     lexical: Option<LexicalAnswer>,
     dense: Option<DenseAnswer>,
