@@ -7,7 +7,6 @@ use std::{env, path::Path, process::Command};
 /// Characters of the commit that are shown.
 const COMMIT_SHOWN: &str = "--short=12";
 
-#[expect(clippy::print_stdout, reason = "a build script talks to cargo over stdout")]
 fn main() {
     println!("cargo::rerun-if-env-changed=GIT_COMMIT");
     // Nothing else: a commit that changes no file of this crate recompiles this crate and no other.
