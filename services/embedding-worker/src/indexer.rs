@@ -168,7 +168,7 @@ impl<S: VectorStore> Indexer<S> {
             };
             match new_state {
                 Ok(new_state) => {
-                    ready.push(EmbeddedChange { key, revision, new_state, indexed_state, deliveries })
+                    ready.push(EmbeddedChange { key, revision, new_state, indexed_state, deliveries });
                 }
                 Err(error) => {
                     finished.push(FinishedChange {
