@@ -64,10 +64,12 @@ impl Table {
         let total = widths.iter().sum::<usize>() + GAP * (widths.len() - 1);
         match (width_max, self.text) {
             (Some(width_max), Some(text)) if total > width_max => {
-                let room = width_max.saturating_sub(total - widths[text]);
+                let others = total - widths[text];
+                let room = width_max.saturating_sub(others);
                 // With too little room the text stands below the cell before it.
                 if room < TEXT_WIDTH_MIN && text > 0 {
-                    return self.stacked(text, room + widths[text - 1] + GAP).render(None);
+                    let room = (width_max + widths[text - 1] + GAP).saturating_sub(others);
+                    return self.stacked(text, room).render(None);
                 }
                 self.wrapped(text, room).render(None)
             }
