@@ -44,6 +44,9 @@ pub fn decide(
             || dense.is_some_and(|dense| dense.best() >= density);
         return (if found { SearchStatus::Matched } else { SearchStatus::CannotSay }, None);
     };
+    if best.is_empty() {
+        return (SearchStatus::NothingRelevant, Some(0.0));
+    }
     let own: Vec<&SearchedTerm> = lexical.terms.iter().filter(|term| term.weight >= 1.0).collect();
     let all: f32 = own.iter().map(|term| idf(term.documents, lexical.candidates)).sum();
     let covered = |tool: &&StemSets| -> f32 {
@@ -74,4 +77,29 @@ pub fn density_of(mut nearest: Vec<f32>) -> Option<f32> {
     nearest.sort_unstable_by(f32::total_cmp);
     let quantile = nearest.get(nearest.len() * DENSITY_QUANTILE_PERCENT / 100)?;
     Some(quantile.clamp(0.0, DENSITY_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use toolweaver_contracts::SearchStatus;
+
+    use super::{decide, density_of};
+    use crate::{DenseAnswer, LexicalAnswer, parameters::DENSITY_DEFAULT};
+
+    #[test]
+    fn an_empty_catalog_fits_nothing_and_a_missing_arm_cannot_say() {
+        let (lexical, dense) = (LexicalAnswer::default(), DenseAnswer::default());
+        let decided = decide(Some(&lexical), Some(&dense), &[], false, DENSITY_DEFAULT);
+        assert_eq!(decided, (SearchStatus::NothingRelevant, Some(0.0)));
+        let decided = decide(Some(&lexical), None, &[], false, DENSITY_DEFAULT);
+        assert_eq!(decided, (SearchStatus::CannotSay, None));
+    }
+
+    #[test]
+    fn the_density_is_a_low_quantile_of_what_was_measured() {
+        assert_eq!(density_of(Vec::new()), None);
+        let nearest = (0_u8..100).rev().map(|hundredth| f32::from(hundredth) / 100.0);
+        assert_eq!(density_of(nearest.collect()), Some(0.05));
+        assert_eq!(density_of(vec![0.9]), Some(0.6), "past the largest, more siblings tell nothing new");
+    }
 }

@@ -124,7 +124,7 @@ async fn work(
     });
     match stop.run_until_cancelled(pending::told_while(&runtime.health, starting)).await {
         Some(outcome) if !stop.is_cancelled() => outcome?,
-        // Told to end: whatever it still waited for is no failure then. If a task died, joining the tasks says so.
+        // Told to end: whatever it still waited for is no failure then. A task that died is found by joining.
         _ => return Ok(()),
     }
     let _url_file = ready::announce(nats_config, data_dir, common, begin.elapsed(), runtime)?;
