@@ -17,7 +17,7 @@ use toolweaver_vector_store::QdrantConfig;
 
 use crate::search::{SearchTimeouts, llm_classifier::LlmSettings};
 
-/// Answers search, get, domains and status over NATS, from its own projection of the catalogue.
+/// Answers search, get, domains and status over NATS, from its own projection of the catalog.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "query-worker", version)]
 pub struct Config {

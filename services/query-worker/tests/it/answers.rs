@@ -9,7 +9,7 @@ use toolweaver_contracts::{
 use crate::support::{Rig, crowd, ids, tool};
 
 /// Twenty tools about nothing, and these.
-async fn catalogue(tools: &[toolweaver_contracts::Tool]) -> Rig {
+async fn catalog(tools: &[toolweaver_contracts::Tool]) -> Rig {
     let rig = Rig::start().await;
     let mut version = 0;
     for (revision, tool) in (1..).zip(crowd(25).iter().chain(tools)) {
@@ -28,7 +28,7 @@ async fn the_right_tool_is_first_and_the_reply_tells_the_truth() {
         json!({ "parameters": { "type": "object" } }),
     );
     let issue = tool("list_issues", "github", "Lists the issues of a repository.", json!({}));
-    let rig = catalogue(&[pull.clone(), issue]).await;
+    let rig = catalog(&[pull.clone(), issue]).await;
 
     let request =
         SearchRequest { detail: Detail::Schema, explain: true, ..SearchRequest::new("open a pull request") };
@@ -60,7 +60,7 @@ async fn an_exact_name_is_never_lost() {
         tool
     });
     let tools: Vec<_> = loud.chain([named]).collect();
-    let rig = catalogue(&tools).await;
+    let rig = catalog(&tools).await;
     for query in ["zxq-91", "ZXQ 91", "please call the tool zxq91 now with these words", "call zxq_91 again"]
     {
         let reply =
@@ -79,7 +79,7 @@ async fn nobody_sees_what_is_not_theirs() {
         "Drops the tables.",
         json!({ "allowed_roles": ["admin"], "tags": ["danger"] }),
     );
-    let rig = catalogue(std::slice::from_ref(&secret)).await;
+    let rig = catalog(std::slice::from_ref(&secret)).await;
     let other = rig.index("other", &tool("drop_tables", "ops", "Drops other tables.", json!({})), 100).await;
     rig.applied(other).await;
 
@@ -143,7 +143,7 @@ async fn a_hinted_domain_comes_first_and_too_small_a_one_falls_back() {
         mail("send_card"),
         tool("send_sms", "chat", "Sends a message to a person.", json!({})),
     ];
-    let rig = catalogue(&tools).await;
+    let rig = catalog(&tools).await;
     let hinted = |domain: &str| SearchRequest {
         domain: Some(domain.parse().expect("a domain")),
         top_k: Some(4),
@@ -184,8 +184,8 @@ async fn a_bad_request_is_told_what_and_where() {
 }
 
 #[tokio::test]
-async fn a_remembered_answer_is_never_older_than_the_catalogue() {
-    let rig = catalogue(&[]).await;
+async fn a_cached_answer_is_never_older_than_the_catalog() {
+    let rig = catalog(&[]).await;
     let request = SearchRequest::new("translate a text");
     let asked = async || rig.search("default", &request).await;
     assert_eq!(asked().await.served_from, ServedFrom::Index);
@@ -212,7 +212,7 @@ async fn an_answer_comes_in_the_shape_and_size_asked_for() {
     let schema = json!({ "type": "object", "properties": { "title": { "type": "string" } } });
     let pull = tool("open_pull", "github", "Opens a pull request.", json!({ "parameters": schema }));
     let long = tool("pull_review", "github", &"Reviews a pull request. ".repeat(100), json!({}));
-    let rig = catalogue(&[pull, long]).await;
+    let rig = catalog(&[pull, long]).await;
     let plain = SearchRequest { top_k: Some(5), ..SearchRequest::new("open a pull request") };
     let found = rig.search("default", &plain).await;
     assert_eq!((found.shaped.len(), found.budget), (0, None));
@@ -231,7 +231,7 @@ async fn an_answer_comes_in_the_shape_and_size_asked_for() {
     assert_eq!(budget.cut[0].tool_id.to_string(), "github.pull_review");
     assert_eq!(ids(&reply)[0], "github.open_pull");
 
-    // Each form is remembered for itself.
+    // Each form is cached for itself.
     for request in [&plain, &shaped, &tight] {
         let again = rig.search("default", request).await;
         assert_eq!(again.served_from, ServedFrom::Cache);
@@ -244,7 +244,7 @@ async fn an_answer_comes_in_the_shape_and_size_asked_for() {
 
 #[tokio::test]
 async fn status_says_what_there_is() {
-    let rig = catalogue(&[]).await;
+    let rig = catalog(&[]).await;
     let status = rig.status().await;
     assert_eq!((status.ready, status.tools, status.tenants, status.projection_pending), (true, 25, 1, 0));
     let names: Vec<_> = status.streams.iter().map(|stream| stream.name.as_str()).collect();

@@ -24,13 +24,13 @@ const HEALED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Fault that a test gives a dependency.
 #[derive(Debug, Clone, Copy)]
-enum Trouble {
+enum NetworkFault {
     Stopped,
     Silent,
     Slow,
 }
 
-impl Trouble {
+impl NetworkFault {
     const ALL: [Self; 3] = [Self::Stopped, Self::Silent, Self::Slow];
 
     fn befalls(self, proxy: &Proxy) {
@@ -42,7 +42,7 @@ impl Trouble {
     }
 }
 
-/// A question that nobody asked before: nothing that is remembered answers it.
+/// A question that nobody asked before: nothing that is cached answers it.
 fn fresh_question() -> SearchRequest {
     static ASKED: AtomicU64 = AtomicU64::new(0);
     let number = ASKED.fetch_add(1, Ordering::Relaxed);
@@ -90,18 +90,18 @@ async fn the_vector_database() {
     let mut rig = Rig::without_workers().await;
     rig.add_worker(Some(qdrant.clone()), &TIMEOUTS).await;
     let mut version = 0;
-    for (revision, tool) in (1..).zip(&catalogue()) {
+    for (revision, tool) in (1..).zip(&catalog()) {
         let vector = rig.vector(tool).await;
         let point = Point { key: key("default", tool), revision, tool: Arc::new(tool.clone()), vector };
         qdrant.upsert(&[point]).await.expect("Qdrant takes it");
         version = rig.index("default", tool, revision).await;
     }
     rig.applied(version).await;
-    for trouble in Trouble::ALL {
+    for fault in NetworkFault::ALL {
         until_degraded(&rig, &[], SOON).await;
-        trouble.befalls(&proxy);
+        fault.befalls(&proxy);
         let reply = until_degraded(&rig, &["vectors"], SOON).await;
-        assert_eq!(reply.routed.strategy, Strategy::Lexical, "{trouble:?}");
+        assert_eq!(reply.routed.strategy, Strategy::Lexical, "{fault:?}");
         nobody_waits(&rig).await;
         proxy.heal();
         until_degraded(&rig, &[], HEALED_WITHIN).await;
@@ -115,9 +115,9 @@ async fn redis() {
     let mut rig = Rig::without_workers().await;
     rig.add_worker_with(Own { redis: Some(proxy.address()), ..Own::default() }, &TIMEOUTS).await;
     fill(&rig).await;
-    for trouble in Trouble::ALL {
+    for fault in NetworkFault::ALL {
         until_degraded(&rig, &[], SOON).await;
-        trouble.befalls(&proxy);
+        fault.befalls(&proxy);
         until_degraded(&rig, &["cache"], SOON).await;
         nobody_waits(&rig).await;
         proxy.heal();
@@ -192,8 +192,8 @@ async fn the_worker_of_a_domain() {
         .await;
     };
     until_degraded(&[], SOON).await;
-    for trouble in Trouble::ALL {
-        trouble.befalls(&proxy);
+    for fault in NetworkFault::ALL {
+        fault.befalls(&proxy);
         until_degraded(&["domain:filler"], SOON).await;
         proxy.heal();
         until_degraded(&[], HEALED_WITHIN).await;
@@ -207,14 +207,14 @@ fn everywhere() -> SearchRequest {
 }
 
 /// A tool about the weather in a crowd of others.
-fn catalogue() -> Vec<toolweaver_contracts::Tool> {
+fn catalog() -> Vec<toolweaver_contracts::Tool> {
     let wanted = tool("get_forecast", "weather", "Tells the weather of tomorrow.", json!({}));
     crowd(25).into_iter().chain([wanted]).collect()
 }
 
 async fn fill(rig: &Rig) {
     let mut version = 0;
-    for (revision, tool) in (1..).zip(&catalogue()) {
+    for (revision, tool) in (1..).zip(&catalog()) {
         version = rig.index("default", tool, revision).await;
     }
     rig.applied(version).await;

@@ -20,7 +20,7 @@ const REQUESTS: usize = 150;
 const TOP_K: u32 = 5;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn words_alone_still_find_most_of_what_both_arms_find() {
+async fn the_lexical_arm_still_finds_most_of_what_both_arms_find() {
     let Some(folder) = shared_dir().map(|folder| folder.join("eval/metatool")) else { return };
     let tools: Vec<Tool> = lines(&folder.join("tools.jsonl.gz"))
         .map(|line| serde_json::from_str(&line).expect("a tool"))
@@ -62,7 +62,7 @@ async fn words_alone_still_find_most_of_what_both_arms_find() {
     let both = recall(&rig, &requests, &[]).await;
     double.set_down(true);
     let words = recall(&rig, &requests, &["vectors"]).await;
-    println!("Recall@{TOP_K} of {REQUESTS} requests: {both:.3} with both arms, {words:.3} by words alone");
+    println!("Recall@{TOP_K} of {REQUESTS} requests: {both:.3} with both arms, {words:.3} BM25 only");
     assert!(words > 0.4 && both > words, "{both} and {words}");
 }
 
@@ -70,7 +70,7 @@ async fn words_alone_still_find_most_of_what_both_arms_find() {
 async fn recall(rig: &Rig, requests: &[(String, BTreeSet<String>)], degraded: &[&str]) -> f64 {
     let mut sum = 0.0;
     for (text, wanted) in requests {
-        // The detail tells apart what is remembered of the other round.
+        // The detail tells apart what the other round has cached.
         let detail = if degraded.is_empty() { Detail::Summary } else { Detail::Name };
         let request = SearchRequest { top_k: Some(TOP_K), detail, ..SearchRequest::new(text.as_str()) };
         let reply = rig.search("default", &request).await;

@@ -1,4 +1,4 @@
-//! Nobody learns of a tool that is not theirs: not from results, counts, explanations, facets or remembered
+//! Nobody learns of a tool that is not theirs: not from results, counts, explanations, facets or cached
 //! replies.
 
 use std::collections::BTreeMap;
@@ -87,15 +87,14 @@ async fn a_thousand_random_callers_see_only_what_is_theirs() {
     println!("seed {SEED}");
     let mut random = StdRng::seed_from_u64(SEED);
     let rig = Rig::start().await;
-    let mut catalogues: BTreeMap<String, Vec<Tool>> = BTreeMap::new();
-    catalogues
-        .insert("large".to_owned(), (0..LARGE).map(|number| random_tool(&mut random, number)).collect());
+    let mut catalogs: BTreeMap<String, Vec<Tool>> = BTreeMap::new();
+    catalogs.insert("large".to_owned(), (0..LARGE).map(|number| random_tool(&mut random, number)).collect());
     for tenant in 0..TENANTS {
         let tools = (0..3).map(|number| random_tool(&mut random, number)).collect();
-        catalogues.insert(format!("tenant-{tenant}"), tools);
+        catalogs.insert(format!("tenant-{tenant}"), tools);
     }
     let (mut version, mut revision) = (0, 0);
-    for (tenant, tools) in &catalogues {
+    for (tenant, tools) in &catalogs {
         for tool in tools {
             revision += 1;
             version = rig.index(tenant, tool, revision).await;
@@ -107,7 +106,7 @@ async fn a_thousand_random_callers_see_only_what_is_theirs() {
     for number in 0..REQUESTS {
         let tenant =
             if number % 2 == 0 { "large".to_owned() } else { format!("tenant-{}", number % TENANTS) };
-        let tools = &catalogues[&tenant];
+        let tools = &catalogs[&tenant];
         let request = random_request(&mut random, tools.len());
         let predicate = request.predicate(tenant.parse().expect("a valid name"));
         let computed = rig.search(&tenant, &request).await;

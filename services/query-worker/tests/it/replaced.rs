@@ -13,7 +13,7 @@ use toolweaver_testkit::proxy::Proxy;
 use crate::support::{Own, Rig, SOON, crowd, tool};
 
 #[tokio::test]
-async fn a_new_worker_answers_nothing_before_it_knows_the_catalogue() {
+async fn a_new_worker_answers_nothing_before_it_knows_the_catalog() {
     let mut rig = Rig::start().await;
     let mut version = 0;
     for (revision, one) in (1..).zip(crowd(40)) {

@@ -43,7 +43,7 @@ fn asking(query: &str) -> SearchRequest {
 async fn until_degraded(rig: &Rig, expected: &[&str]) -> SearchReply {
     let mut last = None;
     wait::until("the owners know of each other", SOON, async || {
-        // A new question each time: an answer that lacks a domain is never remembered, one that is whole is.
+        // A new question each time: an answer that lacks a domain is never cached, one that is whole is.
         let reply = rig.search("default", &asking("handles the invoice of a cluster")).await;
         let reached = reply.degraded == expected;
         last = Some(reply);
@@ -68,7 +68,7 @@ async fn a_request_is_scattered_to_the_owners_and_gathered() {
         }
         assert_eq!(reply.explain.expect("asked for").filters.candidates, 60);
     }
-    // The catalogue is everywhere: a name is found even where nobody indexes its tool.
+    // The catalog is everywhere: a name is found even where nobody indexes its tool.
     assert_eq!(ids(&rig.search("default", &asking("tomorrow")).await)[0], "climate.tomorrow");
     for number in 0..10 {
         let hinted =
