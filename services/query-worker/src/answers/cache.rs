@@ -167,9 +167,9 @@ impl AnswerCache {
             return false;
         }
         let catalog = self.pipeline.projection().catalog();
-        let changed: Vec<_> = changes.iter().map(|change| change.point_id).collect();
-        let named = catalog.named_in(search.query.written(), &changed, &search.everywhere);
-        if named.iter().any(|(point_id, _)| changed.contains(point_id)) {
+        let point_ids: Vec<_> = changes.iter().map(|change| change.point_id).collect();
+        let named = catalog.named_in(search.query.written(), &point_ids, &search.everywhere);
+        if named.iter().any(|(point_id, _)| point_ids.contains(point_id)) {
             return false;
         }
         let rescorer = threshold.rescorer(&search.query);

@@ -150,25 +150,25 @@ impl Pipeline {
         let hint = search.request.domain.as_ref().filter(|_| few.is_none());
 
         let understood = self.understand(search, hint, &mut progress).await;
-        let routes = async {
+        let weighing = async {
             match hint {
                 Some(domain) => routing::hinted(domain),
                 None if few.is_some() => Vec::new(),
                 None => self.route(search, &understood).await,
             }
         };
-        let routes = progress.stages.took(Stage::Route, stages::timed(routes).await);
+        let candidates = progress.stages.took(Stage::Route, stages::timed(weighing).await);
         let (mut found, mut routed) =
-            Box::pin(self.find_routed(search, understood, routes.first(), &mut progress)).await?;
+            Box::pin(self.find_routed(search, understood, candidates.first(), &mut progress)).await?;
         let (status, confidence) =
             progress.stages.time(Stage::Fuse, || self.decide(&found, &search.everywhere));
 
         let top_k = match &few {
-            Some(candidates) => {
+            Some(all) => {
                 routed.strategy = Strategy::All;
-                let all = candidates.iter().map(|entry| entry.key.point_id());
-                fusion::append_unranked(&mut found.fused.ranked, all);
-                search.request.top_k.map_or(candidates.len(), |top_k| top_k as usize)
+                let point_ids = all.iter().map(|entry| entry.key.point_id());
+                fusion::append_unranked(&mut found.fused.ranked, point_ids);
+                search.request.top_k.map_or(all.len(), |top_k| top_k as usize)
             }
             None => search.request.top_k(),
         };
@@ -181,7 +181,7 @@ impl Pipeline {
         });
         metrics::search_computed(&routed, progress.stages.took_by_name());
         let explain =
-            search.request.explain.then(|| explain::search(search, &found, routes, &progress.stages));
+            search.request.explain.then(|| explain::search(search, &found, candidates, &progress.stages));
         let answer = Answer {
             status,
             confidence,
