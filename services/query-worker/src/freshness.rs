@@ -58,7 +58,7 @@ impl Freshness {
                 || self.is_beyond_the_end(tenant, required).await
         };
         // Half of the time at most: the search needs the rest, and is flagged.
-        deadline.earlier(deadline.remaining() / 2).run(keeping_up).await.unwrap_or(false)
+        deadline.earlier(deadline.remaining() / 2).run(Box::pin(keeping_up)).await.unwrap_or(false)
     }
 
     /// Tells whether INDEXED never had this version: then somebody else announced it, and it is forgotten.

@@ -11,12 +11,6 @@
 //! that has caught up. Here does **not** live: indexing, anything that writes to a stream, and what decides
 //! an order.
 
-#![expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    reason = "scores are 32-bit floats, and counts are far below 2^24"
-)]
-
 mod answers;
 mod config;
 mod dependencies;

@@ -25,8 +25,8 @@ use super::pipeline::Pipeline;
 const ASKED_AT_ONCE: usize = 16;
 /// Interval at which catalogs are looked at for change.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Share by which a catalog must have grown or shrunk to be measured again.
-const CHANGE_MIN: f32 = 0.2;
+/// Share by which a catalog must have grown or shrunk to be measured again, in percent.
+const CHANGE_PERCENT_MIN: usize = 20;
 
 /// Densities of all tenants' catalogs. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -54,7 +54,7 @@ impl Densities {
         let densities = self.0.read().unwrap_or_else(PoisonError::into_inner);
         densities
             .get(tenant)
-            .is_none_or(|measured| tools.abs_diff(measured.tools) as f32 > CHANGE_MIN * measured.tools as f32)
+            .is_none_or(|measured| 100 * tools.abs_diff(measured.tools) > CHANGE_PERCENT_MIN * measured.tools)
     }
 }
 

@@ -348,12 +348,11 @@ impl Pipeline {
         lexical: Option<ArmAnswer<LexicalAnswer>>,
         stages: &mut Stages,
     ) -> Retrieved {
-        let lexical = match lexical {
-            Some(lexical) => lexical,
-            None => {
-                let lexical = self.arms.lexical(&search.query, predicate, search.deadline);
-                stages.took(Stage::Lexical, stages::timed(lexical).await)
-            }
+        let lexical = if let Some(lexical) = lexical {
+            lexical
+        } else {
+            let lexical = self.arms.lexical(&search.query, predicate, search.deadline);
+            stages.took(Stage::Lexical, stages::timed(lexical).await)
         };
         let dense = self.arms.dense(vectors, predicate, lexical.as_ref().ok(), search.deadline);
         let dense = stages.took(Stage::Dense, stages::timed(dense).await);
