@@ -118,7 +118,9 @@ pub(crate) async fn search(args: SearchArgs, common: &Common) -> Result<Exit, Fa
         if request.shape.is_some() {
             // Only the array on stdout, ready to be put into a request.
             Output { json: true }.result(&reply.shaped, String::new)?;
-            remarks.iter().for_each(|remark| note(remark));
+            for remark in &remarks {
+                note(remark);
+            }
         } else {
             output.result(&reply, || found(&reply, args.detail, &remarks, round_trip))?;
         }

@@ -33,7 +33,7 @@ impl Waiting {
         let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let (sender, stderr) = mpsc::channel();
         std::thread::spawn(move || lines.for_each(|line| sender.send(line).unwrap_or_default()));
-        Self { child, stderr, data_dir: data_dir }
+        Self { child, stderr, data_dir }
     }
 
     /// Waits for a line that holds all these words.

@@ -14,17 +14,15 @@ pub(super) async fn told_while<T>(health: &Health, starting: impl Future<Output 
     tokio::pin!(starting);
     let mut told = BTreeSet::new();
     loop {
-        match tokio::time::timeout(REMARK_EVERY, &mut starting).await {
-            Ok(outcome) => return outcome,
-            Err(_) => {
-                let reasons = reasons(health);
-                // A reason that counts attempts is new each time.
-                for reason in reasons.difference(&told) {
-                    note(&format!("not ready yet: {reason}; Ctrl-C ends it"));
-                }
-                told = reasons;
-            }
+        if let Ok(outcome) = tokio::time::timeout(REMARK_EVERY, &mut starting).await {
+            return outcome;
         }
+        let reasons = reasons(health);
+        // A reason that counts attempts is new each time.
+        for reason in reasons.difference(&told) {
+            note(&format!("not ready yet: {reason}; Ctrl-C ends it"));
+        }
+        told = reasons;
     }
 }
 
