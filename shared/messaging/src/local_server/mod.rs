@@ -44,7 +44,7 @@ pub struct LocalServerConfig {
 pub enum LocalServerError {
     /// The program was not found.
     #[error(
-        "nats-server was not found ({looked}); run `cargo xtask fetch`, install nats-server and put it on PATH, \
+        "nats-server was not found ({looked}); install nats-server and put it on PATH, \
          set TOOLWEAVER_NATS_SERVER to it, or use a running one with --nats-url"
     )]
     NotFound {

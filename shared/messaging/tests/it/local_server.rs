@@ -44,7 +44,7 @@ async fn a_missing_program_says_what_to_do() {
         port: 0,
     };
     let text = LocalServer::start(config).await.unwrap_err().to_string();
-    for part in ["/nowhere/nats-server", "cargo xtask fetch", "--nats-url"] {
+    for part in ["/nowhere/nats-server", "install nats-server", "--nats-url"] {
         assert!(text.contains(part), "{part} in {text}");
     }
 }
