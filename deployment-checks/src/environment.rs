@@ -39,8 +39,9 @@ pub fn set_by(container: &Value, documents: &[Value]) -> BTreeSet<String> {
     names
 }
 
-/// Returns each NAME in `[env: NAME=value]` or `[env: NAME]`, as clap writes it.
+/// Returns each NAME in `[env: NAME=value]` or `[env: NAME]`, as clap writes it, perhaps over two lines.
 pub fn listed(help: &str) -> BTreeSet<String> {
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
     let after = help.split("[env: ").skip(1);
     after.filter_map(|rest| Some(rest.split([']', '=']).next()?.to_owned())).collect()
 }
@@ -54,7 +55,7 @@ mod tests {
     #[test]
     fn names_are_read_with_and_without_a_value() {
         assert_eq!(
-            listed("a [env: A_B=] [default: 1]\n [env: C]").into_iter().collect::<Vec<_>>(),
+            listed("a [env: A_B=] [default: 1]\n [env:\n      C]").into_iter().collect::<Vec<_>>(),
             ["A_B", "C"]
         );
     }
