@@ -101,7 +101,8 @@ async fn two_invalidators_at_once_end_at_the_highest_version_of_every_tenant() {
         let (tenant, domain) = (["acme", "globex"][tool % 2], ["chat", "github", "weather"][tool % 3]);
         let sequence = world.indexed(&format!("indexed.v1.{tenant}.{domain}.tool_{tool}")).await;
         last.insert(tenant.to_owned(), sequence);
-        let now = world.version("acme").await.unwrap_or(0);
+        // A Redis that answers too late, on a busy machine, says nothing about the version.
+        let Some(now) = world.version("acme").await else { continue };
         assert!(now >= seen, "went from {seen} back to {now}");
         assert!(now <= sequence, "{now} runs ahead of {sequence}");
         seen = now;
