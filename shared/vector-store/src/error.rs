@@ -1,6 +1,6 @@
 //! The errors of a vector store, and whether trying again can help.
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use ::qdrant_client::QdrantError;
 use tonic::Code;
@@ -16,7 +16,7 @@ pub enum StoreError {
         url: String,
         /// The client's error.
         #[source]
-        source: Arc<QdrantError>,
+        source: ClientError,
     },
     /// The server refused an operation or could not be reached.
     #[error("{operation} in collection {collection} failed")]
@@ -27,7 +27,7 @@ pub enum StoreError {
         collection: String,
         /// The client's error.
         #[source]
-        source: Arc<QdrantError>,
+        source: ClientError,
     },
     /// The server did not answer in time.
     #[error("{operation} in collection {collection} was not answered within {timeout:?}")]
@@ -88,12 +88,36 @@ pub enum StoreError {
     },
 }
 
+/// Error of the Qdrant client, displayed in one line with each cause once.
+#[derive(Debug, Clone)]
+pub struct ClientError(Arc<QdrantError>);
+
+impl From<QdrantError> for ClientError {
+    fn from(error: QdrantError) -> Self {
+        Self(Arc::new(error))
+    }
+}
+
+impl Error for ClientError {}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let QdrantError::ResponseError { status } = &*self.0 else { return self.0.fmt(f) };
+        // Behind the address of a failed connection the client writes the debug form of every cause.
+        let words = status.message().split(": tonic::").next().unwrap_or_default();
+        match status.code() {
+            Code::Internal | Code::Unknown => f.write_str(words),
+            code => write!(f, "{code:?}: {words}"),
+        }
+    }
+}
+
 impl StoreError {
     /// Returns whether the same call can succeed later without anyone changing anything.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::TimedOut { .. } => true,
-            Self::Request { source, .. } => match source.as_ref() {
+            Self::Request { source, .. } => match &*source.0 {
                 QdrantError::ResponseError { status } => matches!(
                     status.code(),
                     // The client reports a refused connection as Internal.
@@ -124,7 +148,7 @@ impl StoreError {
         match self {
             Self::Dimensions { .. } | Self::NotFinite { .. } => true,
             Self::Request { source, .. } => matches!(
-                source.as_ref(),
+                &*source.0,
                 QdrantError::ResponseError { status } if status.code() == Code::InvalidArgument
             ),
             _ => false,
@@ -138,7 +162,7 @@ impl StoreError {
             QdrantError::ResponseError { status } if status.code() == Code::NotFound => {
                 Self::MissingCollection { operation, collection }
             }
-            _ => Self::Request { operation, collection, source: Arc::new(source) },
+            _ => Self::Request { operation, collection, source: source.into() },
         }
     }
 
@@ -160,4 +184,20 @@ pub(crate) fn check_vector(operation: &'static str, vector: &[f32], dims: usize)
         return Err(StoreError::NotFinite { operation });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Status;
+
+    use super::{ClientError, QdrantError};
+
+    #[test]
+    fn a_cause_is_told_once_and_in_words() {
+        let told = |status| ClientError::from(QdrantError::ResponseError { status }).to_string();
+        let away = "Failed to connect to http://127.0.0.1:1/: tonic::transport::Error(Transport, ConnectError(\"…\"))";
+        assert_eq!(told(Status::internal(away)), "Failed to connect to http://127.0.0.1:1/");
+        let refused = Status::invalid_argument("Expected some vectors");
+        assert_eq!(told(refused), "InvalidArgument: Expected some vectors");
+    }
 }

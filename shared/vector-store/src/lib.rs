@@ -23,7 +23,7 @@ mod scores;
 mod store;
 
 pub use config::QdrantConfig;
-pub use error::StoreError;
+pub use error::{ClientError, StoreError};
 pub use memory::Memory;
 pub use qdrant::{Ensured, Qdrant};
 pub use scores::{SAMPLE_MAX, Scores};

@@ -23,7 +23,7 @@ impl Connection {
     pub(super) fn new(config: &QdrantConfig) -> Result<Self, StoreError> {
         let client = open(config).map_err(|source| StoreError::Address {
             url: config.qdrant_url.clone(),
-            source: Arc::new(source),
+            source: source.into(),
         })?;
         Ok(Self { config: config.clone(), client: RwLock::new(Arc::new(client)) })
     }
