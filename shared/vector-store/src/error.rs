@@ -103,8 +103,12 @@ impl Error for ClientError {}
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let QdrantError::ResponseError { status } = &*self.0 else { return self.0.fmt(f) };
-        // Behind the address of a failed connection the client writes the debug form of every cause.
-        let words = status.message().split(": tonic::").next().unwrap_or_default();
+        let words = status.message();
+        if let Some((address, causes)) = words.split_once(": tonic::") {
+            // Behind the address of a failed connection the client writes the debug form of every cause.
+            let root = causes.rsplit_once("message: \"").and_then(|(_, message)| message.split('"').next());
+            return write!(f, "{address}: {}", root.unwrap_or("no connection"));
+        }
         match status.code() {
             Code::Internal | Code::Unknown => f.write_str(words),
             code => write!(f, "{code:?}: {words}"),
@@ -195,8 +199,10 @@ mod tests {
     #[test]
     fn a_cause_is_told_once_and_in_words() {
         let told = |status| ClientError::from(QdrantError::ResponseError { status }).to_string();
-        let away = "Failed to connect to http://127.0.0.1:1/: tonic::transport::Error(Transport, ConnectError(\"…\"))";
-        assert_eq!(told(Status::internal(away)), "Failed to connect to http://127.0.0.1:1/");
+        let away = "Failed to connect to http://127.0.0.1:1/: tonic::transport::Error(Transport, ConnectError(\
+                    Os { code: 111, kind: ConnectionRefused, message: \"Connection refused\" }))";
+        let said = "Failed to connect to http://127.0.0.1:1/: Connection refused";
+        assert_eq!(told(Status::internal(away)), said);
         let refused = Status::invalid_argument("Expected some vectors");
         assert_eq!(told(refused), "InvalidArgument: Expected some vectors");
     }
