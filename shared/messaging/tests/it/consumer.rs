@@ -344,7 +344,8 @@ async fn starting_over_delivers_everything_again_to_a_running_consumer() {
     // A server that still deletes the consumer's folder cannot make it anew: a passing fault, which callers
     // try again.
     wait::until("started over", SOON, async || consumer.start_over().await.is_ok()).await;
-    // A pull request that meets the moment without a consumer is lost, and noticed after two missed heartbeats.
+    // A pull request that meets the moment without a consumer is lost, and noticed after two missed
+    // heartbeats.
     wait::until("all are delivered again", 3 * SOON, async || script.deliveries().len() == 6).await;
     running.stop().await;
 }
