@@ -61,10 +61,8 @@ impl Evaluation {
             Fault::new(ErrorCode::Internal, format!("cannot load the embedding model: {error}"))
         })?;
         let vectors_dir = self.args.vectors_dir.as_deref();
-        let mut offline = Offline::open(loaded, model.limits(), set, vectors_dir).await?;
-        if self.args.no_routing {
-            offline = offline.without_routing();
-        }
+        let with_routing = !self.args.no_routing;
+        let offline = Offline::open(loaded, model.limits(), set, vectors_dir, with_routing).await?;
         self.measure(set, &offline, begin.elapsed().as_secs_f64()).await
     }
 

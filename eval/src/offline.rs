@@ -31,18 +31,20 @@ pub(crate) struct Offline {
 
 impl Offline {
     /// Indexes a set; its vectors are read from `vectors_dir` where an earlier run has left them, else
-    /// embedded.
+    /// embedded. Without routing every search is global.
     pub(crate) async fn open(
         model: Arc<dyn Model>,
         limits: Limits,
         set: &Set,
         vectors_dir: Option<&Path>,
+        with_routing: bool,
     ) -> Result<Self, Fault> {
         let local = Store::Local(Local::new(CACHE_BYTES_MAX));
         let cache = CatalogCache::new(local, &CacheConfig::local(NonZeroU64::MIN), "offline");
         let dimensions = model.dimensions().get();
         let file = vectors_dir.map(|folder| vectors_file(folder, set, model.fingerprint().hex()));
-        let mut engine = Engine::new(Embedder::spawn(model, limits), cache).map_err(internal)?;
+        let mut engine =
+            Engine::new(Embedder::spawn(model, limits), cache, with_routing).map_err(internal)?;
         let known = file.as_deref().and_then(|file| read(file, set.tools.len(), dimensions));
         let vectors = match known {
             Some(vectors) => vectors,
@@ -52,11 +54,6 @@ impl Offline {
         let tools = set.tools.iter().cloned().zip(vectors).collect();
         engine.add(&tenant, tools).await.map_err(internal)?;
         Ok(Self { engine, tenant })
-    }
-
-    /// Switches routing off: every search is global.
-    pub(crate) fn without_routing(self) -> Self {
-        Self { engine: self.engine.without_routing(), ..self }
     }
 }
 

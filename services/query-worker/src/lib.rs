@@ -121,7 +121,7 @@ pub async fn run(
 
     let shards = own.map(|own| Shards::new(nats.clone(), protocol::scoring(&embedder), own));
     let arms = Arms::new(embedder, cache.embeddings.clone(), projection.clone(), qdrant, timeouts.arm);
-    let router = Router::new(projection.clone(), LlmClassifier::new(&settings.llm));
+    let router = Some(Router::new(projection.clone(), LlmClassifier::new(&settings.llm)));
     let pipeline = Arc::new(Pipeline::new(projection.clone(), arms, router, shards.clone(), timeouts));
     let answers = Arc::new(AnswerCache::new(Arc::clone(&pipeline), cache.clone()));
     let lookup = Lookup::new(projection, cache.catalog_snapshots);

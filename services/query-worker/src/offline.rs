@@ -46,25 +46,19 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Makes an empty catalog.
-    pub fn new(embedder: Embedder, cache: CatalogCache) -> anyhow::Result<Self> {
+    /// Makes an empty catalog. Without routing every search is global: for measuring what routing gains or
+    /// costs.
+    pub fn new(embedder: Embedder, cache: CatalogCache, with_routing: bool) -> anyhow::Result<Self> {
         let dimensions = embedder.dimensions();
         let (applier, projection) =
             projection::open(embedder.fingerprint().hex().to_owned(), Some(dimensions), None)
                 .context("cannot make the lexical index")?;
         let timeouts = SearchTimeouts { arm: TIMEOUT, total: TIMEOUT };
         let arms = Arms::new(embedder, cache.embeddings.clone(), projection.clone(), None, timeouts.arm);
-        let router = Router::new(projection.clone(), None);
+        let router = with_routing.then(|| Router::new(projection.clone(), None));
         let pipeline = Pipeline::new(projection, arms, router, None, timeouts);
         let answers = AnswerCache::new(Arc::new(pipeline), cache);
         Ok(Self { applier: Some(applier), answers, version: 0 })
-    }
-
-    /// Makes every search a global one: for measuring what routing gains or costs.
-    #[must_use]
-    pub fn without_routing(self) -> Self {
-        self.pipeline().disable_routing();
-        self
     }
 
     pub(crate) fn pipeline(&self) -> &Pipeline {

@@ -47,7 +47,8 @@ pub(crate) struct Search {
 pub(crate) struct Pipeline {
     projection: Projection,
     arms: Arms,
-    router: Router,
+    /// Router of searches without a hint; without one they are all global.
+    router: Option<Router>,
     densities: Densities,
     /// Owners of the domains that are not indexed here; `None` where all are.
     shards: Option<Shards>,
@@ -103,7 +104,7 @@ impl Pipeline {
     pub(crate) fn new(
         projection: Projection,
         arms: Arms,
-        router: Router,
+        router: Option<Router>,
         shards: Option<Shards>,
         timeouts: SearchTimeouts,
     ) -> Self {
@@ -118,11 +119,6 @@ impl Pipeline {
     /// Returns the arms of this worker.
     pub(crate) fn arms(&self) -> &Arms {
         &self.arms
-    }
-
-    /// Makes every search without a hint a global one.
-    pub(crate) fn disable_routing(&self) {
-        self.router.disable();
     }
 
     /// Returns the neighbour densities of the tenants' catalogs.
@@ -224,9 +220,10 @@ impl Pipeline {
     }
 
     async fn route(&self, search: &Search, understood: &Understood) -> Vec<RouteCandidate> {
+        let Some(router) = &self.router else { return Vec::new() };
         let vector = understood.vectors.iter().flatten().next().map(Vec::as_slice);
         let lexical = understood.lexical.as_ref().ok();
-        self.router.candidates(&search.query, vector, &search.everywhere, lexical).await
+        router.candidates(&search.query, vector, &search.everywhere, lexical).await
     }
 
     /// Searches the routed domain, where the route is sure, and the whole tenant, where there is none or the
@@ -239,6 +236,8 @@ impl Pipeline {
         progress: &mut Progress,
     ) -> Result<(Found, Routed), Fault> {
         let Understood { vectors, first, lexical } = understood;
+        // Of one search below at most: a routed domain and the whole tenant are never the same.
+        let mut lexical = Some(lexical);
         let mut routed = Routed {
             domain: None,
             by: RoutedBy::None,
@@ -247,9 +246,9 @@ impl Pipeline {
             strategy: Strategy::Hybrid,
         };
         let mut in_domain = None;
-        if let Some(route) = route.filter(|route| is_sure(Some(route))) {
+        if let Some(route) = route.filter(|route| is_sure(route)) {
             let predicate = search.everywhere.clone().in_domain(route.domain.clone());
-            let lexical = (predicate == first).then(|| lexical.clone());
+            let lexical = lexical.take_if(|_| predicate == first);
             let found = self.find(search, &vectors, predicate, lexical, progress).await?;
             routed.fell_back = found.good_matches() < GOOD_MATCHES_MIN;
             routed.domain = Some(route.domain.clone());
@@ -261,7 +260,7 @@ impl Pipeline {
             }
             in_domain = Some(found);
         }
-        let lexical = (search.everywhere == first).then_some(lexical);
+        let lexical = lexical.take_if(|_| search.everywhere == first);
         let mut found = self.find(search, &vectors, search.everywhere.clone(), lexical, progress).await?;
         if let Some(in_domain) = in_domain.filter(|_| routed.by == RoutedBy::Hint) {
             let preferred = &in_domain.fused.ranked;

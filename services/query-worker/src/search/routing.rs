@@ -1,7 +1,5 @@
 //! Routing of a search to a domain: the caller's hint, else the samples of domains, else a language model.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use toolweaver_contracts::{Domain, Predicate, RouteCandidate, RoutedBy};
 use toolweaver_ranking::{LexicalAnswer, Query, parameters::ROUTE_CONFIDENCE_MIN, routing};
 
@@ -11,8 +9,6 @@ use crate::projection::Projection;
 /// Router of searches without a hint.
 pub(crate) struct Router {
     projection: Projection,
-    /// Whether a search without a hint may be routed at all.
-    enabled: AtomicBool,
     /// Asked for a domain where nothing else is sure.
     classifier: Option<LlmClassifier>,
 }
@@ -20,12 +16,7 @@ pub(crate) struct Router {
 impl Router {
     /// Makes a router; with `classifier` it asks a language model as its last resort.
     pub(crate) fn new(projection: Projection, classifier: Option<LlmClassifier>) -> Self {
-        Self { projection, enabled: AtomicBool::new(true), classifier }
-    }
-
-    /// Makes every search without a hint a global one.
-    pub(crate) fn disable(&self) {
-        self.enabled.store(false, Ordering::Relaxed);
+        Self { projection, classifier }
     }
 
     /// Returns the domains that a query may be about, the most likely first. One of several sentences may be
@@ -37,15 +28,13 @@ impl Router {
         everywhere: &Predicate,
         lexical: Option<&LexicalAnswer>,
     ) -> Vec<RouteCandidate> {
-        let Some(vector) =
-            vector.filter(|_| self.enabled.load(Ordering::Relaxed) && query.sentences().is_empty())
-        else {
+        let Some(vector) = vector.filter(|_| query.sentences().is_empty()) else {
             return Vec::new();
         };
         let mut routes =
             routing::candidates(&self.projection.samples(), &everywhere.tenant, query.text(), vector);
         routing::penalise_disagreement(&mut routes, self.best_lexical_domain(lexical, everywhere).as_ref());
-        if let Some(classifier) = self.classifier.as_ref().filter(|_| !is_sure(routes.first())) {
+        if let Some(classifier) = self.classifier.as_ref().filter(|_| !routes.first().is_some_and(is_sure)) {
             let counts = self.projection.catalog().domain_counts(everywhere);
             if let Some(domain) = classifier.classify(query.text(), counts.into_keys().collect()).await {
                 let confidence = ROUTE_CONFIDENCE_MIN;
@@ -63,6 +52,6 @@ impl Router {
 }
 
 /// Tells whether a route is certain enough to be taken.
-pub(crate) fn is_sure(route: Option<&RouteCandidate>) -> bool {
-    route.is_some_and(|route| route.confidence >= ROUTE_CONFIDENCE_MIN)
+pub(crate) fn is_sure(route: &RouteCandidate) -> bool {
+    route.confidence >= ROUTE_CONFIDENCE_MIN
 }

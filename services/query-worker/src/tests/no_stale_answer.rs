@@ -127,7 +127,7 @@ impl World {
         let worker = || {
             let cache = cache(if are_caches_shared { versions.clone() } else { store() });
             let required = RequiredVersion::new(Versions::new(versions.clone(), "test"));
-            Worker { engine: Engine::new(embedder.clone(), cache).unwrap(), required, applied: 0 }
+            Worker { engine: Engine::new(embedder.clone(), cache, true).unwrap(), required, applied: 0 }
         };
         Self {
             workers: [worker(), worker()],
@@ -321,7 +321,7 @@ fn nothing_is_missing(reply: &SearchReply, truth: &Answer, context: &str) {
 #[tokio::test]
 async fn a_changed_tool_is_scored_as_a_search_scores_it() {
     let embedder = query_embedder(Arc::new(Hashing::new()), Limits::default());
-    let mut engine = Engine::new(embedder, cache(store())).unwrap();
+    let mut engine = Engine::new(embedder, cache(store()), true).unwrap();
     let tenant = Tenant::default();
     let mut tools = Vec::new();
     for (number, (verb, noun)) in
